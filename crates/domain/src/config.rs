@@ -1,0 +1,1 @@
+//! `plimsoll.toml`: what a repository says about itself.

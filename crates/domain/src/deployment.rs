@@ -1,0 +1,92 @@
+//! Deployments as they are recorded and shown.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::id::{DeploymentId, ReleaseId};
+use crate::name::Name;
+use crate::phase::Phase;
+use crate::source::{Commit, Source};
+
+/// What a deployment sets out to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentKind {
+    /// Source to release to traffic.
+    Deploy,
+    /// An earlier release gets the traffic again, without building.
+    Rollback,
+}
+
+impl DeploymentKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeploymentKind::Deploy => "deploy",
+            DeploymentKind::Rollback => "rollback",
+        }
+    }
+}
+
+/// Typed facts that a deployment collects on its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Metadata {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    /// `node`, `python+static`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detected_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_copied: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_total: Option<u64>,
+    /// Names of the instances it started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<String>,
+    /// What it waits for, when it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+    /// Where it answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+}
+
+/// When a phase began and ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PhaseTimes {
+    pub phase: Phase,
+    pub started_at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// One deployment or rollback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deployment {
+    pub id: DeploymentId,
+    pub app: Name,
+    pub environment: Name,
+    pub kind: DeploymentKind,
+    /// Of the environment; a later deployment has a higher one, and wins.
+    pub generation: u64,
+    pub phase: Phase,
+    /// Percent.
+    pub progress: u8,
+    pub source: Option<Source>,
+    /// Set once the release exists.
+    pub release: Option<ReleaseId>,
+    pub release_number: Option<u32>,
+    pub metadata: Metadata,
+    pub phases: Vec<PhaseTimes>,
+    pub failure: Option<Failure>,
+    /// A cancel was asked for and has not been answered yet.
+    pub cancelling: bool,
+    /// It can't go on or back by itself and waits for an operator; the reason.
+    pub stuck: Option<String>,
+    /// Name of the token that asked for it.
+    pub requested_by: String,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+}

@@ -1,0 +1,73 @@
+//! Events: what happened, in one log with one order.
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::id::{DeploymentId, ReleaseId};
+use crate::name::Name;
+use crate::phase::Phase;
+
+/// An entry of the event log. `cursor` grows by time of commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    pub cursor: i64,
+    pub at: DateTime<Utc>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Name>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<DeploymentId>,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What an event tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum EventKind {
+    AppCreated,
+    AppDeleted,
+    EnvironmentCreated,
+    EnvironmentDeleted,
+    /// Names only, never values.
+    VariablesChanged { set: Vec<String>, unset: Vec<String> },
+    DeploymentQueued { requested_by: String },
+    /// `progress` in percent.
+    PhaseChanged { phase: Phase, progress: u8 },
+    ReleaseCreated { release: ReleaseId, number: u32 },
+    /// The failure is on its way to being undone.
+    StepFailed { phase: Phase, message: String, will_retry: bool },
+    CancelRequested { by: String },
+    /// The end: `active`, `failed`, `cancelled` or `rolled_back`.
+    DeploymentFinished { phase: Phase, failure: Option<Failure> },
+    DeploymentStuck { phase: Phase, message: String },
+    InstanceCrashLooping { instance: String, last_exit: String },
+    InstanceRestarted { instance: String },
+    ServerStarted { version: String },
+}
+
+impl EventKind {
+    /// The tag in JSON and in the store.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            EventKind::AppCreated => "app_created",
+            EventKind::AppDeleted => "app_deleted",
+            EventKind::EnvironmentCreated => "environment_created",
+            EventKind::EnvironmentDeleted => "environment_deleted",
+            EventKind::VariablesChanged { .. } => "variables_changed",
+            EventKind::DeploymentQueued { .. } => "deployment_queued",
+            EventKind::PhaseChanged { .. } => "phase_changed",
+            EventKind::ReleaseCreated { .. } => "release_created",
+            EventKind::StepFailed { .. } => "step_failed",
+            EventKind::CancelRequested { .. } => "cancel_requested",
+            EventKind::DeploymentFinished { .. } => "deployment_finished",
+            EventKind::DeploymentStuck { .. } => "deployment_stuck",
+            EventKind::InstanceCrashLooping { .. } => "instance_crash_looping",
+            EventKind::InstanceRestarted { .. } => "instance_restarted",
+            EventKind::ServerStarted { .. } => "server_started",
+        }
+    }
+}

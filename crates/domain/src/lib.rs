@@ -1,0 +1,25 @@
+//! Ids, types, policies and planners of Plimsoll.
+//!
+//! No I/O and no clock in here: time, randomness and facts are arguments, and
+//! what comes back is a value. Every other crate may depend on this one; it
+//! depends on none of ours.
+
+pub mod config;
+pub mod deployment;
+pub mod event;
+pub mod failure;
+pub mod health;
+pub mod id;
+pub mod instance;
+pub mod limit;
+pub mod name;
+pub mod order;
+pub mod phase;
+pub mod procfile;
+pub mod release;
+pub mod route;
+pub mod source;
+pub mod spec;
+
+pub use id::{AppId, DeploymentId, EnvironmentId, ReleaseId, TokenId};
+pub use name::Name;

@@ -1,0 +1,93 @@
+//! Releases: what was built, under a digest of what it was built from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::id::ReleaseId;
+use crate::source::Commit;
+use crate::spec::AppSpec;
+
+/// BLAKE3 in 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Digest(pub String);
+
+impl Digest {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The twelve digits that people read.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The digest of a release: of the source tree, of how it is built and run, and of
+/// the environment snapshot. The same inputs give the same digest.
+///
+/// `tree` is the digest of the source files (names, modes and contents). The
+/// environment's values enter through a keyed hash, so the digest of a release
+/// tells nothing about a short secret; `key` is 32 bytes.
+pub fn release_digest(tree: &Digest, spec: &AppSpec, env: &BTreeMap<String, String>, key: &[u8; 32]) -> Digest {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(b"plimsoll release 1");
+    part(tree.0.as_bytes());
+    // The spec has no maps with an unstable order, so its JSON is canonical.
+    part(&serde_json::to_vec(spec).unwrap_or_default());
+    for (name, value) in env {
+        part(name.as_bytes());
+        part(value.as_bytes());
+    }
+    Digest(hasher.finalize().to_hex().to_string())
+}
+
+/// A release as it is listed and shown; its environment snapshot stays sealed in the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Release {
+    pub id: ReleaseId,
+    /// Counts up within the app: v1, v2, …
+    pub number: u32,
+    pub digest: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
+    pub spec: AppSpec,
+    /// Bytes and files of the release folder.
+    pub size: u64,
+    pub files: u64,
+    pub tags: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub created_at: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_depends_on_every_input_and_on_no_boundary() {
+        let spec = AppSpec { builds: vec![], components: vec![] };
+        let tree = Digest("a".into());
+        let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
+        let base = release_digest(&tree, &spec, &env(&[("A", "1")]), &[7; 32]);
+        assert_eq!(base, release_digest(&tree, &spec, &env(&[("A", "1")]), &[7; 32]));
+        assert_ne!(base, release_digest(&Digest("b".into()), &spec, &env(&[("A", "1")]), &[7; 32]));
+        assert_ne!(base, release_digest(&tree, &spec, &env(&[("A1", "")]), &[7; 32]));
+        assert_ne!(base, release_digest(&tree, &spec, &env(&[("A", "2")]), &[7; 32]));
+        assert_ne!(base, release_digest(&tree, &spec, &env(&[("A", "1")]), &[8; 32]));
+    }
+}

@@ -1,0 +1,40 @@
+//! Where an app's code comes from.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A place to take source from, as an app remembers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Source {
+    /// A git repository: a local path, `ssh://…`, `user@host:path` or `https://…`.
+    Git {
+        url: String,
+        /// Branch, tag or commit; the repository's default branch when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
+    },
+    /// A directory on the server's own machine, copied as it is.
+    Directory { path: PathBuf },
+}
+
+/// The commit that a deployment was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Commit {
+    /// 40 (or 64) hexadecimal digits.
+    pub sha: String,
+    /// First line of the message.
+    pub summary: String,
+    pub author: String,
+    /// Seconds since the epoch, as the author's clock said.
+    pub time: i64,
+}
+
+impl Commit {
+    /// The seven digits that people read.
+    pub fn short(&self) -> &str {
+        self.sha.get(..7).unwrap_or(&self.sha)
+    }
+}

@@ -1,0 +1,137 @@
+//! Apps: a name and a place where the source comes from.
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use domain::source::Source;
+use domain::{AppId, Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::environments::Environment;
+use crate::page::default_limit;
+use crate::{Effect, Method, Operation, Page};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct App {
+    pub id: AppId,
+    pub name: Name,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// An app with everything about it that fits on a screen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AppDetail {
+    #[serde(flatten)]
+    pub app: App,
+    pub environments: Vec<Environment>,
+}
+
+/// Makes an app and its environment `production`.
+pub struct Create;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    pub name: Name,
+    /// Where deployments take their source from unless they say otherwise.
+    #[serde(default)]
+    pub source: Option<Source>,
+}
+
+impl Operation for Create {
+    type Request = CreateRequest;
+    type Response = App;
+    const NAME: &'static str = "apps.create";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/apps";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 201;
+    const SUMMARY: &'static str = "Create an app and its environment `production`";
+}
+
+pub struct List;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct ListRequest {
+    /// Continue after this page's `next`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many, 1 to 500.
+    #[arg(long, default_value_t = default_limit())]
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+}
+
+impl Operation for List {
+    type Request = ListRequest;
+    type Response = Page<App>;
+    const NAME: &'static str = "apps.list";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/apps";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "List apps by name";
+}
+
+pub struct Get;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct GetRequest {
+    /// Name of the app.
+    #[arg(long, short)]
+    pub app: Name,
+}
+
+impl Operation for Get {
+    type Request = GetRequest;
+    type Response = AppDetail;
+    const NAME: &'static str = "apps.get";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/apps/{app}";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Show an app, its environments and what runs in them";
+}
+
+pub struct SetSource;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetSourceRequest {
+    pub app: Name,
+    pub source: Source,
+}
+
+impl Operation for SetSource {
+    type Request = SetSourceRequest;
+    type Response = App;
+    const NAME: &'static str = "apps.set_source";
+    const METHOD: Method = Method::Put;
+    const PATH: &'static str = "/api/v1/apps/{app}/source";
+    const EFFECT: Effect = Effect::Write;
+    const SUMMARY: &'static str = "Change where an app's source comes from";
+}
+
+/// Stops everything of an app and forgets it.
+pub struct Delete;
+
+impl Operation for Delete {
+    type Request = GetRequest;
+    type Response = Deleted;
+    const NAME: &'static str = "apps.delete";
+    const METHOD: Method = Method::Delete;
+    const PATH: &'static str = "/api/v1/apps/{app}";
+    const EFFECT: Effect = Effect::Destroy;
+    const SUMMARY: &'static str = "Stop an app and delete it with its environments, releases and logs";
+}
+
+/// What is gone now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    pub app: Name,
+    pub environments: Vec<Name>,
+    pub releases: u64,
+}

@@ -1,0 +1,191 @@
+//! Deployments and rollbacks.
+
+use clap::Args;
+use domain::deployment::Deployment;
+use domain::phase::Phase;
+use domain::source::Source;
+use domain::{DeploymentId, Name};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::logs::LogPage;
+use crate::page::default_limit;
+use crate::{Effect, Method, Operation, Page};
+
+/// Source to release to traffic. Answers as soon as it is recorded; follow it by its id.
+pub struct Deploy;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployRequest {
+    pub app: Name,
+    pub environment: Name,
+    /// Instead of the app's own source, for this deployment only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Branch, tag or commit of the app's git repository, instead of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+}
+
+impl Operation for Deploy {
+    type Request = DeployRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.deploy";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/deployments";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 202;
+    const SUMMARY: &'static str = "Deploy a version of the source";
+}
+
+/// An earlier release gets the traffic again, without building.
+pub struct Rollback;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackRequest {
+    /// Name of the app.
+    #[arg(long, short)]
+    pub app: Name,
+    /// Name of the environment.
+    #[arg(long = "env", short = 'e', value_name = "NAME", default_value = "production")]
+    pub environment: Name,
+    /// Number of the release (the 3 of v3); the last good one before the active one by default.
+    #[arg(value_name = "RELEASE", value_parser = parse_release_number)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<u32>,
+}
+
+fn parse_release_number(text: &str) -> Result<u32, String> {
+    text.trim_start_matches('v').parse().map_err(|_| "expected a release number such as 3 or v3".to_owned())
+}
+
+impl Operation for Rollback {
+    type Request = RollbackRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.rollback";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/rollbacks";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 202;
+    const SUMMARY: &'static str = "Give the traffic back to an earlier release, without building";
+}
+
+pub struct List;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct ListRequest {
+    /// Only of this app.
+    #[arg(long, short)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Name>,
+    /// Only of this environment.
+    #[arg(long = "env", short = 'e', value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Name>,
+    /// Only in this phase.
+    #[arg(long, value_parser = parse_phase)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// Continue after this page's `next`.
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// At most this many, 1 to 500.
+    #[arg(long, default_value_t = default_limit())]
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+}
+
+fn parse_phase(text: &str) -> Result<Phase, String> {
+    Phase::from_name(text).ok_or_else(|| {
+        let known: Vec<_> = Phase::ALL.iter().map(|p| p.as_str()).collect();
+        format!("expected one of {}", known.join(", "))
+    })
+}
+
+impl Operation for List {
+    type Request = ListRequest;
+    type Response = Page<Deployment>;
+    const NAME: &'static str = "deployments.list";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/deployments";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "List deployments, newest first";
+}
+
+/// Names one deployment.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentRequest {
+    /// Id of the deployment (`dep_…`).
+    #[arg(value_name = "DEPLOYMENT")]
+    pub deployment: DeploymentId,
+}
+
+pub struct Get;
+
+impl Operation for Get {
+    type Request = DeploymentRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.get";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/deployments/{deployment}";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Show a deployment: phases, times, failure";
+}
+
+/// Takes a deployment back, as long as it is not active. Answers as soon as the wish is recorded.
+pub struct Cancel;
+
+impl Operation for Cancel {
+    type Request = DeploymentRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.cancel";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/deployments/{deployment}/cancel";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 202;
+    const SUMMARY: &'static str = "Cancel a deployment: the previous version serves on";
+}
+
+/// Tries the step again at which a deployment got stuck.
+pub struct Resume;
+
+impl Operation for Resume {
+    type Request = DeploymentRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.resume";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/deployments/{deployment}/resume";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 202;
+    const SUMMARY: &'static str = "Try the step again at which a deployment got stuck";
+}
+
+/// Output of build, release command and health checks, by page. There is a stream of it too.
+pub struct Output;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputRequest {
+    pub deployment: DeploymentId,
+    /// Lines after this number; from the first when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
+    /// At most this many, 1 to 500.
+    #[serde(default = "default_limit")]
+    pub limit: u32,
+}
+
+impl Operation for Output {
+    type Request = OutputRequest;
+    type Response = LogPage;
+    const NAME: &'static str = "deployments.output";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/deployments/{deployment}/output";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Read what a deployment printed";
+}

@@ -1,0 +1,118 @@
+//! Environments of an app (`production`, `staging`, …): each has variables, an
+//! active release and instances of its own.
+
+use chrono::{DateTime, Utc};
+use clap::Args;
+use domain::instance::InstanceStatus;
+use domain::{DeploymentId, EnvironmentId, Name, ReleaseId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::apps::Deleted;
+use crate::{Effect, Method, Operation};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Environment {
+    pub id: EnvironmentId,
+    pub app: Name,
+    pub name: Name,
+    pub created_at: DateTime<Utc>,
+    /// What serves; absent before the first successful deployment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub active: Option<Active>,
+    /// Deployments that have not ended, oldest first.
+    pub in_progress: Vec<DeploymentId>,
+    /// Where it answers.
+    pub urls: Vec<String>,
+    pub instances: Vec<InstanceStatus>,
+    /// Requests by release since the ingress started, newest release first.
+    pub traffic: Vec<Traffic>,
+}
+
+/// The release that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Active {
+    pub deployment: DeploymentId,
+    pub release: ReleaseId,
+    pub release_number: u32,
+    /// First seven digits, when the source was a git repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    pub since: DateTime<Utc>,
+}
+
+/// What the ingress counted for one release.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Traffic {
+    pub release: ReleaseId,
+    pub requests: u64,
+    /// Answers with a status of 500 and above, the ingress's own included.
+    pub errors: u64,
+    pub in_flight: u64,
+    /// Milliseconds.
+    pub p50_ms: f64,
+    pub p95_ms: f64,
+    pub p99_ms: f64,
+}
+
+/// Names one environment.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentRequest {
+    /// Name of the app.
+    #[arg(long, short)]
+    pub app: Name,
+    /// Name of the environment.
+    #[arg(value_name = "NAME")]
+    pub environment: Name,
+}
+
+pub struct Create;
+
+impl Operation for Create {
+    type Request = EnvironmentRequest;
+    type Response = Environment;
+    const NAME: &'static str = "environments.create";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments";
+    const EFFECT: Effect = Effect::Write;
+    const STATUS: u16 = 201;
+    const SUMMARY: &'static str = "Create an environment of an app";
+}
+
+pub struct List;
+
+impl Operation for List {
+    type Request = crate::apps::GetRequest;
+    type Response = Vec<Environment>;
+    const NAME: &'static str = "environments.list";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "List the environments of an app and what runs in each";
+}
+
+pub struct Get;
+
+impl Operation for Get {
+    type Request = EnvironmentRequest;
+    type Response = Environment;
+    const NAME: &'static str = "environments.get";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Show an environment: release, instances, traffic";
+}
+
+/// Stops everything of an environment and forgets it.
+pub struct Delete;
+
+impl Operation for Delete {
+    type Request = EnvironmentRequest;
+    type Response = Deleted;
+    const NAME: &'static str = "environments.delete";
+    const METHOD: Method = Method::Delete;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}";
+    const EFFECT: Effect = Effect::Destroy;
+    const SUMMARY: &'static str = "Stop an environment and delete it with its variables";
+}
