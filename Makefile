@@ -1,0 +1,19 @@
+# The few things one does here. `make` alone lists them.
+
+.PHONY: help demo test check
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
+
+demo: ## Build, start Plimsoll, deploy an example from a git repository; Ctrl-C stops it all
+	@scripts/demo
+
+test: ## Run all tests; installs what they need first
+	@scripts/test-setup
+	cargo nextest run --workspace
+	cargo test --doc --package plimsoll-saga
+
+check: ## Format, lints, conventions: what is quick and must pass before a commit
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo xtask tidy

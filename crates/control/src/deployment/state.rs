@@ -1,0 +1,102 @@
+//! What a deployment has found out so far: journaled with each finished stage, so
+//! no secret is ever in it.
+
+use domain::instance::InstanceKey;
+use domain::release::Digest;
+use domain::source::{Commit, Source};
+use domain::spec::AppSpec;
+use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
+use ingress::EnvironmentRoutes;
+use serde::{Deserialize, Serialize};
+
+/// The typed state of both sagas.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct State {
+    pub order: Order,
+    /// Set by `pull_source`.
+    pub commit: Option<Commit>,
+    pub tree: Option<Digest>,
+    /// Set by `detect`, or from the start by a rollback.
+    pub spec: Option<AppSpec>,
+    pub digest: Option<Digest>,
+    /// A release of this digest exists, so nothing needs to be built.
+    pub reused: bool,
+    /// Set by `create_release`, or from the start by a rollback.
+    pub release: Option<ReleaseRef>,
+    /// Set by `link`: the instances to run and their ports.
+    #[serde(default)]
+    pub placements: Vec<Placement>,
+    /// Set by `prepare_routes`: what the environment served before; kept to take a cutover back.
+    pub previous: Option<EnvironmentRoutes>,
+    /// Set by `cutover`.
+    #[serde(default)]
+    pub switched: bool,
+    #[serde(default)]
+    pub urls: Vec<String>,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Order {
+    pub deployment: DeploymentId,
+    pub app: AppId,
+    pub app_name: Name,
+    pub environment: EnvironmentId,
+    pub environment_name: Name,
+    pub generation: u64,
+    /// None for a rollback.
+    pub source: Option<Source>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReleaseRef {
+    pub id: ReleaseId,
+    pub number: u32,
+    pub digest: Digest,
+    pub size: u64,
+    pub files: u64,
+}
+
+/// One instance to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    pub key: InstanceKey,
+    pub port: Option<u16>,
+}
+
+impl State {
+    pub fn deploy(order: Order) -> Self {
+        Self {
+            order,
+            commit: None,
+            tree: None,
+            spec: None,
+            digest: None,
+            reused: false,
+            release: None,
+            placements: Vec::new(),
+            previous: None,
+            switched: false,
+            urls: Vec::new(),
+        }
+    }
+
+    pub fn rollback(order: Order, release: ReleaseRef, spec: AppSpec, commit: Option<Commit>) -> Self {
+        Self { spec: Some(spec), release: Some(release), commit, reused: true, ..Self::deploy(order) }
+    }
+
+    /// Name of a static component's folder among the sites.
+    pub fn site(&self, component: &Name) -> String {
+        site(&self.order.environment, component)
+    }
+
+    /// The instances of one component, by index.
+    pub fn placements_of<'a>(&'a self, component: &'a Name) -> impl Iterator<Item = &'a Placement> {
+        self.placements.iter().filter(move |p| &p.key.component == component)
+    }
+}
+
+/// Name of a static component's folder among the sites: ids, as names may be given to another app later.
+pub fn site(environment: &EnvironmentId, component: &Name) -> String {
+    format!("{environment}-{component}")
+}

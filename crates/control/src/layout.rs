@@ -1,0 +1,134 @@
+//! Where things are in the data folder.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use domain::release::Digest;
+use domain::{AppId, DeploymentId};
+
+/// The data folder. Everything Plimsoll keeps is below it, readable by its own user alone.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    data: PathBuf,
+}
+
+impl Layout {
+    /// Makes the folder and its subfolders where they are missing.
+    pub fn prepare(data: &Path) -> io::Result<Self> {
+        let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        make(data)?;
+        let layout = Self { data: data.canonicalize()? };
+        for dir in [layout.workspaces(), layout.releases(), layout.outputs(), layout.caches()] {
+            make(&dir)?;
+        }
+        Ok(layout)
+    }
+
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+    /// Held by the one server that works on this folder.
+    pub fn lock(&self) -> PathBuf {
+        self.data.join("server.lock")
+    }
+    pub fn database(&self) -> PathBuf {
+        self.data.join("plimsoll.db")
+    }
+    pub fn key(&self) -> PathBuf {
+        self.data.join("master.key")
+    }
+    pub fn local(&self) -> PathBuf {
+        self.data.join(operations::local::FILE)
+    }
+    pub fn ingress(&self) -> PathBuf {
+        self.data.join("ingress")
+    }
+    pub fn instances(&self) -> PathBuf {
+        self.data.join("instances")
+    }
+    pub fn sites(&self) -> PathBuf {
+        self.data.join("sites")
+    }
+    pub fn repositories(&self) -> PathBuf {
+        self.data.join("repositories")
+    }
+    pub fn caches(&self) -> PathBuf {
+        self.data.join("cache")
+    }
+    /// What builds of an app keep between deployments.
+    pub fn cache(&self, app: &AppId) -> PathBuf {
+        self.caches().join(app.as_str())
+    }
+    pub fn workspaces(&self) -> PathBuf {
+        self.data.join("workspaces")
+    }
+    /// Folder of one deployment at work.
+    pub fn workspace(&self, deployment: &DeploymentId) -> Workspace {
+        Workspace { dir: self.workspaces().join(deployment.as_str()) }
+    }
+    pub fn releases(&self) -> PathBuf {
+        self.data.join("releases")
+    }
+    pub fn app_releases(&self, app: &AppId) -> PathBuf {
+        self.releases().join(app.as_str())
+    }
+    /// The files of a release; the folder exists whole or not at all.
+    pub fn release(&self, app: &AppId, digest: &Digest) -> PathBuf {
+        self.app_releases(app).join(digest.as_str())
+    }
+    pub fn outputs(&self) -> PathBuf {
+        self.data.join("outputs")
+    }
+    pub fn output(&self, deployment: &DeploymentId) -> PathBuf {
+        self.outputs().join(format!("{deployment}.ndjson"))
+    }
+}
+
+/// What a deployment works in; gone when it has ended.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    dir: PathBuf,
+}
+
+impl Workspace {
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+    pub fn source(&self) -> PathBuf {
+        self.dir.join("source")
+    }
+    /// The environment's variables as they were when the deployment looked, sealed.
+    pub fn snapshot(&self) -> PathBuf {
+        self.dir.join("environment.sealed")
+    }
+    /// `TMPDIR` and `HOME` of build commands.
+    pub fn home(&self) -> PathBuf {
+        self.dir.join("home")
+    }
+}
+
+/// Removes a folder and everything in it, read-only folders included; a missing one is fine.
+pub fn remove_dir(dir: &Path) -> io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            open_up(dir)?;
+            std::fs::remove_dir_all(dir)
+        }
+        other => other,
+    }
+}
+
+/// Build tools leave folders without write permission behind (Go's module cache does).
+fn open_up(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! One environment's routes from a cutover to the next, and the requests that came in under them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use domain::{DeploymentId, EnvironmentId, ReleaseId};
+use http::{HeaderValue, StatusCode};
+
+use crate::counters::{Counters, Failure};
+use crate::report::ReleaseStats;
+use crate::route::EnvironmentRoutes;
+
+/// Counters are kept for so many releases.
+const RELEASES: usize = 200;
+
+#[derive(Debug)]
+pub(crate) struct Epoch {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) deployment_header: HeaderValue,
+    pub(crate) release_header: HeaderValue,
+    in_flight: AtomicU64,
+    /// Set after the table that replaces these routes is in effect.
+    retired: AtomicBool,
+}
+
+impl Epoch {
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::SeqCst);
+    }
+
+    /// Counts a request in, unless the routes are retired: then the caller must look at the table again.
+    ///
+    /// A request that saw the old table counts itself before it looks at `retired`, and a drain sets `retired`
+    /// before it looks at the count; both in one total order. So either the drain sees the request or the request
+    /// sees the new table, and no upstream is stopped under a request.
+    pub(crate) fn enter(self: &Arc<Self>, arrived: Instant) -> Option<InFlight> {
+        let request = self.hold(arrived);
+        if self.retired.load(Ordering::SeqCst) { None } else { Some(request) }
+    }
+
+    fn hold(self: &Arc<Self>, arrived: Instant) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.counters.entered();
+        InFlight { epoch: self.clone(), arrived, open: false, served: None, behind: None }
+    }
+}
+
+/// A request on its way; counted out when this is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    pub(crate) epoch: Arc<Epoch>,
+    arrived: Instant,
+    /// Accepted, and not answered yet.
+    open: bool,
+    /// The standby's counters, if a standby answers.
+    served: Option<Arc<Counters>>,
+    /// The standby's own epoch, which a drain of its deployment waits for.
+    behind: Option<Arc<Epoch>>,
+}
+
+impl InFlight {
+    /// From now on the request is answered, or counted as abandoned.
+    pub(crate) fn open(&mut self) {
+        self.open = true;
+    }
+
+    /// The request is about to be sent to a standby, whose own deployment must not be drained meanwhile.
+    pub(crate) fn lean_on(&mut self, standby: Option<&Arc<Epoch>>) {
+        if let Some(standby) = standby {
+            standby.in_flight.fetch_add(1, Ordering::SeqCst);
+        }
+        if let Some(before) = std::mem::replace(&mut self.behind, standby.cloned()) {
+            before.in_flight.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// A standby answers, and the request counts as its own.
+    pub(crate) fn fall_back(&mut self, standby: &Arc<Counters>) {
+        self.epoch.counters.fell_back();
+        self.served = Some(standby.clone());
+    }
+
+    pub(crate) fn answered(&mut self, status: StatusCode) {
+        self.open = false;
+        self.counters().answered(status, self.arrived.elapsed());
+    }
+
+    pub(crate) fn failed(&self, failure: Failure) {
+        self.counters().failed(failure);
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        self.served.as_deref().unwrap_or(&self.epoch.counters)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.open {
+            self.counters().abandoned();
+        }
+        if let Some(behind) = &self.behind {
+            behind.in_flight.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.epoch.counters.left();
+        self.epoch.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// All epochs that still matter and the counters of the last releases.
+#[derive(Debug, Default)]
+pub(crate) struct Book {
+    epochs: Vec<Arc<Epoch>>,
+    counters: BTreeMap<(EnvironmentId, ReleaseId), Counted>,
+    /// Grows with each cutover, to tell which release was routed last.
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Counted {
+    counters: Arc<Counters>,
+    routed: u64,
+}
+
+impl Book {
+    pub(crate) fn begin(&mut self, routes: &EnvironmentRoutes) -> Arc<Epoch> {
+        self.epochs.retain(|e| !e.retired.load(Ordering::SeqCst) || e.in_flight.load(Ordering::SeqCst) > 0);
+        let epoch = Arc::new(Epoch {
+            deployment: routes.deployment.clone(),
+            counters: self.counters(&routes.environment, &routes.release),
+            deployment_header: header(routes.deployment.as_str()),
+            release_header: header(routes.release.as_str()),
+            in_flight: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+        });
+        self.epochs.push(epoch.clone());
+        epoch
+    }
+
+    /// The counters of a release, new if it was never routed or long ago.
+    pub(crate) fn counters(&mut self, environment: &EnvironmentId, release: &ReleaseId) -> Arc<Counters> {
+        self.clock += 1;
+        let routed = self.clock;
+        let key = (environment.clone(), release.clone());
+        let fresh = || Arc::new(Counters::new(environment.clone(), release.clone()));
+        let counted = self.counters.entry(key).or_insert_with(|| Counted { counters: fresh(), routed });
+        counted.routed = routed;
+        let counters = counted.counters.clone();
+        self.forget();
+        counters
+    }
+
+    /// The newest epoch of a release.
+    pub(crate) fn epoch_of(&self, environment: &EnvironmentId, release: &ReleaseId) -> Option<Arc<Epoch>> {
+        let of = |e: &&Arc<Epoch>| &e.counters.environment == environment && &e.counters.release == release;
+        self.epochs.iter().rev().find(of).cloned()
+    }
+
+    /// Requests in flight under routes of `deployment` that are replaced or removed.
+    pub(crate) fn leaving(&self, deployment: &DeploymentId) -> u64 {
+        let left = |e: &&Arc<Epoch>| &e.deployment == deployment && e.retired.load(Ordering::SeqCst);
+        self.epochs.iter().filter(left).map(|e| e.in_flight.load(Ordering::SeqCst)).sum()
+    }
+
+    pub(crate) fn stats(&self) -> Vec<ReleaseStats> {
+        self.counters.values().map(|c| c.counters.snapshot()).collect()
+    }
+
+    /// Drops the counters that were routed longest ago; those that are in use are never the oldest alone.
+    fn forget(&mut self) {
+        while self.counters.len() > RELEASES {
+            let unused = self.counters.iter().filter(|(_, c)| Arc::strong_count(&c.counters) == 1);
+            let Some(oldest) = unused.min_by_key(|(_, c)| c.routed).map(|(key, _)| key.clone()) else {
+                return;
+            };
+            self.counters.remove(&oldest);
+        }
+    }
+}
+
+/// Ids consist of letters, digits and `_`, which every header value may have.
+fn header(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::table::tests::routes;
+
+    /// Threads enter while the routes are retired, as often as the scheduler can mix them. When the drain has seen
+    /// no request, no request may be there, nor come.
+    #[test]
+    fn after_a_drain_no_request_is_in_flight() {
+        let begun = Instant::now();
+        for round in 0..3000 {
+            // On a busy machine each round takes long, and mixes the threads all the better.
+            if round > 100 && begun.elapsed().as_millis() > 800 {
+                break;
+            }
+            let mut book = Book::default();
+            let epoch = book.begin(&routes(1, round, 1, &[0]));
+            let (running, stopped) = (AtomicU64::new(0), AtomicBool::new(false));
+            std::thread::scope(|scope| {
+                for _ in 0..2 {
+                    scope.spawn(|| {
+                        running.fetch_add(1, Ordering::SeqCst);
+                        while let Some(request) = epoch.enter(Instant::now()) {
+                            for _ in 0..10 {
+                                let is_stopped = stopped.load(Ordering::SeqCst);
+                                assert!(!is_stopped, "the upstream is stopped under a request");
+                            }
+                            drop(request);
+                        }
+                    });
+                }
+                while running.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+                epoch.retire();
+                while book.leaving(&epoch.deployment) > 0 {
+                    std::hint::spin_loop();
+                }
+                stopped.store(true, Ordering::SeqCst);
+            });
+            assert_eq!(epoch.counters.snapshot().in_flight, 0);
+        }
+    }
+
+    #[test]
+    fn counters_of_the_last_releases_are_kept() {
+        let mut book = Book::default();
+        let first = book.begin(&routes(1, 1, 0, &[0]));
+        for n in 1..=500 {
+            drop(book.begin(&routes(1, 1, n, &[0])));
+            book.epochs.iter().filter(|e| !Arc::ptr_eq(e, &first)).for_each(|e| e.retire());
+        }
+        let kept: Vec<_> = book.stats().into_iter().map(|s| s.release).collect();
+        assert!((RELEASES..=RELEASES + 1).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.contains(&first.counters.release), "those in use stay");
+        assert!(kept.contains(&routes(1, 1, 500, &[]).release) && !kept.contains(&routes(1, 1, 2, &[]).release));
+    }
+}

@@ -1,0 +1,85 @@
+//! The built-in ingress: a reverse proxy in a process of its own, and the client by which the control plane
+//! tells it where requests go.
+//!
+//! # What the process promises
+//!
+//! - It serves the last table it acknowledged, with or without a control plane, and after any crash.
+//! - A cutover is all or nothing for an environment, and acknowledged only when it is on the disk *and* every new
+//!   request follows it. No request is lost to it: those in flight finish where they are, and connections of
+//!   clients stay open. [`Client::drain`] tells when nothing depends on the old release any longer; a request
+//!   either is seen by it or goes to the new release, there is no gap between (see `epoch`).
+//! - A generation never goes back: an older deployment is refused, also after a restart, also for an environment
+//!   that was removed. The deployment of the current generation may decide again, to take its cutover back.
+//! - A route belongs to one environment. Who wants a host and path that another one has is refused.
+//! - Only requests with the folder's secret are told who answered them ([`Client::verify`]).
+//! - A request is sent to a second upstream only if nothing of it was sent to the first. On a kept connection
+//!   that the upstream had closed, a request is sent again if none of it was written, or if it has no body and
+//!   an idempotent method. Requests that can't be repeated take connections that were free for at most 500 ms.
+//!
+//! # Files of its folder (mode 0700)
+//!
+//! | file | content |
+//! |---|---|
+//! | `lock` | held by the process; a second one with the same folder ends with an error |
+//! | `routes.json` | the table, with length and BLAKE3 checksum in the first line |
+//! | `routes.previous.json` | the same, written right after it; read when `routes.json` is damaged |
+//! | `routes.damaged.json` | a damaged `routes.json`, moved aside at a start as evidence |
+//! | `process.json` | process id and address, by which a restart on port 0 finds its port again |
+//! | `control.sock` | where [`Client`] asks (mode 0600) |
+//! | `verify.secret` | the secret of verifying requests (mode 0600) |
+//! | `ingress.log`, `ingress.log.1` | output of a process that [`ensure`] started |
+//!
+//! # Killed at any instant
+//!
+//! A file is replaced by writing another one, syncing it, renaming it and syncing the folder; the name stands for
+//! the old content or the new. So a process that is killed
+//! - before the rename of `routes.json` comes back with the old table; the cutover was not acknowledged;
+//! - after it comes back with the new table; the client saw [`Unavailable`] and repeats the cutover, which then
+//!   finds nothing to do (or asks for the table);
+//! - before the copy is written comes back with the new table too, as `routes.json` is whole.
+//!
+//! If `routes.json` is damaged by something else, the copy is served and [`Status::degraded`] says so. If both are,
+//! the process serves nothing, says so, and takes what it is given; generations from before are unknown then.
+//! An environment in the table that can't be served (another version wrote it) is left out alone, its generation
+//! is still respected, and its text is kept.
+//!
+//! # The way of a request
+//!
+//! `connection` → `proxy` → `live` (the route) → `upstream` or `static_files` → `body`. What the control plane
+//! asks for goes `client` → `protocol` → `control` → `table` (the rules) → `table_file` (the disk) → `live`.
+//!
+//! Absent on purpose: TLS, HTTP/2, caching, compression, buffering of bodies, retries of failed responses, and a
+//! time limit between two pieces of a response (event streams are silent for long).
+
+mod body;
+mod client;
+mod connection;
+mod control;
+mod counters;
+mod ensure;
+mod epoch;
+mod files;
+mod gate;
+mod headers;
+mod live;
+mod options;
+mod pages;
+mod protocol;
+mod proxy;
+mod report;
+mod route;
+mod run;
+mod socket;
+mod static_files;
+mod table;
+mod table_file;
+mod upstream;
+mod verify;
+
+pub use client::{ChangeError, Client, CutoverError, Unavailable, VerifyError};
+pub use ensure::{EnsureError, ensure};
+pub use options::{Limits, Options};
+pub use report::{CutoverReport, Drained, Errors, Latency, ReleaseStats, Stats, Status, Verified};
+pub use route::{EnvironmentRoutes, Gate, Route, Standby, Target};
+pub use run::{RunError, run, serve};
+pub use table::{Change, Refused, RouteTable};

@@ -1,0 +1,132 @@
+//! `plimsoll deploy`: source to release to traffic.
+
+use std::path::PathBuf;
+
+use domain::Name;
+use domain::source::Source;
+use operations::deployments::{Deploy, DeployRequest};
+use operations::{Operation, apps};
+
+use super::init::{ensure_app, reachable};
+use super::{Context, here};
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::text::count;
+use crate::{follow, source};
+
+const EXAMPLES: &str = "\
+Examples:
+  plimsoll deploy                        the app of this folder, to production
+  plimsoll deploy shop --env staging --ref v1.4
+  plimsoll deploy --dir .                this folder as it is, uncommitted changes included
+  plimsoll deploy shop --git https://example.org/team/shop.git --ref main
+  plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
+
+/// Deploy a version of the source, and follow it to its end.
+///
+/// Without --dir and --git the app's own source is taken: for a git repository its last commit. An app that does not
+/// exist is created. Ctrl-C only ends the following; the deployment goes on.
+#[derive(Debug, clap::Args)]
+#[command(about = Deploy::SUMMARY, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Name of the app; by default that of plimsoll.toml, PLIMSOLL_APP or the folder.
+    #[arg(value_name = "APP")]
+    name: Option<Name>,
+    /// The same, as other commands have it.
+    #[arg(long = "app", short = 'a', value_name = "APP", conflicts_with = "name", hide = true)]
+    named: Option<Name>,
+    /// Name of the environment.
+    #[arg(long = "env", short = 'e', value_name = "NAME", default_value = "production")]
+    environment: Name,
+    /// Branch, tag or commit.
+    #[arg(long = "ref", value_name = "REF", conflicts_with = "dir")]
+    reference: Option<String>,
+    /// Deploy this folder as it is, this once.
+    #[arg(long, value_name = "DIR", conflicts_with = "git")]
+    dir: Option<PathBuf>,
+    /// Deploy from this git repository, this once.
+    #[arg(long, value_name = "URL")]
+    git: Option<String>,
+    /// Answer as soon as the server has taken it on.
+    #[arg(long, visible_alias = "no-follow")]
+    detach: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let connection = context.connect()?;
+    let app = context.app(args.name.or(args.named))?;
+    let (source, reference) = match (&args.dir, &args.git) {
+        (Some(dir), _) => (Some(source::directory(dir)?), None),
+        (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
+        (None, None) => (None, args.reference),
+    };
+    if let Some(source) = &source {
+        reachable(&connection, source)?;
+    }
+    let own = existing_or_new(context, &connection, &app, source.as_ref()).await?;
+    if source.is_none() {
+        warn_of_uncommitted(context, own.as_ref());
+    }
+    let request = DeployRequest { app, environment: args.environment, source, reference };
+    let started = follow::begin::<Deploy>(context, &connection, &request).await?;
+    match (args.detach, context.out.json) {
+        (true, true) => context.out.document(&started),
+        (true, false) => {
+            context.out.line(format!("{} is under way", started.id))?;
+            context.out.remark(format!("follow it: plimsoll deployments show {} -f", started.id));
+            Ok(())
+        }
+        (false, _) => follow::to_the_end(context, &connection, started).await,
+    }
+}
+
+/// The app's own source; the app is made if it isn't there and it is known where it comes from.
+async fn existing_or_new(
+    context: &Context,
+    connection: &Connection,
+    app: &Name,
+    given: Option<&Source>,
+) -> Result<Option<Source>, Failure> {
+    let missing = match connection.call::<apps::Get>(&apps::GetRequest { app: app.clone() }).await {
+        Ok(found) => return Ok(found.app.source),
+        Err(failure) => failure,
+    };
+    let Failure::Problem { exit: Exit::NotFound, .. } = &missing else {
+        return Err(missing);
+    };
+    let source = match given {
+        Some(source) => source.clone(),
+        // Only a repository, or a folder that says it is an app, is meant to be deployed.
+        None => match source::of_folder(&here()?)? {
+            (source, Some(_)) => source,
+            (source, None) if here()?.join(domain::config::FILE_NAME).is_file() => source,
+            _ => {
+                return Err(
+                    missing.hint("Deploy from its repository, or say --git URL or --dir DIR: the app is then created")
+                );
+            }
+        },
+    };
+    reachable(connection, &source)?;
+    let (made, _) = ensure_app(connection, app, &source).await?;
+    context.out.remark(format!("{app} is new: created it with the source {}", source::describe(&source)));
+    Ok(made.source)
+}
+
+/// People expect what they see in their editor to be deployed; from a repository it is the last commit.
+fn warn_of_uncommitted(context: &Context, own: Option<&Source>) {
+    let Some(Source::Git { url, .. }) = own else {
+        return;
+    };
+    let Some(repository) = here().ok().and_then(|dir| forge::local::describe(&dir)) else {
+        return;
+    };
+    let same = std::path::Path::new(url).canonicalize().ok() == repository.root.canonicalize().ok();
+    if same && repository.dirty_files > 0 {
+        context.out.warn(format!(
+            "{} with uncommitted changes: the last commit is deployed without them (`plimsoll deploy --dir .` takes them along)",
+            count(repository.dirty_files, "file")
+        ));
+    }
+}

@@ -1,0 +1,190 @@
+//! `plimsoll deployments`: what was deployed, and how it went.
+
+use chrono::Utc;
+use domain::deployment::Deployment;
+use domain::phase::Phase;
+use operations::deployments::{DeploymentRequest, Get, List, ListRequest, Output, OutputRequest};
+use operations::logs::LogLine;
+use operations::page::MAX_LIMIT;
+use operations::{Operation, stream};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::follow::{self, parse, tag};
+use crate::listen::{Heard, listen};
+use crate::source;
+use crate::table::{Table, Tone};
+use crate::text::{self, clean};
+
+const EXAMPLES: &str = "\
+Examples:
+  plimsoll deployments list --app shop
+  plimsoll deployments list --phase failed --limit 5
+  plimsoll deployments show dep_01hf7yat00000000000000002a
+  plimsoll deployments show dep_01hf7yat00000000000000002a -f
+  plimsoll deployments output dep_01hf7yat00000000000000002a";
+
+/// List, show and follow deployments, and read their output.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    #[command(about = List::SUMMARY, after_help = EXAMPLES)]
+    List(ListRequest),
+    #[command(about = Get::SUMMARY, after_help = EXAMPLES)]
+    Show(One),
+    #[command(about = Output::SUMMARY, after_help = EXAMPLES)]
+    Output(One),
+}
+
+#[derive(Debug, clap::Args)]
+struct One {
+    #[command(flatten)]
+    request: DeploymentRequest,
+    /// Go on until its end; the exit code is its outcome.
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::List(request) => list(context, request).await,
+        Command::Show(one) => show(context, one).await,
+        Command::Output(one) => output(context, one).await,
+    }
+}
+
+async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
+    let page = context.connect()?.call::<List>(&request).await?;
+    if context.out.json {
+        return context.out.document(&page);
+    }
+    if page.items.is_empty() {
+        context.out.remark("nothing was deployed yet");
+        return Ok(());
+    }
+    let mut table = Table::new(&context.out, &["deployment", "app", "phase", "release", "when", "took"]);
+    let now = Utc::now();
+    for deployment in &page.items {
+        let took = deployment.finished_at.map(|end| text::took(text::between(deployment.created_at, end)));
+        table.row([
+            (deployment.id.to_string(), Tone::Plain),
+            (format!("{} {}", deployment.app, deployment.environment), Tone::Plain),
+            (text::phase(deployment.phase), tone(deployment)),
+            (deployment.release_number.map(|n| format!("v{n}")).unwrap_or_default(), Tone::Plain),
+            (format!("{} ago", text::age(deployment.created_at, now)), Tone::Plain),
+            (took.unwrap_or_else(|| format!("{}%", deployment.progress)), Tone::Plain),
+        ]);
+    }
+    table.keep_whole(0);
+    context.out.line(table.render())?;
+    if let Some(next) = page.next {
+        context.out.remark(format!("more: --cursor {next}"));
+    }
+    Ok(())
+}
+
+pub(super) fn tone(deployment: &Deployment) -> Tone {
+    match deployment.phase {
+        _ if deployment.stuck.is_some() => Tone::Bad,
+        Phase::Active => Tone::Good,
+        Phase::Failed | Phase::RolledBack => Tone::Bad,
+        Phase::Cancelled => Tone::Plain,
+        _ => Tone::Waiting,
+    }
+}
+
+async fn show(context: &Context, one: One) -> Result<(), Failure> {
+    let connection = context.connect()?;
+    let deployment = connection.call::<Get>(&one.request).await?;
+    if one.follow {
+        return match deployment.phase.is_end() {
+            true => follow::conclude(context, &connection, &deployment).await,
+            false => follow::to_the_end(context, &connection, deployment).await,
+        };
+    }
+    if context.out.json {
+        return context.out.document(&deployment);
+    }
+    details(&deployment).into_iter().try_for_each(|line| context.out.line(line))
+}
+
+fn details(deployment: &Deployment) -> Vec<String> {
+    let mut lines = vec![
+        format!("deployment {}", deployment.id),
+        format!("app        {} in {}", deployment.app, deployment.environment),
+        format!("kind       {} by {}", tag(&deployment.kind), clean(&deployment.requested_by)),
+        format!("phase      {} ({}%)", text::phase(deployment.phase), deployment.progress),
+    ];
+    if let Some(source) = &deployment.source {
+        lines.push(format!("source     {}", clean(&source::describe(source))));
+    }
+    if let Some(commit) = &deployment.metadata.commit {
+        lines.push(format!("commit     {} {}", commit.short(), clean(&commit.summary)));
+    }
+    if let Some(number) = deployment.release_number {
+        lines.push(format!("release    v{number}"));
+    }
+    if let Some(stack) = &deployment.metadata.detected_type {
+        lines.push(format!("stack      {}", clean(stack)));
+    }
+    lines.push(format!("asked for  {}", text::local(deployment.created_at)));
+    lines.extend(deployment.metadata.waiting_for.iter().map(|what| format!("waits for  {}", clean(what))));
+    lines.extend(deployment.metadata.urls.iter().map(|url| format!("address    {}", clean(url))));
+    for times in &deployment.phases {
+        let took = times.finished_at.map(|end| text::took(text::between(times.started_at, end)));
+        lines.push(format!("  {:<18} {}", text::phase(times.phase), took.unwrap_or_default()).trim_end().to_owned());
+    }
+    if let Some(failure) = &deployment.failure {
+        lines.push(format!("failed in {} ({})", text::phase(failure.phase), tag(&failure.cause)));
+        lines.extend(failure.message.lines().map(|line| format!("  {}", clean(line))));
+        lines.extend(failure.output.iter().map(|line| format!("  │ {}", clean(line))));
+        lines.push(format!("  try: {}", text::clean_lines(&failure.hint)));
+    }
+    if let Some(reason) = &deployment.stuck {
+        lines.push(format!("stuck: {}", text::clean_lines(reason)));
+        lines.push(format!("  try: `plimsoll resume {0}` or `plimsoll cancel {0}`", deployment.id));
+    }
+    lines
+}
+
+async fn output(context: &Context, one: One) -> Result<(), Failure> {
+    let connection = context.connect()?;
+    let deployment = one.request.deployment.clone();
+    if !one.follow {
+        let mut after = None;
+        loop {
+            let request = OutputRequest { deployment: deployment.clone(), after, limit: MAX_LIMIT };
+            let page = connection.call::<Output>(&request).await?;
+            for line in &page.lines {
+                super::logs::show(context, line)?;
+            }
+            match page.lines.last() {
+                Some(last) if page.lines.len() >= MAX_LIMIT as usize => after = Some(last.seq),
+                _ => return Ok(()),
+            }
+        }
+    }
+    let mut heard = listen(connection, stream::output_path(&deployment), None);
+    let mut told = 0;
+    while let Some(heard) = heard.recv().await {
+        match heard {
+            Heard::Message(message) => {
+                if let Some(line) = parse::<LogLine>(&message.data).filter(|line| line.seq > told) {
+                    told = line.seq;
+                    super::logs::show(context, &line)?;
+                }
+            }
+            Heard::Away => context.out.remark("the server is away, reconnecting…"),
+            Heard::Back => context.out.remark("the server is back"),
+            Heard::End => break,
+            Heard::Lost(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+//! `plimsoll events`: what happened, in order.
+
+use domain::event::{Event, EventKind};
+use operations::events::{List, ListRequest};
+use operations::{Operation, stream};
+
+use super::Context;
+use crate::failure::Failure;
+use crate::follow::parse;
+use crate::listen::{Heard, listen};
+use crate::text::{self, clean};
+
+const EXAMPLES: &str = "\
+Examples:
+  plimsoll events                        from the first on, 50 of them
+  plimsoll events -f --json              as it happens, one JSON document a line
+  plimsoll events --app shop --env production --after 120";
+
+#[derive(Debug, clap::Args)]
+#[command(about = List::SUMMARY, after_help = EXAMPLES)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    request: ListRequest,
+    /// Go on with what comes, until Ctrl-C.
+    #[arg(long, short)]
+    follow: bool,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    let connection = context.connect()?;
+    if !args.follow {
+        let page = connection.call::<List>(&args.request).await?;
+        if context.out.json {
+            return context.out.document(&page);
+        }
+        page.items.iter().try_for_each(|event| show(context, event))?;
+        if let Some(next) = page.next {
+            context.out.remark(format!("more: --after {next}"));
+        }
+        return Ok(());
+    }
+    let mut heard = listen(connection, path(&args.request), None);
+    while let Some(heard) = heard.recv().await {
+        match heard {
+            Heard::Message(message) => {
+                if let Some(event) = parse::<Event>(&message.data) {
+                    show(context, &event)?;
+                }
+            }
+            Heard::Away => context.out.remark("the server is away, reconnecting…"),
+            Heard::Back => context.out.remark("the server is back"),
+            Heard::End => break,
+            Heard::Lost(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Names, ids and numbers need no escaping.
+fn path(request: &ListRequest) -> String {
+    let pairs = [
+        ("app", request.app.as_ref().map(ToString::to_string)),
+        ("environment", request.environment.as_ref().map(ToString::to_string)),
+        ("deployment", request.deployment.as_ref().map(ToString::to_string)),
+        ("after", request.after.map(|after| after.to_string())),
+    ];
+    let query: Vec<String> = pairs.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", value?))).collect();
+    match query.is_empty() {
+        true => stream::EVENTS.to_owned(),
+        false => format!("{}?{}", stream::EVENTS, query.join("&")),
+    }
+}
+
+fn show(context: &Context, event: &Event) -> Result<(), Failure> {
+    if context.out.json {
+        return context.out.record(event);
+    }
+    let paint = context.out.paint;
+    let place: Vec<&str> = [&event.app, &event.environment].into_iter().flatten().map(|n| n.as_str()).collect();
+    context.out.line(format!(
+        "{:>6} {} {} {}",
+        event.cursor,
+        paint.dim(text::local(event.at)),
+        paint.tag(&place.join("/")),
+        sentence(&event.kind)
+    ))
+}
+
+fn sentence(kind: &EventKind) -> String {
+    match kind {
+        EventKind::AppCreated => "app created".to_owned(),
+        EventKind::AppDeleted => "app deleted".to_owned(),
+        EventKind::EnvironmentCreated => "environment created".to_owned(),
+        EventKind::EnvironmentDeleted => "environment deleted".to_owned(),
+        EventKind::VariablesChanged { set, unset } => {
+            let part = |verb: &str, names: &[String]| {
+                (!names.is_empty()).then(|| format!("{verb} {}", clean(&names.join(", "))))
+            };
+            let parts: Vec<String> = [part("set", set), part("unset", unset)].into_iter().flatten().collect();
+            format!("variables: {}", parts.join("; "))
+        }
+        EventKind::DeploymentQueued { requested_by } => {
+            format!("deployment queued by {}", clean(requested_by))
+        }
+        EventKind::PhaseChanged { phase, progress } => {
+            format!("{} ({progress}%)", text::phase(*phase))
+        }
+        EventKind::ReleaseCreated { number, .. } => format!("release v{number} created"),
+        EventKind::StepFailed { phase, message, will_retry } => {
+            format!(
+                "{} failed{}: {}",
+                text::phase(*phase),
+                if *will_retry { ", trying again" } else { "" },
+                clean(message)
+            )
+        }
+        EventKind::CancelRequested { by } => format!("cancel asked for by {}", clean(by)),
+        EventKind::DeploymentFinished { phase, failure } => match failure {
+            Some(failure) => format!("deployment {}: {}", text::phase(*phase), clean(&failure.to_string())),
+            None => format!("deployment {}", text::phase(*phase)),
+        },
+        EventKind::DeploymentStuck { phase, message } => {
+            format!("deployment stuck in {}: {}", text::phase(*phase), clean(message))
+        }
+        EventKind::InstanceCrashLooping { instance, last_exit } => {
+            format!("{} ends again and again: {}", clean(instance), clean(last_exit))
+        }
+        EventKind::InstanceRestarted { instance } => {
+            format!("{} was started again", clean(instance))
+        }
+        EventKind::ServerStarted { version } => format!("server {} started", clean(version)),
+    }
+}

@@ -1,0 +1,129 @@
+//! The commands, one per file, and what they share.
+
+pub(crate) mod apps;
+pub(crate) mod cancel;
+pub(crate) mod completions;
+pub(crate) mod deploy;
+pub(crate) mod deployments;
+pub(crate) mod down;
+pub(crate) mod env;
+pub(crate) mod envs;
+pub(crate) mod events;
+pub(crate) mod ingress;
+pub(crate) mod init;
+pub(crate) mod logs;
+pub(crate) mod releases;
+pub(crate) mod resume;
+pub(crate) mod rollback;
+pub(crate) mod server;
+pub(crate) mod status;
+pub(crate) mod supervise;
+pub(crate) mod version;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use domain::Name;
+use operations::Error;
+
+use crate::app_name::Origin;
+use crate::cli::{self, Cli, Command, Globals};
+use crate::connection::Connection;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What every command gets.
+pub(crate) struct Context {
+    pub(crate) out: Output,
+    pub(crate) globals: Globals,
+    /// The app that the surroundings name.
+    pub(crate) inferred: Option<(Name, Origin)>,
+}
+
+impl Context {
+    pub(crate) fn connect(&self) -> Result<Arc<Connection>, Failure> {
+        Connection::find(&self.globals).map(Arc::new)
+    }
+
+    /// The app that was named, else the one that the surroundings name.
+    pub(crate) fn app(&self, named: Option<Name>) -> Result<Name, Failure> {
+        named.or_else(|| self.inferred.as_ref().map(|(name, _)| name.clone())).ok_or_else(|| {
+            Failure::usage("which app? Neither the command line, nor a plimsoll.toml, nor PLIMSOLL_APP names one")
+                .hint("Name it: --app NAME")
+        })
+    }
+}
+
+/// Runs the command in the runtime that suits its role.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    let out = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
+    let context = Context { out, globals: cli.globals, inferred: cli.inferred };
+    // Two threads are enough to serve, and each costs memory for as long as we run;
+    // a client has one thing to do.
+    let mut builder = match &cli.command {
+        Command::Server(_) | Command::Ingress(_) => {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(2).thread_keep_alive(std::time::Duration::from_secs(5));
+            builder
+        }
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let done = match builder.enable_all().build() {
+        Ok(runtime) => {
+            let done = runtime.block_on(dispatch(&context, cli.command));
+            // A prompt or a look-up that still blocks a thread must not keep us.
+            runtime.shutdown_background();
+            done
+        }
+        Err(e) => Err(Failure::with(Exit::Internal, Error::unavailable(format!("can't start threads: {e}")))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => cli::finish(&out, &explain_guess(failure, context.inferred.as_ref())),
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Server(args) => server::run(context, args).await,
+        Command::Down(args) => down::run(context, args).await,
+        Command::Init(args) => init::run(context, args).await,
+        Command::Deploy(args) => deploy::run(context, args).await,
+        Command::Status(args) => status::run(context, args).await,
+        Command::Logs(args) => logs::run(context, args).await,
+        Command::Rollback(args) => rollback::run(context, args).await,
+        Command::Cancel(args) => cancel::run(context, args).await,
+        Command::Resume(args) => resume::run(context, args).await,
+        Command::Deployments(args) => deployments::run(context, args).await,
+        Command::Releases(args) => releases::run(context, args).await,
+        Command::Events(args) => events::run(context, args).await,
+        Command::Apps(args) => apps::run(context, args).await,
+        Command::Envs(args) => envs::run(context, args).await,
+        Command::Env(args) => env::run(context, args).await,
+        Command::Version(args) => version::run(context, args).await,
+        Command::Completions(args) => completions::run(context, args),
+        Command::Ingress(args) => ingress::run(args).await,
+        Command::Supervise(_) => Err(Failure::usage("supervise needs to be the first word of the command line")),
+    }
+}
+
+/// An app that is not there may be one that we only guessed from the folder's name.
+fn explain_guess(failure: Failure, inferred: Option<&(Name, Origin)>) -> Failure {
+    match (&failure, inferred) {
+        (Failure::Problem { exit: Exit::NotFound, problem }, Some((name, Origin::Folder)))
+            if problem.detail.contains(name.as_str()) =>
+        {
+            failure.hint(format!(
+                "`{name}` is only the name of this folder: say --app NAME, or make an app of it with `plimsoll init`"
+            ))
+        }
+        _ => failure,
+    }
+}
+
+/// The folder that we are in.
+pub(crate) fn here() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|e| Failure::from(Error::invalid(format!("can't tell which folder this is: {e}"))))
+}

@@ -1,0 +1,282 @@
+//! `plimsoll server`: the control plane. It may end at any time; apps and ingress go on.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use control::{Control, Options};
+use domain::route::Host;
+use operations::{Error, ErrorKind, local};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use super::Context;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::pidfile;
+
+const EXAMPLES: &str = "\
+Examples:
+  plimsoll server
+  plimsoll server --data /var/lib/plimsoll --ingress-listen 0.0.0.0:80 --domain apps.example.org
+  plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
+
+Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
+
+/// Start a server on this machine.
+///
+/// Keeps everything in one data folder, starts the ingress that apps answer through, and serves the API. At its first
+/// start it prints an API token, once; commands on this machine need none.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Address of the API.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7878")]
+    listen: SocketAddr,
+    /// Address that apps answer at.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    ingress_listen: SocketAddr,
+    /// Apps answer at APP.DOMAIN.
+    #[arg(long, default_value = "localhost")]
+    domain: Host,
+    /// File with the address of a PostgreSQL database, postgres://…; by default PLIMSOLL_DATABASE_URL, else SQLite in the data folder.
+    #[arg(long, value_name = "FILE", conflicts_with = "database_url")]
+    database_url_file: Option<PathBuf>,
+    /// Address of a PostgreSQL database without a password in it: everybody on this machine can read it.
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Deployments at work at the same time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
+    /// Form of the log on stderr.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// What to log: error, warn, info, debug or trace, or by part such as `info,control=debug`.
+    #[arg(long, value_name = "FILTER", env = "PLIMSOLL_LOG", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
+    start_log(&args)?;
+    let data = prepare_data(context)?;
+    let database = database(context, &args)?;
+    if !args.listen.ip().is_loopback() {
+        context.out.warn(format!(
+            "{} can be reached from other machines, and the API's tokens travel unencrypted: put TLS in front of it",
+            args.listen
+        ));
+    }
+    // Before anything else is touched: an address in use is the most likely trouble.
+    let listener = TcpListener::bind(args.listen).await.map_err(|e| cannot_listen(args.listen, &e))?;
+    let address = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
+    let binary = std::env::current_exe().map_err(|e| Failure::file("find", Path::new("plimsoll"), &e))?;
+    let started = Control::start(Options {
+        data: data.clone(),
+        database,
+        ingress: args.ingress_listen,
+        domain: args.domain.to_string(),
+        binary,
+        workers: usize::from(args.workers),
+    })
+    .await?;
+    // From here on this process holds the folder's lock.
+    pidfile::write(&data).map_err(|e| Failure::file("write into", &data, &e))?;
+    let url = format!("http://{}", reachable_address(address));
+    let served = serve(context, &args, &data, &started, &url, listener).await;
+    started.control.shutdown().await;
+    pidfile::remove(&data);
+    served?;
+    context.out.remark("stopped; apps keep serving (`plimsoll down` stops them, too)");
+    Ok(())
+}
+
+async fn serve(
+    context: &Context,
+    args: &Args,
+    data: &Path,
+    started: &control::Started,
+    url: &str,
+    listener: TcpListener,
+) -> Result<(), Failure> {
+    let asked = asked_to_stop()?;
+    started.control.announce(url).await?;
+    greet(context, args, data, url, started.first_token.as_ref())?;
+    server::serve(started.control.clone(), listener, asked)
+        .await
+        .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))
+}
+
+/// Tells the addresses, and the token when it is the first start.
+fn greet(context: &Context, args: &Args, data: &Path, url: &str, token: Option<&SecretString>) -> Result<(), Failure> {
+    let out = &context.out;
+    if out.json {
+        let token = token.map(ExposeSecret::expose_secret);
+        return out.record(
+            &json!({ "url": url, "ingress": args.ingress_listen, "domain": args.domain, "data": data, "token": token }),
+        );
+    }
+    out.line(format!("{} {} serves", out.paint.bold("Plimsoll"), env!("CARGO_PKG_VERSION")))?;
+    out.line(format!("  API   {}", out.paint.cyan(url)))?;
+    out.line(format!(
+        "  apps  {}",
+        out.paint.cyan(format!("http://APP.{}:{}", args.domain, args.ingress_listen.port()))
+    ))?;
+    out.line(format!("  data  {}", data.display()))?;
+    if let Some(token) = token {
+        out.line("")?;
+        out.line("API token for other machines and programs. It is shown this once, and only its hash is kept:")?;
+        out.line(format!("  {}", out.paint.bold(token.expose_secret())))?;
+        out.line(format!(
+            "Use it there as PLIMSOLL_TOKEN, with PLIMSOLL_SERVER={url}; on this machine `plimsoll` needs none."
+        ))?;
+    }
+    Ok(())
+}
+
+/// Ready when Ctrl-C or TERM has come. The handlers are set now, so that neither is missed.
+fn asked_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let failed =
+        |e: std::io::Error| Failure::with(Exit::Internal, Error::unavailable(format!("can't hear signals: {e}")));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tracing::info!("stopping; apps keep serving");
+    })
+}
+
+fn start_log(args: &Args) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&args.log)
+        .map_err(|e| Failure::usage(format!("--log: {e}")).hint("Try `info` or `info,control=debug`"))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
+    match args.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// Makes the data folder, for its owner alone, and tries whether it can be written.
+fn prepare_data(context: &Context) -> Result<PathBuf, Failure> {
+    use std::os::unix::fs::DirBuilderExt;
+    let given = context.globals.data.clone();
+    let data = given.or_else(|| local::default_data(|name| std::env::var(name).ok())).ok_or_else(|| {
+        Failure::usage("no data folder: neither HOME nor XDG_DATA_HOME is set").hint("Give one with --data DIR")
+    })?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&data)
+        .map_err(|e| Failure::file("make the data folder", &data, &e))?;
+    let data = data.canonicalize().map_err(|e| Failure::file("open the data folder", &data, &e))?;
+    let probe = data.join(format!(".probe-{}", std::process::id()));
+    std::fs::write(&probe, "")
+        .and_then(|()| std::fs::remove_file(&probe))
+        .map_err(|e| Failure::file("write into the data folder", &data, &e))?;
+    Ok(data)
+}
+
+fn database(context: &Context, args: &Args) -> Result<Option<SecretString>, Failure> {
+    let url = match (&args.database_url_file, &args.database_url) {
+        (Some(path), _) => Some(std::fs::read_to_string(path).map_err(|e| Failure::file("read", path, &e))?),
+        (None, Some(url)) => {
+            if has_password(url) {
+                context.out.warn("the password in --database-url can be read by everybody on this machine: use --database-url-file or PLIMSOLL_DATABASE_URL");
+            }
+            Some(url.clone())
+        }
+        (None, None) => std::env::var("PLIMSOLL_DATABASE_URL").ok(),
+    };
+    let Some(url) = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()) else {
+        return Ok(None);
+    };
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        Ok(Some(url.into()))
+    } else {
+        // The text is not shown, as it may hold a password.
+        Err(Error::invalid("the address of the database does not begin with postgres://")
+            .hint("For SQLite give none: it is in the data folder")
+            .into())
+    }
+}
+
+/// `scheme://user:password@host`, or `password=` among its options.
+fn has_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let in_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    in_user || rest.split_once('?').is_some_and(|(_, query)| query.contains("password="))
+}
+
+fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => Error::conflict(format!("the address {address} is in use"))
+            .hint("Is another server running? Stop it, or choose another address with --listen"),
+        std::io::ErrorKind::PermissionDenied => Error::invalid(format!("no right to listen on {address}"))
+            .hint("Ports below 1024 need a privilege: choose a higher one with --listen"),
+        _ => Error::invalid(format!("can't listen on {address}: {error}"))
+            .hint("Choose an address of this machine with --listen"),
+    }
+    .into()
+}
+
+/// Where clients on this machine find a server that listens on `address`.
+fn reachable_address(address: SocketAddr) -> SocketAddr {
+    let mut address = address;
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        } else {
+            std::net::Ipv6Addr::LOCALHOST.into()
+        });
+    }
+    address
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_in_addresses_are_noticed() {
+        for url in [
+            "postgres://me:secret@host/db",
+            "postgres://host/db?user=me&password=x",
+            "postgres://me:p%40@[::1]:5432/db",
+        ] {
+            assert!(has_password(url), "{url}");
+        }
+        for url in ["postgres://host:5432/db", "postgres://me@host:5432/db", "postgres:///db?host=/run/pg", "nonsense"]
+        {
+            assert!(!has_password(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn clients_find_a_server_that_listens_everywhere() {
+        let check =
+            |given: &str, expected: &str| assert_eq!(reachable_address(given.parse().unwrap()).to_string(), expected);
+        check("0.0.0.0:7878", "127.0.0.1:7878");
+        check("[::]:7878", "[::1]:7878");
+        check("10.0.0.1:80", "10.0.0.1:80");
+    }
+}

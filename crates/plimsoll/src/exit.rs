@@ -1,0 +1,78 @@
+//! Exit codes: what a script can know without reading a word.
+
+use operations::ErrorKind;
+
+/// How the program ends. The numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Internal = 1,
+    Usage = 2,
+    NotFound = 3,
+    Conflict = 4,
+    Unauthorized = 5,
+    DeploymentFailed = 6,
+    Cancelled = 7,
+    Unreachable = 8,
+    Invalid = 9,
+    Interrupted = 130,
+}
+
+/// The table as `--help` shows it.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0    it worked
+  1    a bug or a broken machine; the server's log says more
+  2    the command line is wrong, or an answer was needed and nobody was there to give it
+  3    no such app, environment, deployment or release
+  4    not possible in the present state: already there, in use, too old
+  5    a valid API token is needed
+  6    the deployment failed, was rolled back or is stuck
+  7    the deployment was cancelled
+  8    the server can't be reached or is not ready
+  9    the input, the source or its plimsoll.toml is wrong
+  130  interrupted with Ctrl-C; a deployment goes on without you";
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<ErrorKind> for Exit {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Invalid | ErrorKind::Unprocessable | ErrorKind::TooLarge => Exit::Invalid,
+            ErrorKind::Unauthorized => Exit::Unauthorized,
+            ErrorKind::NotFound => Exit::NotFound,
+            ErrorKind::Conflict => Exit::Conflict,
+            ErrorKind::Unavailable => Exit::Unreachable,
+            ErrorKind::Internal => Exit::Internal,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_stands_in_the_table_and_each_kind_of_error_has_one() {
+        let all = [
+            Exit::Internal,
+            Exit::Usage,
+            Exit::NotFound,
+            Exit::Conflict,
+            Exit::Unauthorized,
+            Exit::DeploymentFailed,
+            Exit::Cancelled,
+            Exit::Unreachable,
+            Exit::Invalid,
+            Exit::Interrupted,
+        ];
+        for exit in all {
+            assert!(TABLE.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not documented");
+        }
+        let codes: Vec<u8> = ErrorKind::ALL.into_iter().map(|kind| Exit::from(kind).code()).collect();
+        assert_eq!(codes, [9, 5, 3, 4, 9, 9, 8, 1]);
+    }
+}

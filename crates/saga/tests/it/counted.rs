@@ -1,0 +1,53 @@
+//! A journal that counts its writes and makes things happen at them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use saga::{Cancel, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
+
+use crate::scripted::G;
+
+/// Counts writes, fails from write number `fails_from` on, and has a cancel come in the middle of write number `cancels_at`.
+pub(crate) struct Counted<J> {
+    inner: J,
+    pub(crate) writes: AtomicUsize,
+    fails_from: usize,
+    cancels_at: Option<(usize, Cancel)>,
+}
+
+impl<J> Counted<J> {
+    pub(crate) fn new(inner: J, fails_from: usize) -> Arc<Self> {
+        Arc::new(Self { inner, writes: AtomicUsize::new(0), fails_from, cancels_at: None })
+    }
+
+    pub(crate) fn cancelling(inner: J, write: usize, cancel: Cancel) -> Arc<Self> {
+        Arc::new(Self { inner, writes: AtomicUsize::new(0), fails_from: usize::MAX, cancels_at: Some((write, cancel)) })
+    }
+}
+
+#[async_trait]
+impl<J: Journal<G>> Journal<G> for Counted<J> {
+    async fn load(&self, id: &SagaId) -> Result<Vec<RecordOf<G>>, JournalError> {
+        self.inner.load(id).await
+    }
+
+    async fn append(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        seq: u64,
+        records: &[RecordOf<G>],
+        after: &HistoryOf<G>,
+    ) -> Result<(), JournalError> {
+        let write = self.writes.fetch_add(1, Ordering::SeqCst);
+        if write >= self.fails_from {
+            return Err(JournalError::Unavailable("disk full".to_owned()));
+        }
+        if let Some((_, cancel)) = self.cancels_at.as_ref().filter(|(at, _)| *at == write) {
+            cancel.place("in the middle of a write");
+        }
+        assert_eq!(after.next_seq(), seq + records.len() as u64);
+        self.inner.append(id, fence, seq, records, after).await
+    }
+}

@@ -1,0 +1,130 @@
+//! Idempotency keys: the caller's promise that two requests are one.
+
+use control::IdempotencyKey;
+use http::HeaderMap;
+use operations::{Error, Operation};
+use serde_json::Value;
+
+pub(crate) const HEADER: &str = "idempotency-key";
+/// Tells that an answer is the recorded one of an earlier request.
+pub(crate) const REPLAYED: &str = "idempotent-replayed";
+pub(crate) const MAX_KEY: usize = 128;
+
+/// The key in the headers, if there is one: 1 to 128 visible ASCII characters.
+pub(crate) fn header(headers: &HeaderMap) -> Result<Option<String>, Error> {
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let invalid = |what: &str| {
+        Error::invalid(format!("the header Idempotency-Key {what}"))
+            .hint(format!("A key has 1 to {MAX_KEY} visible ASCII characters, such as a UUID"))
+    };
+    if values.next().is_some() {
+        return Err(invalid("is there more than once"));
+    }
+    let bytes = value.as_bytes();
+    if !(1..=MAX_KEY).contains(&bytes.len()) {
+        return Err(invalid(&format!("has {} characters", bytes.len())));
+    }
+    if !bytes.iter().all(u8::is_ascii_graphic) {
+        return Err(invalid("has a character that is not visible ASCII"));
+    }
+    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Binds a key to operation and request. The digest does not depend on the order
+/// of fields, on white space, or on whether a field came by path or body.
+pub(crate) fn bind<O: Operation>(key: String, request: &O::Request) -> Result<IdempotencyKey, Error> {
+    let value = serde_json::to_value(request).map_err(|error| {
+        tracing::error!(%error, operation = O::NAME, "a request can't be written as JSON");
+        Error::internal()
+    })?;
+    let mut text = format!("{}\0", O::NAME);
+    canonical(&value, &mut text);
+    Ok(IdempotencyKey { key, request_digest: blake3::hash(text.as_bytes()).to_hex().to_string() })
+}
+
+/// JSON with sorted keys and without white space. Written out here because the order
+/// of `serde_json`'s own maps depends on features that any dependency may turn on.
+fn canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(fields) => {
+            let mut names: Vec<_> = fields.iter().collect();
+            names.sort_unstable_by_key(|(name, _)| *name);
+            out.push('{');
+            for (n, (name, value)) in names.into_iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                out.push_str(&Value::from(name.as_str()).to_string());
+                out.push(':');
+                canonical(value, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (n, item) in items.iter().enumerate() {
+                if n > 0 {
+                    out.push(',');
+                }
+                canonical(item, out);
+            }
+            out.push(']');
+        }
+        other => out.push_str(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use operations::{apps, environments};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_visible_ascii_of_limited_length() {
+        let one = |bytes: &[u8]| {
+            HeaderMap::from_iter([(HEADER.parse().unwrap(), http::HeaderValue::from_bytes(bytes).unwrap())])
+        };
+        assert_eq!(header(&HeaderMap::new()).unwrap(), None);
+        assert_eq!(header(&one(b"a-1:~")).unwrap().as_deref(), Some("a-1:~"));
+        assert!(header(&one(&[b'k'; 128])).unwrap().is_some());
+        for bad in [&b""[..], b"a b", b"\xc3\xa9", &[b'k'; 129]] {
+            assert_eq!(header(&one(bad)).unwrap_err().status, 400);
+        }
+        let mut twice = one(b"a");
+        twice.append(HEADER, "a".parse().unwrap());
+        assert!(header(&twice).is_err());
+    }
+
+    #[test]
+    fn the_digest_is_of_operation_and_meaning() {
+        let digest = |request: Value| {
+            let request: apps::CreateRequest = serde_json::from_value(request).unwrap();
+            bind::<apps::Create>("k".to_owned(), &request).unwrap().request_digest
+        };
+        let source = json!({"kind": "git", "url": "u", "reference": "main"});
+        let first = digest(json!({"name": "a", "source": source}));
+        let same = digest(
+            serde_json::from_str(r#"{"source":{"reference":"main","url":"u","kind":"git"}, "name":"a"}"#).unwrap(),
+        );
+        assert_eq!(first, same);
+        assert_eq!(first.len(), 64);
+        assert_ne!(first, digest(json!({"name": "b", "source": source})));
+
+        let request: environments::EnvironmentRequest =
+            serde_json::from_value(json!({"app": "a", "environment": "b"})).unwrap();
+        let create = bind::<environments::Create>("k".to_owned(), &request).unwrap();
+        let delete = bind::<environments::Delete>("k".to_owned(), &request).unwrap();
+        assert_ne!(create.request_digest, delete.request_digest);
+    }
+
+    #[test]
+    fn canonical_json_is_sorted_and_escaped() {
+        let mut out = String::new();
+        canonical(&serde_json::from_str(r#"{"b":[1, {"z":null,"a\"":true}], "a":"\n"}"#).unwrap(), &mut out);
+        assert_eq!(out, r#"{"a":"\n","b":[1,{"a\"":true,"z":null}]}"#);
+    }
+}

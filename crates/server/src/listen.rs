@@ -1,0 +1,170 @@
+//! Connections: accepted, bounded in time, and closed in good order at the end.
+//!
+//! Instead of `axum::serve`, because that sets no time limit for the head of a
+//! request: a handful of silent clients could hold connections for ever.
+
+use std::io;
+use std::time::Duration;
+
+use control::Control;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::{Plane, routes};
+
+/// How long the head of a request may take, and how long a connection may wait for its next request.
+const HEAD_TIME: Duration = Duration::from_secs(60);
+/// How long requests in flight may take once the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves the API until `shutdown` resolves, then lets requests in flight end, for ten
+/// seconds at most. Streams end at once, in a way that makes clients come back.
+pub async fn serve(control: Control, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+    let closing = CancellationToken::new();
+    let router = routes::router(Plane { control, closing: closing.clone() });
+    serve_router(router, listener, shutdown, closing).await
+}
+
+async fn serve_router(
+    router: axum::Router,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+    closing: CancellationToken,
+) -> io::Result<()> {
+    let connections = TaskTracker::new();
+    let mut shutdown = std::pin::pin!(shutdown);
+    loop {
+        let stream = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) if passes(&error) => continue,
+                Err(error) => {
+                    // Out of files, mostly: connections that end give some back.
+                    tracing::error!(%error, "can't accept connections");
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
+            },
+        };
+        connections.spawn(connection(stream, router.clone(), closing.clone()));
+    }
+    drop(listener);
+    closing.cancel();
+    connections.close();
+    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
+        tracing::warn!(left = connections.len(), "requests were still in flight when the server stopped");
+    }
+    Ok(())
+}
+
+async fn connection(stream: TcpStream, router: axum::Router, closing: CancellationToken) {
+    // A message of a stream must not wait for the next one.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    let mut connection =
+        std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection broke off");
+    }
+}
+
+/// Errors of the one connection that was about to be accepted.
+fn passes(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::Router;
+    use axum::routing::get;
+    use futures::stream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::{Notify, oneshot};
+
+    use super::*;
+    use crate::sse;
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    async fn get_path(address: std::net::SocketAddr, path: &str) -> TcpStream {
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+        client
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_streams_and_lets_requests_finish() {
+        let closing = CancellationToken::new();
+        let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (slow_begun, slow_finish, streams) = (begun.clone(), finish.clone(), closing.clone());
+        let router = Router::new()
+            .route(
+                "/slow",
+                get(move || async move {
+                    slow_begun.notify_one();
+                    slow_finish.notified().await;
+                    "done"
+                }),
+            )
+            .route(
+                "/stream",
+                get(move || async move { sse::response(stream::pending::<Result<u32, _>>(), streams, |_| "".into()) }),
+            );
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = tokio::spawn(serve_router(router, listener, async { _ = stopped.await }, closing));
+
+        let mut follower = get_path(address, "/stream").await;
+        let mut head = vec![0; 4096];
+        let mut seen = String::new();
+        while !seen.contains("retry: 1000") {
+            let n = tokio::time::timeout(LIMIT, follower.read(&mut head)).await.unwrap().unwrap();
+            assert!(n > 0, "the stream's first bytes are sent at once");
+            seen.push_str(std::str::from_utf8(&head[..n]).unwrap());
+        }
+        let mut slow = get_path(address, "/slow").await;
+        tokio::time::timeout(LIMIT, begun.notified()).await.unwrap();
+        let mut idle = TcpStream::connect(address).await.unwrap();
+
+        stop.send(()).unwrap();
+        let mut rest = String::new();
+        tokio::time::timeout(LIMIT, follower.read_to_string(&mut rest)).await.unwrap().unwrap();
+        assert!(rest.contains("interrupted") && !rest.contains("event: end"), "{rest}");
+        assert!(TcpStream::connect(address).await.is_err(), "nobody is accepted any more");
+        assert!(!server.is_finished(), "the slow request is still being answered");
+
+        finish.notify_one();
+        let mut answer = String::new();
+        tokio::time::timeout(LIMIT, slow.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.contains("200 OK") && answer.ends_with("done"), "{answer}");
+        // Closed in order, or reset when it had not even been accepted.
+        let idle = tokio::time::timeout(LIMIT, idle.read(&mut head)).await.unwrap();
+        assert!(matches!(idle, Ok(0) | Err(_)), "{idle:?}");
+        tokio::time::timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
+    }
+}

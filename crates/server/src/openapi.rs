@@ -1,0 +1,286 @@
+//! The OpenAPI 3.1 document, from the list of operations.
+//!
+//! Written as plain JSON: since 3.1 a schema in it is any JSON Schema, which is what
+//! `schemars` makes, and what is left is a dozen lines of JSON per operation. A
+//! library's types (`aide`) would have to be filled from the same values.
+
+mod fields;
+#[cfg(test)]
+mod tests;
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use operations::{Effect, Error, Operation, stream};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use crate::{idempotency, problem, streams};
+use fields::Fields;
+
+/// The document: the same bytes each time, as every object in it is sorted.
+pub fn document() -> Value {
+    let mut builder = Builder::new();
+    builder.page("/healthz", "health.live", "Say that the process lives");
+    builder.page("/readyz", "health.ready", "Say whether requests may be sent here");
+    macro_rules! describe_all {
+        ($($operation:ty),* $(,)?) => { $( builder.operation::<$operation>(); )* };
+    }
+    operations::for_each_operation!(describe_all);
+    builder.stream::<streams::EventsRequest, domain::event::Event>(
+        stream::EVENTS,
+        "events.stream",
+        "Follow the event log",
+    );
+    builder.stream::<streams::OutputRequest, operations::logs::LogLine>(
+        stream::OUTPUT,
+        "deployments.output_stream",
+        "Follow what a deployment prints, until it ends",
+    );
+    builder.stream::<streams::LogsRequest, operations::logs::LogLine>(
+        stream::LOGS,
+        "logs.stream",
+        "Follow what the instances of an environment print",
+    );
+    sorted(builder.finish())
+}
+
+/// The document as it is served; made once.
+pub(crate) fn text() -> Bytes {
+    static TEXT: OnceLock<Bytes> = OnceLock::new();
+    TEXT.get_or_init(|| document().to_string().into()).clone()
+}
+
+struct Builder {
+    generator: SchemaGenerator,
+    paths: Map<String, Value>,
+    /// Schemas that no type of their own stands for.
+    schemas: Map<String, Value>,
+    tags: Vec<String>,
+}
+
+impl Builder {
+    fn new() -> Self {
+        let settings =
+            SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into());
+        Self { generator: settings.into_generator(), paths: Map::new(), schemas: Map::new(), tags: Vec::new() }
+    }
+
+    fn operation<O: Operation>(&mut self) {
+        let fields = Fields::of::<O::Request>(&mut self.generator);
+        let (mut parameters, rest) = fields.parameters(O::PATH);
+        let mut body = None;
+        if O::METHOD.has_body() {
+            if !rest.is_empty() {
+                let name = format!("{}Request", pascal(O::NAME));
+                body = Some(json!({
+                    "required": rest.any_required(),
+                    "content": { "application/json": { "schema": reference("schemas", &name) } },
+                }));
+                self.schemas.insert(name, rest.into_object());
+            }
+        } else {
+            parameters.extend(rest.into_query());
+        }
+        let mut success = json!({
+            "description": O::SUMMARY,
+            "content": { "application/json": { "schema": self.response::<O::Response>() } },
+        });
+        if O::EFFECT != Effect::Read {
+            parameters.push(reference("parameters", "IdempotencyKey"));
+            success["headers"] = json!({ "Idempotent-Replayed": reference("headers", "IdempotentReplayed") });
+        }
+        let mut entry = json!({
+            "operationId": O::NAME,
+            "summary": O::SUMMARY,
+            "tags": [self.tag(O::NAME)],
+            "x-plimsoll-effect": O::EFFECT,
+            "parameters": parameters,
+            "responses": { O::STATUS.to_string(): success, "default": reference("responses", "Problem") },
+        });
+        if let Some(body) = body {
+            entry["requestBody"] = body;
+        }
+        self.insert(O::PATH, &O::METHOD.as_str().to_lowercase(), entry);
+    }
+
+    /// The schema of a response. `schemars` gives all pages one name and numbers them; here
+    /// a page is named after what is on it.
+    fn response<T: JsonSchema>(&mut self) -> Value {
+        if T::schema_name() != "Page" {
+            return self.generator.subschema_for::<T>().to_value();
+        }
+        let page = T::json_schema(&mut self.generator).to_value();
+        let item = page.pointer("/properties/items/items/$ref").and_then(Value::as_str);
+        match item.and_then(|target| target.rsplit('/').next()).map(|item| format!("{item}Page")) {
+            Some(name) => {
+                let target = reference("schemas", &name);
+                self.schemas.insert(name, page);
+                target
+            }
+            None => page,
+        }
+    }
+
+    fn stream<R: JsonSchema, M: JsonSchema>(&mut self, path: &str, name: &str, summary: &str) {
+        let (mut parameters, rest) = Fields::of::<R>(&mut self.generator).parameters(path);
+        parameters.extend(rest.into_query());
+        parameters.push(reference("parameters", "LastEventId"));
+        let message = self.generator.subschema_for::<M>();
+        let entry = json!({
+            "operationId": name,
+            "summary": summary,
+            "description": "Server-sent events. Each message has an `id`, to be sent back as `Last-Event-ID`. \
+                `event: end` is the last one: don't come back after it. Comments keep an idle line open.",
+            "tags": [self.tag(name)],
+            "x-plimsoll-effect": Effect::Read,
+            "parameters": parameters,
+            "responses": {
+                "200": {
+                    "description": "Messages; the data of each is JSON",
+                    "content": { "text/event-stream": {
+                        "schema": { "type": "string" },
+                        // OpenAPI can say this itself from 3.2 on (`itemSchema`).
+                        "x-plimsoll-message": message,
+                        "x-plimsoll-end": reference("schemas", "StreamEnd"),
+                    } },
+                },
+                "default": reference("responses", "Problem"),
+            },
+        });
+        self.insert(path, "get", entry);
+    }
+
+    fn page(&mut self, path: &str, name: &str, summary: &str) {
+        let status = json!({
+            "type": "object",
+            "properties": { "status": { "type": "string" } },
+            "required": ["status"],
+        });
+        let entry = json!({
+            "operationId": name,
+            "summary": summary,
+            "tags": [self.tag(name)],
+            "security": [],
+            "responses": {
+                "200": { "description": "Yes", "content": { "application/json": { "schema": status } } },
+                "default": reference("responses", "Problem"),
+            },
+        });
+        self.insert(path, "get", entry);
+    }
+
+    fn insert(&mut self, path: &str, method: &str, entry: Value) {
+        let item = self.paths.entry(path).or_insert_with(|| Value::Object(Map::new()));
+        item[method] = entry;
+    }
+
+    /// The noun of a name such as `apps.create`.
+    fn tag(&mut self, name: &str) -> String {
+        let noun = name.split('.').next().unwrap_or(name).to_owned();
+        if !self.tags.contains(&noun) {
+            self.tags.push(noun.clone());
+        }
+        noun
+    }
+
+    fn finish(mut self) -> Value {
+        let problem = Error::json_schema(&mut self.generator);
+        self.schemas.insert("Problem".to_owned(), problem.to_value());
+        let failure = reference("schemas", "Problem");
+        self.schemas.insert(
+            "StreamEnd".to_owned(),
+            json!({
+                "description": "Data of the message `end` of a stream.",
+                "type": "object",
+                "properties": {
+                    "reason": { "description": "`complete`: all is told. `failed`: `problem` says why.", "enum": ["complete", "failed"] },
+                    "problem": failure,
+                },
+                "required": ["reason"],
+            }),
+        );
+        let mut schemas = self.generator.take_definitions(true);
+        schemas.extend(self.schemas);
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Plimsoll",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": "Deploys software from source to healthy, routed instances. \
+                    Errors are problem documents (RFC 9457) with a stable `code`; lists come in pages.",
+                "license": { "name": "Apache-2.0 OR MIT", "identifier": env!("CARGO_PKG_LICENSE") },
+            },
+            "servers": [{ "url": "/" }],
+            "security": [{ "token": [] }],
+            "tags": self.tags.iter().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
+            "paths": self.paths,
+            "components": {
+                "securitySchemes": { "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API token; the first one is shown at the server's first start.",
+                } },
+                "parameters": { "IdempotencyKey": idempotency_key(), "LastEventId": last_event_id() },
+                "headers": { "IdempotentReplayed": {
+                    "description": "`true` when this is the recorded answer of an earlier request with the same key.",
+                    "schema": { "const": "true" },
+                } },
+                "responses": { "Problem": {
+                    "description": "What went wrong, and what to do about it",
+                    "content": { problem::CONTENT: { "schema": reference("schemas", "Problem") } },
+                } },
+                "schemas": schemas,
+            },
+        })
+    }
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A promise that two requests with this key are one: the second gets the answer of the first. \
+            The same key with another request is refused.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": idempotency::MAX_KEY, "pattern": "^[!-~]+$" },
+    })
+}
+
+fn last_event_id() -> Value {
+    json!({
+        "name": "Last-Event-ID",
+        "in": "header",
+        "required": false,
+        "description": "The `id` of the last message that has arrived: the stream goes on after it.",
+        "schema": { "type": "string" },
+    })
+}
+
+fn reference(section: &str, name: &str) -> Value {
+    json!({ "$ref": format!("#/components/{section}/{name}") })
+}
+
+/// `apps.set_source` is `AppsSetSource`.
+fn pascal(name: &str) -> String {
+    name.split(['.', '_'])
+        .flat_map(|word| {
+            let (first, rest) = word.split_at(word.len().min(1));
+            [first.to_uppercase(), rest.to_owned()]
+        })
+        .collect()
+}
+
+/// The order of `serde_json`'s maps depends on features that any dependency may turn on: this one does not.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<_> = fields.into_iter().collect();
+            fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(fields.into_iter().map(|(name, value)| (name, sorted(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}

@@ -1,0 +1,181 @@
+//! The document says what it must, and is a valid one.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use operations::{Method, path_parameters};
+
+use super::*;
+
+const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
+
+/// What is wrong with a document, by the rules of OpenAPI that a generator can break.
+fn faults(document: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    references(document, document, &mut faults);
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, entry) in item.as_object().unwrap() {
+            let at = format!("{method} {path}");
+            if !METHODS.contains(&method.as_str()) {
+                faults.push(format!("{at}: no such method"));
+            }
+            if !ids.insert(entry["operationId"].as_str().unwrap_or_default()) {
+                faults.push(format!("{at}: operationId missing or there twice"));
+            }
+            let tags = document["tags"].as_array().unwrap();
+            if !entry["tags"].as_array().unwrap().iter().all(|tag| tags.iter().any(|known| known["name"] == *tag)) {
+                faults.push(format!("{at}: unknown tag"));
+            }
+            let mut declared = BTreeSet::new();
+            for parameter in entry["parameters"].as_array().into_iter().flatten() {
+                let parameter = resolve(document, parameter);
+                let (name, place) = (parameter["name"].as_str().unwrap(), parameter["in"].as_str().unwrap());
+                if !declared.insert((place, name)) {
+                    faults.push(format!("{at}: parameter `{name}` is there twice"));
+                }
+                if parameter["schema"].is_null() || (place == "path" && parameter["required"] != true) {
+                    faults.push(format!("{at}: parameter `{name}` lacks a schema or is not required"));
+                }
+            }
+            let in_path: BTreeSet<_> = path_parameters(path).map(|name| ("path", name)).collect();
+            if in_path != declared.iter().filter(|(place, _)| *place == "path").copied().collect() {
+                faults.push(format!("{at}: its path has other parameters than it declares"));
+            }
+            let responses = entry["responses"].as_object().unwrap();
+            for status in responses.keys() {
+                if status != "default" && !status.parse::<u16>().is_ok_and(|code| (200..300).contains(&code)) {
+                    faults.push(format!("{at}: response `{status}`"));
+                }
+            }
+            if responses.len() != 2
+                || responses.values().any(|r| resolve(document, r)["description"].as_str().is_none())
+            {
+                faults.push(format!("{at}: it must describe one success and the problem"));
+            }
+        }
+    }
+    faults
+}
+
+fn references(document: &Value, value: &Value, faults: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(Value::String(target)) = fields.get("$ref")
+                && target.strip_prefix('#').and_then(|pointer| document.pointer(pointer)).is_none()
+            {
+                faults.push(format!("nothing is at {target}"));
+            }
+            fields.values().for_each(|value| references(document, value, faults));
+        }
+        Value::Array(items) => items.iter().for_each(|value| references(document, value, faults)),
+        _ => {}
+    }
+}
+
+fn resolve<'a>(document: &'a Value, value: &'a Value) -> &'a Value {
+    let target = value.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'));
+    target.map_or(value, |pointer| document.pointer(pointer).unwrap())
+}
+
+#[test]
+fn the_document_is_valid() {
+    assert_eq!(faults(&document()), Vec::<String>::new());
+}
+
+#[test]
+fn the_check_finds_what_it_looks_for() {
+    type Damage = fn(&mut Value);
+    let broken: [(&str, Damage); 6] = [
+        ("nothing is at", |d| {
+            d["components"]["schemas"]["Problem"] = json!({ "$ref": "#/components/schemas/Nothing" })
+        }),
+        ("operationId", |d| d["paths"]["/api/v1/apps"]["get"]["operationId"] = json!("apps.create")),
+        ("other parameters", |d| d["paths"]["/api/v1/apps/{app}"]["get"]["parameters"] = json!([])),
+        ("is there twice", |d| {
+            let first = d["paths"]["/api/v1/apps"]["get"]["parameters"][0].clone();
+            d["paths"]["/api/v1/apps"]["get"]["parameters"].as_array_mut().unwrap().push(first);
+        }),
+        ("unknown tag", |d| d["tags"] = json!([])),
+        ("one success", |d| {
+            _ = d["paths"]["/api/v1/apps"]["get"]["responses"].as_object_mut().unwrap().remove("default")
+        }),
+    ];
+    for (expected, damage) in broken {
+        let mut document = document();
+        damage(&mut document);
+        let found = faults(&document);
+        assert!(found.iter().any(|fault| fault.contains(expected)), "{expected}: {found:?}");
+    }
+}
+
+#[test]
+fn it_is_the_same_each_time_and_sorted() {
+    let text = document().to_string();
+    assert_eq!(text, document().to_string());
+    fn check(value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                assert!(fields.keys().is_sorted());
+                fields.values().for_each(check);
+            }
+            Value::Array(items) => items.iter().for_each(check),
+            _ => {}
+        }
+    }
+    check(&document());
+}
+
+#[test]
+fn every_operation_is_described() {
+    let document = document();
+    let mut count = 0;
+    macro_rules! check_all {
+        ($($operation:ty),* $(,)?) => { $( count += 1; described::<$operation>(&document); )* };
+    }
+    operations::for_each_operation!(check_all);
+    let entries: usize =
+        document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
+    assert_eq!(entries, count + 3 + 2, "operations, streams, pages");
+}
+
+fn described<O: Operation>(document: &Value) {
+    let entry = &document["paths"][O::PATH][O::METHOD.as_str().to_lowercase()];
+    assert_eq!(entry["operationId"], O::NAME);
+    assert_eq!(entry["summary"], O::SUMMARY);
+    assert!(entry["responses"][O::STATUS.to_string()].is_object(), "{}", O::NAME);
+    let parameters = entry["parameters"].to_string();
+    assert_eq!(parameters.contains("IdempotencyKey"), O::EFFECT != Effect::Read, "{}", O::NAME);
+    assert_eq!(
+        parameters.contains("\"in\":\"query\""),
+        parameters.contains("query") && O::METHOD == Method::Get,
+        "{}",
+        O::NAME
+    );
+    assert!(!parameters.contains("null"), "{}: {parameters}", O::NAME);
+    // A path parameter joins a JSON body as a string: see `decode`.
+    if O::METHOD.has_body() {
+        for parameter in entry["parameters"].as_array().unwrap().iter().filter(|p| p["in"] == "path") {
+            assert_eq!(resolve(document, &parameter["schema"])["type"], "string", "{}", O::NAME);
+        }
+    }
+}
+
+#[test]
+fn names_of_schemas_are_fit_for_generated_clients() {
+    let document = document();
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
+        // `schemars` numbers types that share a name: give one of them another name.
+        assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "{name}");
+    }
+}
+
+#[test]
+fn streams_name_their_messages() {
+    let document = document();
+    for (path, message) in [(stream::EVENTS, "Event"), (stream::OUTPUT, "LogLine"), (stream::LOGS, "LogLine")] {
+        let content = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"];
+        assert_eq!(content["x-plimsoll-message"]["$ref"], format!("#/components/schemas/{message}"));
+    }
+}

@@ -1,0 +1,121 @@
+//! The route table: the list of operations, three streams, three pages.
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::handler::Handler;
+use axum::middleware::from_fn;
+use axum::response::IntoResponse;
+use axum::routing::{MethodFilter, get, on};
+use control::{Caller, Control, Handle};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method as HttpMethod, StatusCode, Uri};
+use operations::{Error, Method, Operation, stream};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::problem::{Problem, no_such_route, panicked, refused};
+use crate::{Plane, call, guard, health, observe, openapi, streams};
+
+/// Everything the server answers.
+pub(crate) fn router(plane: Plane) -> Router {
+    let control = plane.control.clone();
+    let routes = pages(operations()).route("/readyz", get(health::ready));
+    shell(routes, move |token: String| {
+        let control = control.clone();
+        async move { control.authenticate(&token).await }
+    })
+    .with_state(plane)
+}
+
+fn operations() -> Router<Plane> {
+    let mut router = Router::new();
+    macro_rules! mount_all {
+        ($($operation:ty),* $(,)?) => { $( router = mount_call::<$operation>(router); )* };
+    }
+    operations::for_each_operation!(mount_all);
+    router
+        .route(stream::EVENTS, get(streams::events))
+        .route(stream::OUTPUT, get(streams::output))
+        .route(stream::LOGS, get(streams::logs))
+}
+
+fn mount_call<O: Operation>(router: Router<Plane>) -> Router<Plane>
+where
+    Control: Handle<O>,
+{
+    mount::<O, _, _, _>(router, call::call::<O>)
+}
+
+fn mount<O, S, H, T>(router: Router<S>, handler: H) -> Router<S>
+where
+    O: Operation,
+    S: Clone + Send + Sync + 'static,
+    H: Handler<T, S>,
+    T: 'static,
+{
+    let filter = match O::METHOD {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Put => MethodFilter::PUT,
+        Method::Delete => MethodFilter::DELETE,
+    };
+    router.route(O::PATH, on(filter, handler))
+}
+
+/// The pages that need nobody's state.
+fn pages<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.route("/healthz", get(health::live)).route("/openapi.json", get(document))
+}
+
+async fn document() -> impl IntoResponse {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], openapi::text())
+}
+
+/// What stands around the routes, whatever they are: see the crate's page.
+fn shell<S, A, F>(routes: Router<S>, authenticate: A) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    A: FnOnce(String) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Caller, Error>> + Send + 'static,
+{
+    routes
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(from_fn(move |request: Request, next| guard::guard(authenticate.clone(), request, next)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(observe::observe))
+}
+
+async fn nothing_here(method: HttpMethod, uri: Uri) -> Problem {
+    Problem(no_such_route(&method, uri.path()))
+}
+
+async fn other_method(method: HttpMethod, matched: Option<MatchedPath>) -> Problem {
+    let path = matched.as_ref().map_or("this path", MatchedPath::as_str);
+    let known = methods(path).join(", ");
+    // axum adds the header `Allow` by itself.
+    Problem(
+        refused(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not possible at {path}"))
+            .hint(format!("Possible here: {known}")),
+    )
+}
+
+/// The methods that a route knows; those that read come with HEAD.
+fn methods(path: &str) -> Vec<&'static str> {
+    let mut known = Vec::new();
+    macro_rules! collect {
+        ($($operation:ty),* $(,)?) => { $(
+            if <$operation>::PATH == path {
+                known.push(<$operation>::METHOD.as_str());
+            }
+        )* };
+    }
+    operations::for_each_operation!(collect);
+    if known.is_empty() || known.contains(&"GET") {
+        known.retain(|method| *method != "GET");
+        known.splice(0..0, ["GET", "HEAD"]);
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+//! Apps.
+
+use chrono::{DateTime, Utc};
+use domain::source::Source;
+use domain::{AppId, Name};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entity::apps::{Column, Entity, Model};
+use crate::entity::{deployments, environments, instances, sagas};
+use crate::row::{from_json_option, insert as insert_row, parse, to_json};
+use crate::session::sealed::Connected;
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// An app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct App {
+    pub id: AppId,
+    pub name: Name,
+    pub source: Option<Source>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Writes a new app. `Conflict(AppName)` when the name is taken.
+pub async fn insert(tx: &Tx, app: &App) -> Result<(), StoreError> {
+    let row = Model {
+        id: app.id.to_string(),
+        name: app.name.to_string(),
+        source: app.source.as_ref().map(to_json).transpose()?,
+        last_release: 0,
+        created_at: time::to_db(app.created_at),
+    };
+    match insert_row::<Entity, _>(tx, row).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Constraint::AppName { name: app.name.to_string() })),
+    }
+}
+
+pub async fn find(session: &impl Session, name: &Name) -> Result<Option<App>, StoreError> {
+    let row = Entity::find().filter(Column::Name.eq(name.as_str())).one(session.connection()).await?;
+    row.map(App::try_from).transpose()
+}
+
+pub async fn get(session: &impl Session, id: &AppId) -> Result<App, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    row.ok_or_else(|| StoreError::not_found("app", id))?.try_into()
+}
+
+/// By name, those after `after`.
+pub async fn list(session: &impl Session, after: Option<&Name>, limit: u64) -> Result<Vec<App>, StoreError> {
+    let mut query = Entity::find().order_by_asc(Column::Name).limit(limit);
+    if let Some(after) = after {
+        query = query.filter(Column::Name.gt(after.as_str()));
+    }
+    query.all(session.connection()).await?.into_iter().map(App::try_from).collect()
+}
+
+pub async fn set_source(tx: &Tx, id: &AppId, source: Option<&Source>) -> Result<(), StoreError> {
+    let source = source.map(to_json).transpose()?;
+    let update = Entity::update_many().col_expr(Column::Source, Expr::value(source)).filter(Column::Id.eq(id.as_str()));
+    match update.exec(tx.connection()).await?.rows_affected {
+        0 => Err(StoreError::not_found("app", id)),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes an app that has no environment any more, with its releases. `Conflict(EnvironmentsLeft)` otherwise.
+pub async fn delete(tx: &Tx, id: &AppId) -> Result<(), StoreError> {
+    let app = get(tx, id).await?;
+    let left =
+        environments::Entity::find().filter(environments::Column::AppId.eq(id.as_str())).one(tx.connection()).await?;
+    if left.is_some() {
+        return Err(StoreError::Conflict(Constraint::EnvironmentsLeft { app: app.name.to_string() }));
+    }
+    purge(tx, id).await
+}
+
+/// Deletes an app and all that belongs to it; its events stay.
+pub async fn purge(tx: &Tx, id: &AppId) -> Result<(), StoreError> {
+    let connection = tx.connection();
+    let of_app = deployments::Column::AppId.eq(id.as_str());
+    let deployment_ids =
+        Query::select().column(deployments::Column::Id).from(deployments::Entity).and_where(of_app.clone()).to_owned();
+    // A saga does not refer to its deployment, as not all sagas have one.
+    sagas::Entity::delete_many().filter(sagas::Column::Id.in_subquery(deployment_ids.clone())).exec(connection).await?;
+    // These refer to releases, and keep them from being deleted by the cascade below whichever comes first.
+    instances::Entity::delete_many()
+        .filter(instances::Column::DeploymentId.in_subquery(deployment_ids))
+        .exec(connection)
+        .await?;
+    environments::Entity::delete_many().filter(environments::Column::AppId.eq(id.as_str())).exec(connection).await?;
+    match Entity::delete_by_id(id.as_str()).exec(connection).await?.rows_affected {
+        0 => Err(StoreError::not_found("app", id)),
+        _ => Ok(()),
+    }
+}
+
+impl TryFrom<Model> for App {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(App {
+            id: parse(&row.id)?,
+            name: parse(&row.name)?,
+            source: from_json_option("the source of an app", row.source.as_deref())?,
+            created_at: time::from_db(row.created_at)?,
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! Deployments.
+
+use chrono::{DateTime, Utc};
+use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
+use domain::failure::Failure;
+use domain::phase::Phase;
+use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
+use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
+
+use crate::entity::deployments::{Column, Entity, Model};
+use crate::row::{from_json, from_json_option, insert as insert_row, long, number, parse, parse_option, text, to_json};
+use crate::session::sealed::Connected;
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// A deployment with the ids of what it belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub app_id: AppId,
+    pub environment_id: EnvironmentId,
+    pub deployment: Deployment,
+}
+
+/// Which deployments to list; everything that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub app: Option<AppId>,
+    pub environment: Option<EnvironmentId>,
+    pub phase: Option<Phase>,
+    /// Only those that have not ended.
+    pub open: bool,
+}
+
+/// What to change of a deployment; `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeploymentUpdate {
+    /// Must be a legal next phase, or the present one. Entering an end sets `finished_at`.
+    pub phase: Option<Phase>,
+    /// Percent.
+    pub progress: Option<u8>,
+    pub metadata: Option<Metadata>,
+    pub phases: Option<Vec<PhaseTimes>>,
+    pub failure: Option<Failure>,
+    /// Id and number.
+    pub release: Option<(ReleaseId, u32)>,
+    pub cancelling: Option<bool>,
+    /// `Some(None)`: an operator has helped.
+    pub stuck: Option<Option<String>>,
+}
+
+/// Writes a new deployment. `Conflict(Id)` when its id, or its generation of the environment, is taken.
+pub async fn insert(tx: &Tx, record: &Record) -> Result<(), StoreError> {
+    match insert_row::<Entity, _>(tx, record.try_into()?).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Constraint::Id { what: "deployment" })),
+    }
+}
+
+pub async fn get(session: &impl Session, id: &DeploymentId) -> Result<Record, StoreError> {
+    row(session, id).await?.try_into()
+}
+
+/// Newest first, those that were made before `before`.
+pub async fn list(
+    session: &impl Session,
+    filter: &Filter,
+    before: Option<&DeploymentId>,
+    limit: u64,
+) -> Result<Vec<Record>, StoreError> {
+    // Ids begin with the time at which they were made.
+    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    if let Some(app) = &filter.app {
+        query = query.filter(Column::AppId.eq(app.as_str()));
+    }
+    if let Some(environment) = &filter.environment {
+        query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    if let Some(phase) = filter.phase {
+        query = query.filter(Column::Phase.eq(phase.as_str()));
+    }
+    if filter.open {
+        query = query.filter(Column::Phase.is_in(open_phases()));
+    }
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before.as_str()));
+    }
+    query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
+}
+
+/// All that have not ended, oldest first.
+pub async fn list_open(session: &impl Session) -> Result<Vec<Record>, StoreError> {
+    let query = Entity::find().filter(Column::Phase.is_in(open_phases())).order_by_asc(Column::Id);
+    query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
+}
+
+/// Changes a deployment and returns it. `IllegalPhase` when its phase can't become the new one.
+pub async fn update(
+    tx: &Tx,
+    id: &DeploymentId,
+    at: DateTime<Utc>,
+    update: DeploymentUpdate,
+) -> Result<Deployment, StoreError> {
+    let row = row(tx, id).await?;
+    let from = phase(&row.phase)?;
+    let mut change = row.into_active_model();
+    change.updated_at = Set(time::to_db(at));
+    if let Some(to) = update.phase.filter(|to| *to != from) {
+        if !from.may_become(to) {
+            return Err(StoreError::IllegalPhase { deployment: id.clone(), from, to });
+        }
+        change.phase = Set(to.as_str().to_owned());
+        if to.is_end() {
+            change.finished_at = Set(Some(time::to_db(at)));
+        }
+    }
+    if let Some(progress) = update.progress {
+        change.progress = Set(i32::from(progress));
+    }
+    if let Some(metadata) = &update.metadata {
+        change.metadata = Set(to_json(metadata)?);
+    }
+    if let Some(phases) = &update.phases {
+        change.phases = Set(to_json(phases)?);
+    }
+    if let Some(failure) = &update.failure {
+        change.failure = Set(Some(to_json(failure)?));
+    }
+    if let Some((release, number)) = &update.release {
+        change.release_id = Set(Some(release.to_string()));
+        change.release_number = Set(Some(i64::from(*number)));
+    }
+    if let Some(cancelling) = update.cancelling {
+        change.cancelling = Set(cancelling);
+    }
+    if let Some(stuck) = &update.stuck {
+        change.stuck = Set(stuck.as_deref().map(text));
+    }
+    change.update_without_returning(tx.connection()).await?;
+    Ok(get(tx, id).await?.deployment)
+}
+
+fn open_phases() -> impl Iterator<Item = &'static str> {
+    Phase::ALL.into_iter().filter(|phase| !phase.is_end()).map(Phase::as_str)
+}
+
+async fn row(session: &impl Session, id: &DeploymentId) -> Result<Model, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    row.ok_or_else(|| StoreError::not_found("deployment", id))
+}
+
+fn phase(name: &str) -> Result<Phase, StoreError> {
+    Phase::from_name(name)
+        .ok_or_else(|| StoreError::corrupt(format!("the phase `{name}`"), "there is none of that name"))
+}
+
+fn kind(name: &str) -> Result<DeploymentKind, StoreError> {
+    [DeploymentKind::Deploy, DeploymentKind::Rollback]
+        .into_iter()
+        .find(|kind| kind.as_str() == name)
+        .ok_or_else(|| StoreError::corrupt(format!("the kind of deployment `{name}`"), "there is none of that name"))
+}
+
+impl TryFrom<&Record> for Model {
+    type Error = StoreError;
+
+    fn try_from(record: &Record) -> Result<Self, StoreError> {
+        let d = &record.deployment;
+        Ok(Model {
+            id: d.id.to_string(),
+            app_id: record.app_id.to_string(),
+            environment_id: record.environment_id.to_string(),
+            app: d.app.to_string(),
+            environment: d.environment.to_string(),
+            kind: d.kind.as_str().to_owned(),
+            generation: long(d.generation),
+            phase: d.phase.as_str().to_owned(),
+            progress: i32::from(d.progress),
+            source: d.source.as_ref().map(to_json).transpose()?,
+            release_id: d.release.as_ref().map(ToString::to_string),
+            release_number: d.release_number.map(i64::from),
+            metadata: to_json(&d.metadata)?,
+            phases: to_json(&d.phases)?,
+            failure: d.failure.as_ref().map(to_json).transpose()?,
+            cancelling: d.cancelling,
+            stuck: d.stuck.as_deref().map(text),
+            requested_by: text(&d.requested_by),
+            created_at: time::to_db(d.created_at),
+            updated_at: time::to_db(d.updated_at),
+            finished_at: d.finished_at.map(time::to_db),
+        })
+    }
+}
+
+impl TryFrom<Model> for Record {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        let deployment = Deployment {
+            id: parse(&row.id)?,
+            app: parse(&row.app)?,
+            environment: parse(&row.environment)?,
+            kind: kind(&row.kind)?,
+            generation: number("a generation", row.generation)?,
+            phase: phase(&row.phase)?,
+            progress: number("the progress of a deployment", row.progress.into())?,
+            source: from_json_option("the source of a deployment", row.source.as_deref())?,
+            release: parse_option(row.release_id.as_deref())?,
+            release_number: row.release_number.map(|n| number("the number of a release", n)).transpose()?,
+            metadata: from_json("the metadata of a deployment", &row.metadata)?,
+            phases: from_json("the phases of a deployment", &row.phases)?,
+            failure: from_json_option("the failure of a deployment", row.failure.as_deref())?,
+            cancelling: row.cancelling,
+            stuck: row.stuck,
+            requested_by: row.requested_by,
+            created_at: time::from_db(row.created_at)?,
+            updated_at: time::from_db(row.updated_at)?,
+            finished_at: row.finished_at.map(time::from_db).transpose()?,
+        };
+        Ok(Record { app_id: parse(&row.app_id)?, environment_id: parse(&row.environment_id)?, deployment })
+    }
+}

@@ -1,0 +1,24 @@
+//! One SeaORM entity for each table, column by column. What the columns mean is
+//! said by the types of the modules that are named like the tables.
+//!
+//! Ids, JSON and names of enums are text, points in time are microseconds since
+//! the epoch: the same bytes on both databases, so no dialect can round or
+//! reinterpret them.
+
+// The derive of SeaORM wants `pub`; nothing in here leaves the crate.
+#![allow(unreachable_pub)]
+
+pub(crate) mod activations;
+pub(crate) mod apps;
+pub(crate) mod data_keys;
+pub(crate) mod deployments;
+pub(crate) mod environments;
+pub(crate) mod events;
+pub(crate) mod idempotency;
+pub(crate) mod instances;
+pub(crate) mod leases;
+pub(crate) mod releases;
+pub(crate) mod saga_records;
+pub(crate) mod sagas;
+pub(crate) mod tokens;
+pub(crate) mod variables;

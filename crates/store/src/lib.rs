@@ -1,0 +1,42 @@
+//! Plimsoll's own database: SQLite by default, PostgreSQL by URL, one code path.
+//!
+//! The only SQL on our tables is in here. A [`Store`] reads; a [`Tx`], got from
+//! [`Store::write`], reads and writes. Both are a [`Session`], so the functions of
+//! the modules below (one for each noun) take either, and those that write take a
+//! `&Tx`. What is written in one `Tx` is seen by others whole or not at all.
+//!
+//! **Writers take turns**, on both databases and across processes: SQLite has one
+//! writer by nature, and on PostgreSQL every `Tx` begins by taking one advisory
+//! lock that its commit releases. So there are no deadlocks, no serialisation
+//! failures and no retries, a decision that was read inside a `Tx` still holds at
+//! its commit, and the order of event cursors is the order of commits. The price
+//! is that a `Tx` must be short: never await anything else while holding one.
+//!
+//! Points in time have microsecond precision and are rounded down on their way in
+//! ([`time::micros`]).
+
+pub mod apps;
+pub mod data_keys;
+pub mod deployments;
+mod entity;
+pub mod environments;
+mod error;
+pub mod events;
+pub mod idempotency;
+pub mod instances;
+pub mod leases;
+mod migration;
+pub mod releases;
+mod row;
+pub mod sagas;
+mod session;
+mod store;
+pub mod time;
+pub mod tokens;
+mod url;
+pub mod variables;
+
+pub use error::{Constraint, StoreError};
+pub use session::{Session, Tx};
+pub use store::{Kind, Store};
+pub use url::{DatabaseUrl, InvalidUrl};

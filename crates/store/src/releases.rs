@@ -1,0 +1,207 @@
+//! Releases.
+
+use std::collections::{BTreeMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use domain::phase::Phase;
+use domain::release::{Digest, Release};
+use domain::source::Commit;
+use domain::spec::AppSpec;
+use domain::{AppId, EnvironmentId, ReleaseId};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entity::releases::{Column, Entity, Model};
+use crate::entity::{activations, apps, deployments, environments, instances};
+use crate::row::{from_json, from_json_option, insert as insert_row, long, number, parse, to_json};
+use crate::session::sealed::Connected;
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// A release before it has a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRelease {
+    pub id: ReleaseId,
+    pub app_id: AppId,
+    pub digest: Digest,
+    pub commit: Option<Commit>,
+    pub spec: AppSpec,
+    /// Bytes and files of the release folder.
+    pub size: u64,
+    pub files: u64,
+    pub tags: Vec<String>,
+    pub metadata: BTreeMap<String, String>,
+    /// The environment's variables as they were, sealed.
+    pub snapshot: Vec<u8>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// The release of the app with this digest: the one that is there, or the new one, with the next number.
+/// `true` when it was created.
+pub async fn insert_or_get(tx: &Tx, new: &NewRelease) -> Result<(Release, bool), StoreError> {
+    if let Some(release) = find_by_digest(tx, &new.app_id, &new.digest).await? {
+        return Ok((release, false));
+    }
+    let app = apps::Entity::find_by_id(new.app_id.as_str()).one(tx.connection()).await?;
+    // Counted in the app's row, so that the number of a deleted release is not given again.
+    let last = app.ok_or_else(|| StoreError::not_found("app", &new.app_id))?.last_release + 1;
+    if !insert_row::<Entity, _>(tx, new.row(last)?).await? {
+        return Err(StoreError::Conflict(Constraint::Id { what: "release" }));
+    }
+    apps::Entity::update_many()
+        .col_expr(apps::Column::LastRelease, Expr::value(last))
+        .filter(apps::Column::Id.eq(new.app_id.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok((get(tx, &new.id).await?, true))
+}
+
+pub async fn get(session: &impl Session, id: &ReleaseId) -> Result<Release, StoreError> {
+    row(session, id).await?.try_into()
+}
+
+/// The app that a release belongs to.
+pub async fn app_of(session: &impl Session, id: &ReleaseId) -> Result<AppId, StoreError> {
+    parse(&row(session, id).await?.app_id)
+}
+
+/// The sealed environment snapshot of a release.
+pub async fn snapshot(session: &impl Session, id: &ReleaseId) -> Result<Vec<u8>, StoreError> {
+    Ok(row(session, id).await?.snapshot)
+}
+
+pub async fn find_by_number(session: &impl Session, app: &AppId, number: u32) -> Result<Option<Release>, StoreError> {
+    let query = Entity::find().filter(Column::AppId.eq(app.as_str())).filter(Column::Number.eq(i64::from(number)));
+    query.one(session.connection()).await?.map(Release::try_from).transpose()
+}
+
+pub async fn find_by_digest(
+    session: &impl Session,
+    app: &AppId,
+    digest: &Digest,
+) -> Result<Option<Release>, StoreError> {
+    let query = Entity::find().filter(Column::AppId.eq(app.as_str())).filter(Column::Digest.eq(digest.as_str()));
+    query.one(session.connection()).await?.map(Release::try_from).transpose()
+}
+
+/// Those of an app, newest first, with a number below `before`.
+pub async fn list(
+    session: &impl Session,
+    app: &AppId,
+    before: Option<u32>,
+    limit: u64,
+) -> Result<Vec<Release>, StoreError> {
+    let mut query = Entity::find().filter(Column::AppId.eq(app.as_str())).order_by_desc(Column::Number).limit(limit);
+    if let Some(before) = before {
+        query = query.filter(Column::Number.lt(i64::from(before)));
+    }
+    query.all(session.connection()).await?.into_iter().map(Release::try_from).collect()
+}
+
+/// The releases that have been active in an environment and were not taken back, the one that was last first, each once.
+pub async fn good(session: &impl Session, environment: &EnvironmentId) -> Result<Vec<ReleaseId>, StoreError> {
+    use activations::Column as Of;
+    let rows: Vec<String> = activations::Entity::find()
+        .select_only()
+        .column(Of::ReleaseId)
+        .filter(Of::EnvironmentId.eq(environment.as_str()))
+        .filter(Of::TakenBack.eq(false))
+        .order_by_desc(Of::Generation)
+        .into_tuple()
+        .all(session.connection())
+        .await?;
+    let mut seen = HashSet::new();
+    rows.iter().filter(|id| seen.insert(id.as_str())).map(|id| parse(id)).collect()
+}
+
+/// Deletes a release. `Conflict(ReleaseInUse)` while it serves, an instance or a deployment that has not ended
+/// needs it, or a deployment acts on an environment that would fall back to it.
+pub async fn delete(tx: &Tx, id: &ReleaseId) -> Result<(), StoreError> {
+    row(tx, id).await?;
+    if is_used(tx, id).await? {
+        return Err(StoreError::Conflict(Constraint::ReleaseInUse));
+    }
+    Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
+    Ok(())
+}
+
+async fn is_used(tx: &Tx, id: &ReleaseId) -> Result<bool, StoreError> {
+    let connection = tx.connection();
+    let serves = environments::Entity::find().filter(environments::Column::ActiveRelease.eq(id.as_str()));
+    let needed = deployments::Entity::find()
+        .filter(deployments::Column::ReleaseId.eq(id.as_str()))
+        .filter(deployments::Column::Phase.is_in(Phase::ALL.into_iter().filter(|p| !p.is_end()).map(Phase::as_str)));
+    let runs = instances::Entity::find().filter(instances::Column::ReleaseId.eq(id.as_str()));
+    if serves.one(connection).await?.is_some()
+        || needed.one(connection).await?.is_some()
+        || runs.one(connection).await?.is_some()
+    {
+        return Ok(true);
+    }
+    let history =
+        activations::Entity::find().filter(activations::Column::ReleaseId.eq(id.as_str())).all(connection).await?;
+    for environment in history.iter().map(|a| a.environment_id.as_str()).collect::<HashSet<_>>() {
+        if is_next_to_serve(tx, environment, id).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Would the environment, in which a cutover may be going on, fall back to the release?
+async fn is_next_to_serve(tx: &Tx, environment: &str, id: &ReleaseId) -> Result<bool, StoreError> {
+    use activations::Column as Of;
+    let Some(row) = environments::Entity::find_by_id(environment).one(tx.connection()).await? else {
+        return Ok(false);
+    };
+    let previous = activations::Entity::find()
+        .filter(Of::EnvironmentId.eq(environment))
+        .filter(Of::TakenBack.eq(false))
+        .filter(Of::Generation.lt(row.active_generation))
+        .order_by_desc(Of::Generation)
+        .one(tx.connection())
+        .await?;
+    Ok(row.acting.is_some() && previous.is_some_and(|p| p.release_id == id.as_str()))
+}
+
+async fn row(session: &impl Session, id: &ReleaseId) -> Result<Model, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    row.ok_or_else(|| StoreError::not_found("release", id))
+}
+
+impl NewRelease {
+    fn row(&self, number: i64) -> Result<Model, StoreError> {
+        Ok(Model {
+            id: self.id.to_string(),
+            app_id: self.app_id.to_string(),
+            number,
+            digest: self.digest.to_string(),
+            commit: self.commit.as_ref().map(to_json).transpose()?,
+            spec: to_json(&self.spec)?,
+            size: long(self.size),
+            files: long(self.files),
+            tags: to_json(&self.tags)?,
+            metadata: to_json(&self.metadata)?,
+            snapshot: self.snapshot.clone(),
+            created_at: time::to_db(self.created_at),
+        })
+    }
+}
+
+impl TryFrom<Model> for Release {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(Release {
+            id: parse(&row.id)?,
+            number: number("the number of a release", row.number)?,
+            digest: Digest(row.digest),
+            commit: from_json_option("the commit of a release", row.commit.as_deref())?,
+            spec: from_json("the spec of a release", &row.spec)?,
+            size: number("the size of a release", row.size)?,
+            files: number("the files of a release", row.files)?,
+            tags: from_json("the tags of a release", &row.tags)?,
+            metadata: from_json("the metadata of a release", &row.metadata)?,
+            created_at: time::from_db(row.created_at)?,
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! What the functions of this crate read from and write to.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use crate::StoreError;
+
+/// Something to read from: a [`Store`](crate::Store), which sees what is committed, or a
+/// [`Tx`], which sees its own writes too. Nothing else can be one.
+pub trait Session: sealed::Connected {}
+
+pub(crate) mod sealed {
+    /// Has a connection; sealed, as connections stay inside this crate.
+    pub trait Connected: Send + Sync {
+        type Connection: sea_orm::ConnectionTrait;
+
+        fn connection(&self) -> &Self::Connection;
+    }
+}
+
+/// A write in progress. Others see nothing of it before [`Tx::commit`]; dropping it undoes it.
+///
+/// While it lives no other write can begin, so keep it short.
+pub struct Tx {
+    // Dropped in this order: the next writer's turn comes after the rollback was sent.
+    connection: Writing,
+    changes: watch::Sender<u64>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Tx {
+    pub(crate) fn new(inner: DatabaseTransaction, changes: watch::Sender<u64>, turn: OwnedMutexGuard<()>) -> Self {
+        Self { connection: Writing { inner, unfinished: AtomicU32::new(0) }, changes, _turn: turn }
+    }
+
+    /// Makes everything written durable and visible, or nothing of it.
+    ///
+    /// After `Unavailable` the write may have been done or not: read again before repeating it.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        // PostgreSQL answers COMMIT with a silent rollback when a statement had failed, and SQLite would keep the
+        // other statements: neither is what the caller meant.
+        if self.connection.unfinished.load(Ordering::Relaxed) > 0 {
+            let why = "a statement of the transaction failed or was given up, so all of it was undone";
+            return Err(StoreError::Internal(why.into()));
+        }
+        let committed = self.connection.inner.commit().await;
+        self.changes.send_modify(|n| *n += 1);
+        Ok(committed?)
+    }
+}
+
+impl Session for Tx {}
+impl sealed::Connected for Tx {
+    type Connection = Writing;
+
+    fn connection(&self) -> &Writing {
+        &self.connection
+    }
+}
+
+impl std::fmt::Debug for Tx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tx")
+    }
+}
+
+/// A database transaction that remembers whether a statement in it failed, or was given up half-way.
+pub struct Writing {
+    inner: DatabaseTransaction,
+    /// Statements that were begun and have not succeeded.
+    unfinished: AtomicU32,
+}
+
+impl Writing {
+    /// The transaction itself, for the migrations.
+    pub(crate) fn transaction(&self) -> &DatabaseTransaction {
+        &self.inner
+    }
+
+    async fn note<T>(&self, statement: impl Future<Output = Result<T, DbErr>> + Send) -> Result<T, DbErr> {
+        // Counted before, as nothing is told when the caller drops the future.
+        self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let done = statement.await?;
+        self.unfinished.fetch_sub(1, Ordering::Relaxed);
+        Ok(done)
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for Writing {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.note(self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        self.note(self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        self.note(self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.note(self.inner.query_all_raw(statement)).await
+    }
+}

@@ -1,0 +1,279 @@
+//! Opening, reading from and writing to the database.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::{Mutex, watch};
+
+use crate::migration;
+use crate::session::sealed::Connected;
+use crate::url::Target;
+use crate::{DatabaseUrl, Session, StoreError, Tx};
+
+/// The database in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// The open database. Clones share it.
+#[derive(Clone)]
+pub struct Store {
+    kind: Kind,
+    reader: DatabaseConnection,
+    /// One connection: writers take turns.
+    writer: DatabaseConnection,
+    turn: Arc<Mutex<()>>,
+    changes: watch::Sender<u64>,
+}
+
+/// How many reads can run at the same time.
+const READERS: u32 = 8;
+/// How long SQLite waits for another process, and PostgreSQL for another server, that is writing.
+const PATIENCE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Opens the database, makes it if it is a file that does not exist (mode 0600), and brings its tables up to date.
+    ///
+    /// Any number of processes may do this at once: they take turns.
+    ///
+    /// # Errors
+    /// `Unavailable` when it can't be reached or written, `Newer` when a newer Plimsoll has changed its tables.
+    pub async fn open(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        Self::open_target(url).await.map_err(|e| e.of_database(url))
+    }
+
+    /// Begins to write: waits until every writer before is done, in the order of asking.
+    pub async fn write(&self) -> Result<Tx, StoreError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let options = TransactionOptions {
+            // A transaction that reads first and asks for the write lock later fails when somebody else wrote in between.
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let begun = self.writer.begin_with_options(options).await?;
+        if self.kind == Kind::Postgres {
+            // Held until the commit is visible, so the next writer sees this one's rows, and no event gets a
+            // lower cursor after a higher one could be read. A server that stands still in the middle of a write
+            // loses its connection rather than block the others for ever.
+            let sql = format!(
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '{patience}ms'; \
+                 SET LOCAL idle_in_transaction_session_timeout = '{patience}ms'; SELECT pg_advisory_xact_lock({WRITE_LOCK})",
+                patience = PATIENCE.as_millis()
+            );
+            begun.execute_unprepared(&sql).await?;
+        }
+        Ok(Tx::new(begun, self.changes.clone(), turn))
+    }
+
+    /// A number that grows after each commit of this process; to wake those who follow the events.
+    /// Commits of other processes are not noticed, so followers also look on a timer.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Waits for the write that is going on, then closes all connections, of clones too.
+    pub async fn close(self) {
+        let _turn = self.turn.lock().await;
+        for pool in [&self.writer, &self.reader] {
+            if let Err(error) = pool.close_by_ref().await {
+                tracing::warn!(%error, "the database was not closed cleanly");
+            }
+        }
+    }
+
+    async fn open_target(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        let store = |kind, reader, writer| Store {
+            kind,
+            reader,
+            writer,
+            turn: Arc::new(Mutex::new(())),
+            changes: watch::Sender::new(0),
+        };
+        match url.target() {
+            Target::Sqlite(path) => {
+                // Also covers the switch to WAL, at which SQLite does not wait for others.
+                let _guard = lock_file(path.clone()).await?;
+                create_private(path)?;
+                let (reader, writer) = sqlite(path).await?;
+                let store = store(Kind::Sqlite, reader, writer);
+                migration::run(&store, url).await?;
+                Ok(store)
+            }
+            Target::Postgres(options) => {
+                let (reader, writer) = postgres(options).await?;
+                let store = store(Kind::Postgres, reader, writer);
+                migration::run(&store, url).await?;
+                Ok(store)
+            }
+        }
+    }
+}
+
+/// Name of the lock that writers of one PostgreSQL database take turns with; `plimsoll` in ASCII.
+const WRITE_LOCK: i64 = i64::from_be_bytes(*b"plimsoll");
+
+impl Session for Store {}
+impl Connected for Store {
+    type Connection = DatabaseConnection;
+
+    fn connection(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({:?})", self.kind)
+    }
+}
+
+async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(PATIENCE)
+        .disable_statement_logging();
+    let writing = options.clone().journal_mode(SqliteJournalMode::Wal);
+    let writer = SqlitePoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_with(writing)
+        .await
+        .map_err(|e| StoreError::from(&e))?;
+    let reading = options.pragma("query_only", "on");
+    let reader = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(PATIENCE)
+        .connect_with(reading)
+        .await
+        .map_err(|e| StoreError::from(&e))?;
+    Ok((reader.into(), writer.into()))
+}
+
+async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    let options = options.clone().application_name("plimsoll").disable_statement_logging();
+    // A pool hides why it can't connect behind its own time-out, so try once without one.
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(|e| StoreError::from(&e))?,
+        Ok(Err(error)) => return Err((&error).into()),
+        Err(_) => {
+            return Err(StoreError::Unavailable {
+                reason: format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+                hint: "check the host, the port and the firewalls on the way",
+            });
+        }
+    }
+    let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
+    let writer = pool(1).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
+    let reader = pool(READERS).connect_with(options).await.map_err(|e| StoreError::from(&e))?;
+    Ok((reader.into(), writer.into()))
+}
+
+/// Waits for its turn to open the database at `path`; released when the file is dropped, or the process dies.
+async fn lock_file(path: PathBuf) -> Result<File, StoreError> {
+    let mut name = path.into_os_string();
+    name.push(".lock");
+    let locked = tokio::task::spawn_blocking(move || {
+        let file = private_options().open(&name)?;
+        file.lock()?;
+        Ok(file)
+    });
+    match locked.await {
+        Ok(result) => result.map_err(cannot_open),
+        Err(error) => Err(StoreError::Internal(error.to_string())),
+    }
+}
+
+/// Makes the file before SQLite does, as SQLite would let others read it. Its companions (`-wal`, `-shm`) get its mode.
+fn create_private(path: &Path) -> Result<(), StoreError> {
+    private_options().open(path).map(drop).map_err(cannot_open)
+}
+
+fn private_options() -> std::fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    options
+}
+
+fn cannot_open(error: std::io::Error) -> StoreError {
+    let hint = match error.kind() {
+        std::io::ErrorKind::StorageFull => "the disk is full; free some space and try again",
+        _ => "check that the folder exists and that the user that Plimsoll runs as may write to it",
+    };
+    StoreError::Unavailable { reason: error.to_string(), hint }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::event::EventKind;
+
+    use super::*;
+    use crate::events;
+
+    async fn open() -> (Store, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("p.db"))).await.unwrap();
+        (store, dir)
+    }
+
+    async fn pragma(connection: &DatabaseConnection, name: &str) -> String {
+        let statement = sea_orm::Statement::from_string(sea_orm::DbBackend::Sqlite, format!("PRAGMA {name}"));
+        let row = connection.query_one_raw(statement).await.unwrap().unwrap();
+        row.try_get_by_index::<String>(0).or_else(|_| row.try_get_by_index::<i64>(0).map(|n| n.to_string())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn sqlite_is_durable_checked_and_patient() {
+        let (store, _dir) = open().await;
+        let want = [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1"), ("busy_timeout", "30000")];
+        for (name, value) in want {
+            assert_eq!(pragma(&store.writer, name).await, value, "{name}");
+            assert_eq!(pragma(&store.reader, name).await, value, "{name}");
+        }
+        let refused = store.reader.execute_unprepared("DELETE FROM apps").await.unwrap_err();
+        assert!(matches!(StoreError::from(refused), StoreError::Unavailable { .. }), "a reader never writes");
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_undoes_the_write_and_says_so() {
+        let (store, _dir) = open().await;
+        let pages = pragma(&store.writer, "page_count").await;
+        // What SQLite does then is what it does on a disk that is full.
+        pragma(&store.writer, &format!("max_page_count = {pages}")).await;
+        let tx = store.write().await.unwrap();
+        let event = EventKind::ServerStarted { version: "v".repeat(100_000) };
+        let error = events::insert(&tx, None, None, None, &event, chrono::DateTime::UNIX_EPOCH).await.unwrap_err();
+        assert!(error.to_string().contains("free some space"), "{error}");
+        assert!(tx.commit().await.is_err());
+        assert_eq!(events::latest(&store).await.unwrap(), 0);
+        // With space again, it goes on.
+        pragma(&store.writer, "max_page_count = 100000").await;
+        let tx = store.write().await.unwrap();
+        events::insert(&tx, None, None, None, &event, chrono::DateTime::UNIX_EPOCH).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_database_that_turned_read_only_says_so() {
+        let (store, _dir) = open().await;
+        store.writer.execute_unprepared("PRAGMA query_only = on").await.unwrap();
+        let error = store.write().await.unwrap_err();
+        assert!(error.to_string().contains("writable"), "{error}");
+    }
+}

@@ -1,0 +1,132 @@
+//! API tokens, by their hash; the token itself is never here.
+
+use chrono::{DateTime, Utc};
+use domain::TokenId;
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+
+use crate::entity::tokens::{Column, Entity, Model};
+use crate::row::{insert as insert_row, parse};
+use crate::session::sealed::Connected;
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// An API token as it is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: TokenId,
+    pub name: String,
+    /// The first characters of the token, for people to tell tokens apart.
+    pub prefix: String,
+    /// 64 hexadecimal digits.
+    pub hash: String,
+    /// Made by the server for those who use it on the same machine.
+    pub local: bool,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub revoked: bool,
+}
+
+/// Writes a new token. `Conflict(TokenHash)` when its hash or id is known.
+pub async fn insert(tx: &Tx, token: &Token) -> Result<(), StoreError> {
+    match insert_row::<Entity, _>(tx, token.into()).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Constraint::TokenHash)),
+    }
+}
+
+/// Puts `token` in the place of the local one, which is refused from then on, and returns it as it is kept:
+/// with the id of the one before, so that a client that repeats a request after a restart of the server is recognised.
+pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> {
+    let local = Entity::find().filter(Column::Local.eq(true)).order_by_asc(Column::Id).one(tx.connection()).await?;
+    let Some(local) = local else {
+        let token = Token { local: true, ..token.clone() };
+        insert(tx, &token).await?;
+        return Ok(token);
+    };
+    let token = Token { id: parse(&local.id)?, local: true, ..token.clone() };
+    let Model { id, name, prefix, hash, local: _, created_at, last_used_at, revoked } = (&token).into();
+    Entity::update_many()
+        .col_expr(Column::Name, Expr::value(name))
+        .col_expr(Column::Prefix, Expr::value(prefix))
+        .col_expr(Column::Hash, Expr::value(hash))
+        .col_expr(Column::CreatedAt, Expr::value(created_at))
+        .col_expr(Column::LastUsedAt, Expr::value(last_used_at))
+        .col_expr(Column::Revoked, Expr::value(revoked))
+        .filter(Column::Id.eq(id))
+        .exec(tx.connection())
+        .await?;
+    Ok(token)
+}
+
+/// The token with this hash, also when it is revoked: look at [`Token::revoked`].
+pub async fn find_by_hash(session: &impl Session, hash: &str) -> Result<Option<Token>, StoreError> {
+    let row = Entity::find().filter(Column::Hash.eq(hash)).one(session.connection()).await?;
+    row.map(Token::try_from).transpose()
+}
+
+/// Has a token that is not local ever been made? Revoked ones count: only a first start makes one by itself.
+pub async fn any(session: &impl Session) -> Result<bool, StoreError> {
+    Ok(Entity::find().filter(Column::Local.eq(false)).one(session.connection()).await?.is_some())
+}
+
+/// All, oldest first.
+pub async fn list(session: &impl Session) -> Result<Vec<Token>, StoreError> {
+    let rows = Entity::find().order_by_asc(Column::Id).all(session.connection()).await?;
+    rows.into_iter().map(Token::try_from).collect()
+}
+
+/// Notes that the token was used.
+pub async fn touch(tx: &Tx, id: &TokenId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    set(tx, id, Column::LastUsedAt, Expr::value(Some(time::to_db(at)))).await
+}
+
+/// Refuses the token from now on.
+pub async fn revoke(tx: &Tx, id: &TokenId) -> Result<(), StoreError> {
+    set(tx, id, Column::Revoked, Expr::value(true)).await
+}
+
+async fn set(tx: &Tx, id: &TokenId, column: Column, value: Expr) -> Result<(), StoreError> {
+    let update = Entity::update_many().col_expr(column, value).filter(Column::Id.eq(id.as_str()));
+    match update.exec(tx.connection()).await?.rows_affected {
+        0 => Err(StoreError::not_found("token", id)),
+        _ => Ok(()),
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({} `{}` {}…)", self.id, self.name, self.prefix)
+    }
+}
+
+impl From<&Token> for Model {
+    fn from(token: &Token) -> Self {
+        Model {
+            id: token.id.to_string(),
+            name: token.name.clone(),
+            prefix: token.prefix.clone(),
+            hash: token.hash.clone(),
+            local: token.local,
+            created_at: time::to_db(token.created_at),
+            last_used_at: token.last_used_at.map(time::to_db),
+            revoked: token.revoked,
+        }
+    }
+}
+
+impl TryFrom<Model> for Token {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(Token {
+            id: parse(&row.id)?,
+            name: row.name,
+            prefix: row.prefix,
+            hash: row.hash,
+            local: row.local,
+            created_at: time::from_db(row.created_at)?,
+            last_used_at: row.last_used_at.map(time::from_db).transpose()?,
+            revoked: row.revoked,
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! One suite for both databases. Each case gets a fresh database of either kind; a case is written once.
+#![allow(clippy::unwrap_used)]
+
+mod concurrency;
+mod crash;
+mod database;
+mod deployments;
+mod environments;
+mod fixture;
+mod model;
+mod nouns;
+mod opening;
+mod records;
+mod releases;
+
+use std::pin::Pin;
+
+use database::Database;
+use store::Kind;
+
+type Case = fn(Database) -> Pin<Box<dyn Future<Output = ()>>>;
+
+/// What must hold on every database.
+const CASES: &[(&str, Case)] = &[
+    ("apps", |db| Box::pin(nouns::apps(db))),
+    ("purging an app", |db| Box::pin(nouns::purge(db))),
+    ("variables and data keys", |db| Box::pin(nouns::variables_and_data_keys(db))),
+    ("instances", |db| Box::pin(nouns::instances(db))),
+    ("tokens", |db| Box::pin(nouns::tokens(db))),
+    ("idempotency", |db| Box::pin(nouns::idempotency(db))),
+    ("environments", |db| Box::pin(environments::rows(db))),
+    ("claims", |db| Box::pin(environments::claims(db))),
+    ("activation and taking it back", |db| Box::pin(environments::activation(db))),
+    ("releases", |db| Box::pin(releases::rows(db))),
+    ("deleting releases", |db| Box::pin(releases::deletion(db))),
+    ("deployments", |db| Box::pin(deployments::rows(db))),
+    ("lists of deployments", |db| Box::pin(deployments::lists(db))),
+    ("phases of deployments", |db| Box::pin(deployments::phases(db))),
+    ("sagas", |db| Box::pin(records::sagas(db))),
+    ("fences", |db| Box::pin(records::fences(db))),
+    ("events", |db| Box::pin(records::events(db))),
+    ("transactions", |db| Box::pin(concurrency::transactions(db))),
+    ("64 writers", |db| Box::pin(concurrency::many_writers(db))),
+    ("a follower misses nothing", |db| Box::pin(concurrency::follower(db))),
+    ("racing migrators", |db| Box::pin(opening::racing_migrators(db))),
+    ("a newer schema", |db| Box::pin(opening::newer_schema(db))),
+    ("text is compared by bytes", |db| Box::pin(opening::collation(db))),
+];
+
+fn check_all(kind: Kind) {
+    for (name, case) in CASES {
+        // Shown by the test runner when a case fails.
+        eprintln!("{kind:?}: {name}");
+        let database = Database::fresh(kind);
+        tokio::runtime::Runtime::new().unwrap().block_on(case(database));
+    }
+}
+
+#[test]
+fn sqlite() {
+    check_all(Kind::Sqlite);
+}
+
+#[test]
+fn postgres() {
+    check_all(Kind::Postgres);
+}
