@@ -1,3 +1,21 @@
-//! Whole-system tests.
+//! Whole-system tests: what they need to run the real thing.
+//!
+//! [`Server`] is the real binary with a data folder, a home and ports of its own; [`Repo`] a real git
+//! repository; [`RawLoad`] a client that hides nothing.
+#![allow(clippy::unwrap_used)]
 
+pub mod app;
+pub mod flow;
+pub mod http;
+pub mod load;
 pub mod postgres;
+pub mod processes;
+pub mod repo;
+pub mod server;
+pub mod wait;
+
+pub use app::App;
+pub use load::RawLoad;
+pub use repo::Repo;
+pub use server::Server;
+pub use wait::wait_for;

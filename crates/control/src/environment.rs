@@ -87,7 +87,7 @@ async fn find_data_key(
     vault: &Vault,
     environment: &EnvironmentId,
 ) -> Result<Option<DataKey>, VariablesError> {
-    let wrapped = store::variables::data_key(session, environment).await?;
+    let wrapped = store::data_keys::find(session, environment).await?;
     wrapped.map(|w| vault.unwrap(environment.as_str(), &w)).transpose().map_err(Into::into)
 }
 
@@ -97,7 +97,7 @@ pub async fn data_key(tx: &Tx, vault: &Vault, environment: &EnvironmentId) -> Re
         return Ok(key);
     }
     let (key, wrapped) = vault.new_data_key(environment.as_str())?;
-    store::variables::insert_data_key(tx, environment, &wrapped).await?;
+    store::data_keys::set(tx, environment, &wrapped).await?;
     Ok(key)
 }
 

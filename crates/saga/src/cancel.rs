@@ -80,7 +80,7 @@ impl Cancel {
     }
 
     /// Returns once a request waits for an answer; safe to drop at any time.
-    pub(crate) async fn asked(&self) {
+    pub async fn asked(&self) {
         let mut asks = self.ask.subscribe();
         if asks.wait_for(|ask| matches!(ask, Ask::Cancel { .. })).await.is_err() {
             // We hold a sender ourselves, so the channel can't close; never return rather than claim a request.

@@ -7,7 +7,7 @@ use domain::phase::Phase;
 use domain::release::{Digest, Release};
 use domain::source::Commit;
 use domain::spec::AppSpec;
-use domain::{AppId, EnvironmentId, ReleaseId};
+use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
@@ -122,6 +122,24 @@ pub async fn delete(tx: &Tx, id: &ReleaseId) -> Result<(), StoreError> {
     }
     Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
     Ok(())
+}
+
+/// Deletes a release that `by` made and that no other deployment has come to use; whether it did.
+pub async fn discard(tx: &Tx, id: &ReleaseId, by: &DeploymentId) -> Result<bool, StoreError> {
+    let connection = tx.connection();
+    let others = deployments::Entity::find()
+        .filter(deployments::Column::ReleaseId.eq(id.as_str()))
+        .filter(deployments::Column::Id.ne(by.as_str()));
+    let once_active = activations::Entity::find().filter(activations::Column::ReleaseId.eq(id.as_str()));
+    let runs = instances::Entity::find().filter(instances::Column::ReleaseId.eq(id.as_str()));
+    if others.one(connection).await?.is_some()
+        || once_active.one(connection).await?.is_some()
+        || runs.one(connection).await?.is_some()
+    {
+        return Ok(false);
+    }
+    Entity::delete_by_id(id.as_str()).exec(connection).await?;
+    Ok(true)
 }
 
 async fn is_used(tx: &Tx, id: &ReleaseId) -> Result<bool, StoreError> {

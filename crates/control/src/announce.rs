@@ -1,0 +1,69 @@
+//! Tells clients on this machine where the server is; see [`operations::local`].
+
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use operations::Error;
+use operations::local::{Pointer, pointer_path};
+use secrecy::ExposeSecret;
+
+use crate::Control;
+use crate::error::io_error;
+use crate::tokens;
+
+pub struct Announcement {
+    local: PathBuf,
+    pointer: Option<PathBuf>,
+    data: PathBuf,
+}
+
+impl Control {
+    /// Writes `local.json` with a fresh token, and the pointer to the data folder.
+    pub async fn announce(&self, url: &str) -> Result<(), Error> {
+        let token = tokens::local(&self.inner.world.store).await?;
+        let layout = &self.inner.world.layout;
+        let content = serde_json::json!({ "url": url, "token": token.expose_secret() });
+        let local = layout.local();
+        write(&local, content.to_string().as_bytes()).map_err(|e| io_error("write", &local, &e))?;
+
+        let pointer = pointer_path(|name| std::env::var(name).ok());
+        let data = layout.data().to_owned();
+        if let Some(path) = &pointer {
+            let content = serde_json::to_vec(&Pointer { data: data.clone() }).unwrap_or_default();
+            // Without it clients need `--data`; no reason not to start.
+            if let Err(e) = write(path, &content) {
+                tracing::warn!(path = %path.display(), "can't write the pointer for local clients: {e}");
+            }
+        }
+        let announcement = Announcement { local, pointer, data };
+        *self.inner.announced.lock().unwrap_or_else(|e| e.into_inner()) = Some(announcement);
+        Ok(())
+    }
+
+    /// Removes what [`Control::announce`] wrote, unless another server has taken its place.
+    pub(crate) fn withdraw(&self) {
+        let announced = self.inner.announced.lock().unwrap_or_else(|e| e.into_inner()).take();
+        let Some(Announcement { local, pointer, data }) = announced else { return };
+        let _ = std::fs::remove_file(local);
+        let ours = |path: &Path| {
+            let text = std::fs::read(path).ok()?;
+            serde_json::from_slice::<Pointer>(&text).ok().filter(|p| p.data == data)
+        };
+        if let Some(path) = pointer.filter(|p| ours(p).is_some()) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Whole or not at all, readable by its owner alone.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)
+}

@@ -1,0 +1,175 @@
+//! The control plane of one server: what it holds, how it starts and stops.
+
+use std::fs::{File, TryLockError};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use domain::event::EventKind;
+use operations::{Error, ErrorKind};
+use runtime::{Executor, Ports, ProcessRuntime, Sites, Supervisor};
+use secrecy::{ExposeSecret, SecretString};
+use store::{DatabaseUrl, Store};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::deployment::World;
+use crate::deployment::runner::Runner;
+use crate::error::{io_error, store_error};
+use crate::layout::Layout;
+use crate::output::Outputs;
+use crate::slots::Slots;
+use crate::vault::Vault;
+use crate::{reconcile, tokens};
+
+/// How to run the control plane.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of everything Plimsoll keeps.
+    pub data: PathBuf,
+    /// `postgres://…`; SQLite in the data folder when absent.
+    pub database: Option<SecretString>,
+    /// Where the ingress listens.
+    pub ingress: SocketAddr,
+    /// Apps answer at `<app>.<domain>`.
+    pub domain: String,
+    /// The `plimsoll` binary, for the ingress and the supervisors.
+    pub binary: PathBuf,
+    /// Deployments at work at the same time.
+    pub workers: usize,
+}
+
+/// The control plane of one server.
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) world: Arc<World>,
+    pub(crate) runner: Runner,
+    pub(crate) options: Options,
+    pub(crate) started_at: DateTime<Utc>,
+    /// Fires when the server stops; followers and reconcilers end with it.
+    pub(crate) stopping: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    /// What [`Control::announce`] wrote, to be withdrawn.
+    pub(crate) announced: Mutex<Option<crate::announce::Announcement>>,
+    /// Held as long as the server works on the folder.
+    _lock: File,
+}
+
+/// A running control plane, and what is told once.
+pub struct Started {
+    pub control: Control,
+    /// Made at the very first start; shown once, stored hashed.
+    pub first_token: Option<SecretString>,
+}
+
+impl Control {
+    /// Takes the data folder, brings the world to what the database says, and goes on with every
+    /// deployment that had not ended.
+    pub async fn start(options: Options) -> Result<Started, Error> {
+        let layout = Layout::prepare(&options.data).map_err(|e| io_error("make the data folder", &options.data, &e))?;
+        let lock = lock(&layout)?;
+        let database = database(&options, &layout)?;
+        let store = Store::open(&database).await.map_err(store_error)?;
+        let fresh = !store::tokens::any(&store).await.map_err(store_error)?;
+        let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
+        let ingress = ingress::ensure(&layout.ingress(), &options.binary, options.ingress)
+            .await
+            .map_err(|e| Error::conflict(e.to_string()).hint("choose another address with --ingress-listen"))?;
+
+        let fence = {
+            let tx = store.write().await.map_err(store_error)?;
+            let holder = format!("{}@{}", std::process::id(), layout.data().display());
+            let fence = store::leases::acquire(&tx, store::leases::SERVER, &holder).await.map_err(store_error)?;
+            let started = EventKind::ServerStarted { version: crate::VERSION.to_owned() };
+            store::events::insert(&tx, None, None, None, &started, Utc::now()).await.map_err(store_error)?;
+            tx.commit().await.map_err(store_error)?;
+            fence
+        };
+        let first_token = if fresh { Some(tokens::first(&store).await?) } else { None };
+
+        let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };
+        let file = |e: runtime::FileError| Error::unavailable(e.to_string());
+        let world = Arc::new(World {
+            vault,
+            runtime: ProcessRuntime::new(layout.instances(), supervisor).map_err(file)?,
+            executor: Executor::new(layout.data()),
+            sites: Sites::new(layout.sites()).map_err(file)?,
+            ingress,
+            ports: Ports::default(),
+            git: forge::Git::new(layout.repositories()),
+            outputs: Outputs::new(layout.clone()),
+            domain: options.domain.clone(),
+            slots: Slots::new(options.workers),
+            toolchain: OnceCell::new(),
+            layout,
+            store,
+        });
+        let stopping = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let runner = Runner::new(world.clone(), fence, tasks.clone(), stopping.clone())?;
+        let inner = Arc::new(Inner {
+            world,
+            runner,
+            options,
+            started_at: Utc::now(),
+            stopping,
+            tasks,
+            announced: Mutex::new(None),
+            _lock: lock,
+        });
+
+        reconcile::boot(&inner).await?;
+        inner.runner.resume_all().await?;
+        inner.tasks.spawn(reconcile::run(Arc::downgrade(&inner), inner.stopping.clone()));
+        Ok(Started { control: Self { inner }, first_token })
+    }
+
+    /// Stops taking work, lets running steps be dropped between two journal writes, withdraws the
+    /// announcement. Apps and ingress go on.
+    pub async fn shutdown(&self) {
+        self.inner.stopping.cancel();
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.withdraw();
+    }
+
+    /// May requests be sent here? Says why not.
+    pub async fn ready(&self) -> Result<(), Error> {
+        store::events::latest(&self.inner.world.store).await.map_err(store_error)?;
+        let status = self.inner.world.ingress.status().await;
+        status.map(|_| ()).map_err(|e| Error::new(ErrorKind::Unavailable, e.to_string()))
+    }
+}
+
+/// One server works on a data folder.
+fn lock(layout: &Layout) -> Result<File, Error> {
+    let path = layout.lock();
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(|e| io_error("open", &path, &e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!("another server works on {}", layout.data().display()))
+            .hint("stop it first, or give this one a folder of its own with --data")),
+        Err(TryLockError::Error(e)) => Err(io_error("lock", &path, &e)),
+    }
+}
+
+fn database(options: &Options, layout: &Layout) -> Result<DatabaseUrl, Error> {
+    match &options.database {
+        None => Ok(DatabaseUrl::sqlite(layout.database())),
+        Some(url) => url
+            .expose_secret()
+            .parse()
+            .map_err(|e: store::InvalidUrl| Error::invalid(e.to_string())),
+    }
+}

@@ -1,0 +1,156 @@
+//! The saga journal in our database: an append, the deployment's row and the events
+//! that tell of it are one transaction.
+
+use async_trait::async_trait;
+use chrono::Utc;
+use domain::event::EventKind;
+use domain::failure::Failure;
+use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
+use store::deployments::{DeploymentUpdate, Record as Row};
+use store::{Constraint, Store, StoreError, Tx};
+
+use super::project::{Projection, project};
+use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of};
+use super::{Deploying, State};
+
+pub struct StoreJournal {
+    store: Store,
+}
+
+impl StoreJournal {
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+}
+
+#[async_trait]
+impl<G: Deploying> Journal<G> for StoreJournal {
+    async fn load(&self, id: &SagaId) -> Result<Vec<RecordOf<G>>, JournalError> {
+        let rows = store::sagas::load(&self.store, id.as_str()).await.map_err(journal_error)?;
+        rows.into_iter()
+            .map(|(seq, value)| {
+                serde_json::from_value(value).map_err(|e| JournalError::Corrupt(format!("record {seq}: {e}")))
+            })
+            .collect()
+    }
+
+    async fn append(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        seq: u64,
+        records: &[RecordOf<G>],
+        after: &HistoryOf<G>,
+    ) -> Result<(), JournalError> {
+        let values: Vec<_> = records
+            .iter()
+            .map(serde_json::to_value)
+            .collect::<Result<_, _>>()
+            .map_err(|e| JournalError::Corrupt(e.to_string()))?;
+        let tx = self.store.write().await.map_err(journal_error)?;
+        let appended = async {
+            store::sagas::append(&tx, id.as_str(), fence.0, seq, &values).await?;
+            for record in records {
+                effect(&tx, &record.event, after).await?;
+            }
+            let order = &after.state().order;
+            let row = store::deployments::get(&tx, &order.deployment).await?;
+            let projection = project(after);
+            for event in tell(&row, &projection, records.iter().map(|r| &r.event), after) {
+                let at = after.updated_at();
+                let (app, environment) = (&order.app_name, &order.environment_name);
+                store::events::insert(&tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
+            }
+            store::deployments::update(&tx, &order.deployment, Utc::now(), update(projection)).await?;
+            if after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. })) {
+                store::sagas::finish(&tx, id.as_str()).await?;
+            }
+            Ok(())
+        };
+        appended.await.map_err(|e| match e {
+            StoreError::Fenced { by, .. } => JournalError::Fenced { held: fence, current: Fence(by) },
+            StoreError::Conflict(Constraint::SagaSequence { expected, actual }) => {
+                JournalError::Conflict { expected, found: actual }
+            }
+            other => journal_error(other),
+        })?;
+        tx.commit().await.map_err(journal_error)
+    }
+}
+
+/// What a record changes beyond the deployment's own row: passing the pivot makes the release active.
+async fn effect(
+    tx: &Tx,
+    event: &Event<State, Failure>,
+    after: &saga::History<State, Failure>,
+) -> Result<(), StoreError> {
+    let Event::StageFinished { stage, state } = event else { return Ok(()) };
+    let passed = after.stages().get(*stage).is_some_and(|s| s.name == ACTIVATE) && after.past_pivot();
+    match (&state.release, passed) {
+        (Some(release), true) => {
+            let order = &state.order;
+            store::environments::activate(tx, &order.environment, &order.deployment, &release.id, order.generation)
+                .await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The events that tell people what this append means.
+fn tell<'a>(
+    row: &Row,
+    next: &Projection,
+    records: impl Iterator<Item = &'a Event<State, Failure>>,
+    after: &saga::History<State, Failure>,
+) -> Vec<EventKind> {
+    let mut events = Vec::new();
+    let name = |stage: &usize| after.stages().get(*stage).map(|s| s.name.as_str()).unwrap_or_default();
+    for record in records {
+        match record {
+            Event::CancelRequested { reason } => events.push(EventKind::CancelRequested { by: reason.clone() }),
+            Event::StageFailed { stage, error, retry_at, .. } => events.push(EventKind::StepFailed {
+                phase: phase_of(name(stage)).unwrap_or(error.phase),
+                message: error.message.clone(),
+                will_retry: retry_at.is_some(),
+            }),
+            Event::StageFinished { stage, state } if name(stage) == CREATE_RELEASE && !state.reused => {
+                if let Some(release) = &state.release {
+                    events.push(EventKind::ReleaseCreated { release: release.id.clone(), number: release.number });
+                }
+            }
+            Event::StuckAt { error, .. } => {
+                events.push(EventKind::DeploymentStuck { phase: next.phase, message: error.message.clone() });
+            }
+            _ => {}
+        }
+    }
+    if next.phase != row.deployment.phase {
+        events.push(EventKind::PhaseChanged { phase: next.phase, progress: next.progress });
+        if next.phase.is_end() {
+            let failure = next.failure.clone();
+            events.push(EventKind::DeploymentFinished { phase: next.phase, failure });
+        }
+    }
+    events
+}
+
+fn update(projection: Projection) -> DeploymentUpdate {
+    DeploymentUpdate {
+        phase: Some(projection.phase),
+        progress: Some(projection.progress),
+        metadata: Some(projection.metadata),
+        phases: Some(projection.phases),
+        failure: projection.failure,
+        release: projection.release,
+        cancelling: Some(projection.cancelling),
+        stuck: Some(projection.stuck),
+    }
+}
+
+fn journal_error(error: StoreError) -> JournalError {
+    match error {
+        StoreError::Corrupt { .. } => JournalError::Corrupt(error.to_string()),
+        // Everything else may pass, and a saga that can be resumed is better than one that is given up.
+        _ => JournalError::Unavailable(error.to_string()),
+    }
+}

@@ -1,0 +1,224 @@
+//! What the deployment's row says, made from the saga's history and nothing else.
+
+use chrono::{DateTime, Utc};
+use domain::ReleaseId;
+use domain::deployment::{Metadata, PhaseTimes};
+use domain::failure::Failure;
+use domain::phase::Phase;
+use saga::{Cause, History, Progress, StageRecord};
+
+use super::stages::{RELEASE_COMMAND, phase_of};
+use super::{State, fail};
+
+/// The row as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Projection {
+    pub phase: Phase,
+    /// Percent.
+    pub progress: u8,
+    pub phases: Vec<PhaseTimes>,
+    pub failure: Option<Failure>,
+    pub stuck: Option<String>,
+    pub cancelling: bool,
+    pub metadata: Metadata,
+    /// None leaves the row's as it is: a release that is being undone may be gone already.
+    pub release: Option<(ReleaseId, u32)>,
+}
+
+type DeploymentHistory = History<State, Failure>;
+
+pub fn project(history: &DeploymentHistory) -> Projection {
+    let state = history.state();
+    let phase = phase(history);
+    Projection {
+        phase,
+        progress: phase.progress(),
+        phases: phases(history, phase),
+        failure: history.undoing().map(|why| failure(why, furthest(history))),
+        stuck: match history.progress() {
+            Progress::Stuck { error, .. } => Some(error.message.clone()),
+            _ => None,
+        },
+        cancelling: history.cancel_reason().is_some() && !phase.is_end(),
+        metadata: metadata(state),
+        release: release(history),
+    }
+}
+
+fn phase(history: &DeploymentHistory) -> Phase {
+    match history.progress() {
+        Progress::Done => Phase::Active,
+        Progress::Undone { why } if why.is_cancel() => Phase::Cancelled,
+        Progress::Undone { .. } if history.state().switched => Phase::RolledBack,
+        Progress::Undone { .. } => Phase::Failed,
+        _ if history.past_pivot() => Phase::Active,
+        _ => furthest(history),
+    }
+}
+
+/// The furthest phase that was begun; undoing does not go back in it.
+fn furthest(history: &DeploymentHistory) -> Phase {
+    begun(history).map(|(phase, _)| phase).max().unwrap_or(Phase::Queued)
+}
+
+/// Phases of the stages that were begun, before the end, each with the time.
+fn begun(history: &DeploymentHistory) -> impl Iterator<Item = (Phase, DateTime<Utc>)> {
+    history.stages().iter().filter_map(|stage| {
+        let phase = shown_phase(stage, history.state()).filter(|p| !p.is_end())?;
+        Some((phase, stage.started_at?))
+    })
+}
+
+/// A release command that does not exist makes no phase.
+fn shown_phase(stage: &StageRecord<Failure>, state: &State) -> Option<Phase> {
+    let has_command = || state.spec.as_ref().is_some_and(|s| s.components.iter().any(|c| c.release_command.is_some()));
+    if stage.name == RELEASE_COMMAND && !has_command() {
+        return None;
+    }
+    phase_of(&stage.name)
+}
+
+fn phases(history: &DeploymentHistory, now: Phase) -> Vec<PhaseTimes> {
+    let mut times = vec![PhaseTimes { phase: Phase::Queued, started_at: history.started_at(), finished_at: None }];
+    let mut enter = |phase: Phase, at: DateTime<Utc>| {
+        let Some(last) = times.last_mut() else { return };
+        if phase > last.phase {
+            last.finished_at = Some(at);
+            times.push(PhaseTimes { phase, started_at: at, finished_at: None });
+        }
+    };
+    for (phase, at) in begun(history) {
+        enter(phase, at);
+    }
+    if now.is_end() {
+        let pivot = history.stages().iter().find(|s| s.kind == saga::Kind::Pivot);
+        let at = match now {
+            Phase::Active => pivot.and_then(|s| s.ended_at).unwrap_or(history.updated_at()),
+            _ => history.updated_at(),
+        };
+        enter(now, at);
+        if let Some(last) = times.last_mut() {
+            last.finished_at = Some(at);
+        }
+    }
+    times
+}
+
+fn failure(why: &Cause<Failure>, at: Phase) -> Failure {
+    match why {
+        Cause::Failed { error, .. } => error.clone(),
+        Cause::Cancelled { reason, .. } => Failure { message: reason.clone(), ..fail::cancelled(at) },
+    }
+}
+
+fn release(history: &DeploymentHistory) -> Option<(ReleaseId, u32)> {
+    let release = history.state().release.as_ref().filter(|_| history.undoing().is_none())?;
+    Some((release.id.clone(), release.number))
+}
+
+fn metadata(state: &State) -> Metadata {
+    let files = state.release.as_ref().map(|r| r.files);
+    Metadata {
+        commit: state.commit.clone(),
+        detected_type: state.spec.as_ref().map(|s| s.stacks()),
+        files_copied: files,
+        files_total: files,
+        instances: state.placements.iter().map(|p| p.key.name()).collect(),
+        waiting_for: None,
+        urls: state.urls.clone(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::deployment::state::Order;
+    use crate::deployment::{Deploy, Deploying};
+    use domain::failure::Cause as FailureCause;
+    use saga::{Event, Record};
+
+    fn state() -> State {
+        let id = |n| ulid::Ulid::from_parts(1, n);
+        State::deploy(Order {
+            deployment: domain::DeploymentId::from_ulid(id(1)),
+            app: domain::AppId::from_ulid(id(2)),
+            app_name: "hello".parse().unwrap(),
+            environment: domain::EnvironmentId::from_ulid(id(3)),
+            environment_name: "production".parse().unwrap(),
+            generation: 1,
+            source: None,
+        })
+    }
+
+    /// The history of `Deploy` after these events.
+    fn after<G: Deploying>(events: Vec<Event<State, Failure>>) -> DeploymentHistory {
+        let mut history = History::open(&saga::opening::<G>(state(), Utc::now()).unwrap()).unwrap();
+        for event in events {
+            history = history.apply(&Record { seq: history.next_seq(), at: Utc::now(), event }).unwrap();
+        }
+        history
+    }
+
+    fn through(last: usize, state: &State) -> Vec<Event<State, Failure>> {
+        (0..=last)
+            .flat_map(|stage| {
+                [Event::StageStarted { stage, attempt: 1 }, Event::StageFinished { stage, state: state.clone() }]
+            })
+            .collect()
+    }
+
+    fn failed(stage: usize) -> Vec<Event<State, Failure>> {
+        let error = fail::failure(Phase::Building, FailureCause::Build, "no", "try");
+        let mut events = vec![
+            Event::StageStarted { stage, attempt: 1 },
+            Event::StageFailed { stage, attempt: 1, error: error.clone(), retry_at: None },
+        ];
+        for undone in (0..=stage).rev() {
+            events.push(Event::UndoStarted { stage: undone, attempt: 1 });
+            events.push(Event::UndoFinished { stage: undone });
+        }
+        events.push(Event::Undone { why: Cause::Failed { stage, name: "x".into(), error } });
+        events
+    }
+
+    #[test]
+    fn phases_follow_the_stages_and_end_in_the_truth() {
+        assert_eq!(project(&after::<Deploy>(vec![])).phase, Phase::Queued);
+        let pulling = after::<Deploy>(vec![Event::StageStarted { stage: 0, attempt: 1 }]);
+        assert_eq!(project(&pulling).phase, Phase::PullingSource);
+
+        let mut events = through(1, &state());
+        events.extend(failed(2));
+        let projection = project(&after::<Deploy>(events));
+        assert_eq!(projection.phase, Phase::Failed);
+        assert_eq!(projection.failure.unwrap().cause, FailureCause::Build);
+        assert!(projection.phases.iter().all(|p| p.finished_at.is_some()));
+    }
+
+    #[test]
+    fn what_was_switched_and_taken_back_is_rolled_back() {
+        let mut events = through(9, &State { switched: true, ..state() });
+        events.extend(failed(10));
+        assert_eq!(project(&after::<Deploy>(events)).phase, Phase::RolledBack);
+    }
+
+    #[test]
+    fn it_is_active_from_the_pivot_on() {
+        let projection = project(&after::<Deploy>(through(10, &state())));
+        assert_eq!((projection.phase, projection.progress), (Phase::Active, 100));
+        assert!(projection.phases.iter().all(|p| p.phase != Phase::Migrating), "there was no release command");
+    }
+
+    #[test]
+    fn every_step_is_a_legal_transition_of_the_row() {
+        let mut events = through(9, &State { switched: true, ..state() });
+        events.extend(failed(10));
+        let mut phase = Phase::Queued;
+        for n in 1..=events.len() {
+            let next = project(&after::<Deploy>(events[..n].to_vec())).phase;
+            assert!(next == phase || phase.may_become(next), "{phase} -> {next}");
+            phase = next;
+        }
+    }
+}

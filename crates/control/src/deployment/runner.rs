@@ -1,0 +1,169 @@
+//! Runs deployments: each in a task of its own, over the saga engine.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::DeploymentId;
+use domain::deployment::DeploymentKind;
+use operations::Error;
+use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, Saga, SagaId};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::journal::StoreJournal;
+use super::{Deploy, Deploying, Rollback, World};
+use crate::error::store_error;
+
+/// The engines, and the deployments that run on them.
+pub struct Runner {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    world: Arc<World>,
+    deploy: Engine<Deploy>,
+    rollback: Engine<Rollback>,
+    fence: Fence,
+    running: Mutex<HashMap<DeploymentId, Cancel>>,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+}
+
+impl Runner {
+    pub fn new(world: Arc<World>, fence: u64, tasks: TaskTracker, stopping: CancellationToken) -> Result<Self, Error> {
+        let plan = |e: saga::PlanError| {
+            tracing::error!("the stages of a saga are in no legal order: {e}");
+            Error::internal()
+        };
+        let journal = Arc::new(StoreJournal::new(world.store.clone()));
+        let deploy = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
+        let rollback = Engine::new(journal, world.clone(), Vec::new()).map_err(plan)?;
+        let shared =
+            Shared { world, deploy, rollback, fence: Fence(fence), running: Mutex::default(), tasks, stopping };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Starts, or goes on with, a deployment that is recorded. Running already: nothing happens.
+    pub fn spawn(&self, deployment: DeploymentId, kind: DeploymentKind) {
+        let cancel = Cancel::new();
+        {
+            let mut running = self.shared.running();
+            if running.contains_key(&deployment) || self.shared.stopping.is_cancelled() {
+                return;
+            }
+            running.insert(deployment.clone(), cancel.clone());
+        }
+        let shared = self.shared.clone();
+        self.shared.tasks.spawn(async move {
+            let stopping = shared.stopping.clone();
+            // Dropping the run is as safe as being killed: the journal says where it stands.
+            stopping.run_until_cancelled(shared.drive(&deployment, kind, &cancel)).await;
+            shared.world.slots.give_up(&deployment);
+            shared.world.outputs.close(&deployment);
+            shared.running().remove(&deployment);
+        });
+    }
+
+    /// Goes on with everything that had not ended when the last server did.
+    pub async fn resume_all(&self) -> Result<(), Error> {
+        for row in store::sagas::open(&self.shared.world.store).await.map_err(store_error)? {
+            let kind = match row.name.as_str() {
+                name if name == Deploy::NAME => DeploymentKind::Deploy,
+                name if name == Rollback::NAME => DeploymentKind::Rollback,
+                other => {
+                    tracing::error!(saga = row.id, name = other, "this version does not know the saga; it stays as it is");
+                    continue;
+                }
+            };
+            match row.id.parse() {
+                Ok(deployment) => self.spawn(deployment, kind),
+                Err(e) => tracing::error!("a saga without a deployment: {e}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the wish to cancel; `Ok` is a promise that it will be taken back.
+    pub async fn cancel(&self, deployment: &DeploymentId, by: &str) -> Result<(), CancelRefused> {
+        let cancel = self.shared.running().get(deployment).cloned();
+        match cancel {
+            Some(cancel) => cancel.request(format!("cancelled by {by}")).await,
+            None => Err(CancelRefused::Ended),
+        }
+    }
+
+    /// Tries the step again at which a deployment got stuck.
+    pub async fn unstick(&self, deployment: &DeploymentId, kind: DeploymentKind, by: &str) -> Result<(), EngineError> {
+        let id = SagaId::new(deployment.as_str());
+        match kind {
+            DeploymentKind::Deploy => {
+                self.shared.deploy.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+            }
+            DeploymentKind::Rollback => {
+                self.shared.rollback.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+            }
+        }
+        self.spawn(deployment.clone(), kind);
+        Ok(())
+    }
+
+    /// The lease under which this server writes.
+    pub fn fence(&self) -> u64 {
+        self.shared.fence.0
+    }
+
+    pub fn is_running(&self, deployment: &DeploymentId) -> bool {
+        self.shared.running().contains_key(deployment)
+    }
+}
+
+impl Shared {
+    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Cancel>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn drive(&self, deployment: &DeploymentId, kind: DeploymentKind, cancel: &Cancel) {
+        // A cancel does not wait for a slot: with the request placed, the run begins at once and takes it back.
+        tokio::select! {
+            () = self.world.slots.take(deployment) => {}
+            () = cancel.asked() => {}
+        }
+        match kind {
+            DeploymentKind::Deploy => self.run(&self.deploy, deployment, cancel).await,
+            DeploymentKind::Rollback => self.run(&self.rollback, deployment, cancel).await,
+        }
+    }
+
+    /// Runs to an outcome, waiting out a database that is away.
+    async fn run<G: Deploying>(&self, engine: &Engine<G>, deployment: &DeploymentId, cancel: &Cancel) {
+        let id = SagaId::new(deployment.as_str());
+        let mut pause = Duration::from_millis(200);
+        loop {
+            match engine.run(&id, self.fence, cancel).await {
+                Ok(Outcome::Stuck { stage, error, .. }) => {
+                    tracing::error!(%deployment, stage, "stuck: {error}");
+                    return;
+                }
+                Ok(outcome) => {
+                    tracing::info!(%deployment, outcome = outcome.name(), "deployment ended");
+                    return;
+                }
+                Err(EngineError::Journal { source: JournalError::Fenced { held, current }, .. }) => {
+                    tracing::error!(%deployment, %held, %current, "another server has taken over; stopping");
+                    self.stopping.cancel();
+                    return;
+                }
+                Err(EngineError::Journal { source: JournalError::Unavailable(why), .. }) => {
+                    tracing::warn!(%deployment, "the journal is unavailable, trying again: {why}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(10));
+                }
+                Err(e) => {
+                    tracing::error!(%deployment, "can't go on: {e}");
+                    return;
+                }
+            }
+        }
+    }
+}

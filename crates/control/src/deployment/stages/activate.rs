@@ -1,0 +1,128 @@
+//! The point of no return: passed only when real requests were answered by the new release
+//! through the ingress, and its instances stayed up meanwhile.
+
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use domain::failure::{Cause, Failure};
+use domain::health::Probe;
+use domain::instance::InstanceState;
+use domain::phase::Phase;
+use domain::route::PathPrefix;
+use domain::spec::AppSpec;
+use ingress::{EnvironmentRoutes, Route};
+use saga::{Kind, Stage, Step};
+
+use super::prepare_routes::routes;
+use super::start::printed;
+use super::ACTIVATE;
+use crate::deployment::{Deploying, State, World, fail};
+
+const PHASE: Phase = Phase::HealthCheck;
+
+/// Good answers in a row that prove a route.
+const PROOFS: u32 = 3;
+/// A route that was not proved by then won't be.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Processes are watched at least this long after the switch: many crash at their first real request.
+const WATCH: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_millis(50);
+
+pub struct Activate;
+
+#[async_trait]
+impl<G: Deploying> Stage<G> for Activate {
+    fn name(&self) -> &'static str {
+        ACTIVATE
+    }
+
+    fn kind(&self) -> Kind {
+        Kind::Pivot
+    }
+
+    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+        let begun = Instant::now();
+        let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
+        for route in &routes.routes {
+            prove(world, &state, &routes, route, step).await?;
+        }
+        while !state.placements.is_empty() && begun.elapsed() < WATCH {
+            alive(world, &state)?;
+            pause(step).await?;
+        }
+        alive(world, &state)?;
+        Ok(state)
+    }
+}
+
+/// Sends requests through the ingress until enough in a row came from this release.
+async fn prove(
+    world: &World,
+    state: &State,
+    routes: &EnvironmentRoutes,
+    route: &Route,
+    step: &Step,
+) -> Result<(), saga::Failure<Failure>> {
+    let path = state.spec.as_ref().map_or_else(|| route.path.clone(), |spec| probe_path(spec, route));
+    let (begun, mut streak, mut last) = (Instant::now(), 0, String::new());
+    while streak < PROOFS {
+        alive(world, state)?;
+        match world.ingress.verify(&route.host, &path).await {
+            Ok(seen) if seen.release == routes.release && seen.status < 500 => {
+                streak += 1;
+                continue;
+            }
+            Ok(seen) if seen.release == routes.release => last = format!("it answers with status {}", seen.status),
+            Ok(_) => last = "another release answered in its place".to_owned(),
+            Err(e) => last = e.to_string(),
+        }
+        streak = 0;
+        if begun.elapsed() > PATIENCE {
+            break;
+        }
+        pause(step).await?;
+    }
+    if streak == PROOFS {
+        return Ok(());
+    }
+    let message = format!("requests to {}{path} don't get through to the new release: {last}", route.host);
+    let hint = "see what the app prints when it gets a request; a `[components.NAME.health] path` is asked instead of the route's own path";
+    Err(saga::Failure::permanent(fail::failure(PHASE, Cause::Verification, message, hint)))
+}
+
+/// The health path where it lies below the route, as the app is known to answer there.
+fn probe_path(spec: &AppSpec, route: &Route) -> PathPrefix {
+    let health = spec.component(&route.component).map(|c| &c.health.probe);
+    match health {
+        Some(Probe::Http { path }) if route.path.matches(path) => path.parse().unwrap_or_else(|_| route.path.clone()),
+        _ => route.path.clone(),
+    }
+}
+
+/// No instance of the deployment has ended since it was started.
+fn alive(world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
+    for placement in &state.placements {
+        let name = placement.key.name();
+        let status = world.runtime.status(&name);
+        let running =
+            status.as_ref().is_some_and(|s| s.restarts == 0 && matches!(s.state, InstanceState::Running { .. }));
+        if running {
+            continue;
+        }
+        let exit = world.runtime.last_exit(&name).unwrap_or_else(|| "it is gone".to_owned());
+        let sink = world.sink(&state.order.deployment, PHASE, None);
+        let output = printed(world, &name, &sink);
+        let message = format!("`{}` crashed after it got traffic: {exit}", placement.key.component);
+        let hint = "see its last lines; the traffic is back with the previous release";
+        let failure = fail::with_output(fail::failure(PHASE, Cause::Start, message, hint), output);
+        return Err(saga::Failure::permanent(failure));
+    }
+    Ok(())
+}
+
+async fn pause(step: &Step) -> Result<(), saga::Failure<Failure>> {
+    tokio::select! {
+        () = tokio::time::sleep(LOOK) => Ok(()),
+        () = step.cancel.cancelled() => Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+    }
+}

@@ -1,0 +1,99 @@
+//! Waits until this deployment may act on the environment: one at a time, and none that a
+//! newer one has overtaken.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use domain::DeploymentId;
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
+use saga::{Retry, Stage, Step};
+use store::deployments::DeploymentUpdate;
+use store::environments::Claim as Answer;
+
+use super::{CLAIM, store_away, store_retry};
+use crate::deployment::{Deploying, State, World, fail};
+
+const PHASE: Phase = Phase::Building;
+
+/// The wait ends with the commit that frees the environment; this is the safety net.
+const RECHECK: Duration = Duration::from_secs(1);
+
+pub struct Claim;
+
+#[async_trait]
+impl<G: Deploying> Stage<G> for Claim {
+    fn name(&self) -> &'static str {
+        CLAIM
+    }
+
+    fn retry(&self) -> Retry {
+        store_retry()
+    }
+
+    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+        let order = &state.order;
+        let mut changes = world.store.changes();
+        let mut told: Option<DeploymentId> = None;
+        loop {
+            changes.borrow_and_update();
+            match claim(world, &state).await.map_err(|e| store_away(PHASE, e))? {
+                Answer::Granted => return Ok(state),
+                Answer::Superseded { by_generation } => {
+                    return Err(saga::Failure::permanent(superseded(PHASE, by_generation, order.generation)));
+                }
+                Answer::Held { by } => {
+                    world.slots.give_up(&order.deployment);
+                    if told.as_ref() != Some(&by) {
+                        note(world, &state, &by).await.map_err(|e| store_away(PHASE, e))?;
+                        world.sink(&order.deployment, PHASE, None).say(&format!("waiting for {by} to finish"));
+                        told = Some(by);
+                    }
+                }
+            }
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(RECHECK) => {}
+                () = step.cancel.cancelled() => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+            }
+        }
+    }
+
+    async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
+        release(world, state).await.map_err(|e| store_away(PHASE, e))
+    }
+}
+
+async fn claim(world: &World, state: &State) -> Result<Answer, store::StoreError> {
+    let order = &state.order;
+    let tx = world.store.write().await?;
+    let answer = store::environments::claim(&tx, &order.environment, &order.deployment, order.generation).await?;
+    if answer == Answer::Granted {
+        tx.commit().await?;
+    }
+    Ok(answer)
+}
+
+/// Another may act now.
+pub(super) async fn release(world: &World, state: &State) -> Result<(), store::StoreError> {
+    let tx = world.store.write().await?;
+    store::environments::release_claim(&tx, &state.order.environment, &state.order.deployment).await?;
+    tx.commit().await
+}
+
+/// Shows what it waits for; the next journaled step takes the note away.
+async fn note(world: &World, state: &State, by: &DeploymentId) -> Result<(), store::StoreError> {
+    let tx = world.store.write().await?;
+    let id = &state.order.deployment;
+    let mut metadata = store::deployments::get(&tx, id).await?.deployment.metadata;
+    metadata.waiting_for = Some(format!("{by} to finish"));
+    let update = DeploymentUpdate { metadata: Some(metadata), ..DeploymentUpdate::default() };
+    store::deployments::update(&tx, id, Utc::now(), update).await?;
+    tx.commit().await
+}
+
+pub(super) fn superseded(phase: Phase, newer: u64, own: u64) -> Failure {
+    let message = format!("a newer deployment (generation {newer}) serves already; this one is generation {own}");
+    fail::failure(phase, Cause::Superseded, message, "nothing to do: the newer version is live")
+}

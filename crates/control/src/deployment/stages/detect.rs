@@ -1,0 +1,95 @@
+//! Finds out what the source is, takes the environment's variables as they are now, and
+//! so knows the digest of the release to be.
+
+use std::os::unix::fs::OpenOptionsExt;
+
+use async_trait::async_trait;
+use detect::DetectError;
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
+use domain::release::release_digest;
+use saga::{Retry, Stage, Step};
+
+use super::{DETECT, blocking, store_away, store_retry};
+use crate::deployment::state::ReleaseRef;
+use crate::deployment::{Deploying, State, World, fail};
+use crate::environment::{Variables, data_key};
+
+const PHASE: Phase = Phase::Building;
+
+pub struct Detect;
+
+#[async_trait]
+impl<G: Deploying> Stage<G> for Detect {
+    fn name(&self) -> &'static str {
+        DETECT
+    }
+
+    fn retry(&self) -> Retry {
+        store_retry()
+    }
+
+    async fn run(&self, world: &World, mut state: State, _: &Step) -> Result<State, saga::Failure<Failure>> {
+        let order = &state.order;
+        let sink = world.sink(&order.deployment, PHASE, None);
+        let workspace = world.layout.workspace(&order.deployment);
+        let (source, toolchain) = (workspace.source(), world.toolchain().await.clone());
+        let detected = blocking(PHASE, move || detect::detect(&source, &toolchain)).await?.map_err(unrecognised)?;
+        sink.say(&format!("detected {}", detected.app.stacks()));
+        detected.notes.iter().for_each(|note| sink.say(note));
+
+        let variables =
+            Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
+        let tx = world.store.write().await.map_err(|e| store_away(PHASE, e))?;
+        let key = data_key(&tx, &world.vault, &order.environment).await.map_err(unreadable)?;
+        tx.commit().await.map_err(|e| store_away(PHASE, e))?;
+
+        let Some(tree) = &state.tree else {
+            return Err(saga::Failure::permanent(fail::internal(PHASE, "the source has no digest")));
+        };
+        let digest = release_digest(tree, &detected.app, &variables.to_map(), &key.digest_key());
+        let sealed = variables.seal(&key).map_err(unreadable)?;
+        let path = workspace.snapshot();
+        blocking(PHASE, move || write_private(&path, &sealed))
+            .await?
+            .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't keep the snapshot: {e}"))))?;
+
+        let known = store::releases::find_by_digest(&world.store, &order.app, &digest)
+            .await
+            .map_err(|e| store_away(PHASE, e))?;
+        if let Some(release) = known.filter(|_| world.layout.release(&order.app, &digest).is_dir()) {
+            sink.say(&format!("v{} was made of the same source and variables: nothing to build", release.number));
+            state.release = Some(ReleaseRef {
+                id: release.id,
+                number: release.number,
+                digest: release.digest,
+                size: release.size,
+                files: release.files,
+            });
+            state.reused = true;
+        }
+        state.digest = Some(digest);
+        state.spec = Some(detected.app);
+        Ok(state)
+    }
+}
+
+fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::options().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+fn unrecognised(error: DetectError) -> saga::Failure<Failure> {
+    let text = error.to_string();
+    let (message, hint) = text.rsplit_once("; ").unwrap_or((&text, "correct it, commit, and deploy again"));
+    saga::Failure::permanent(fail::failure(PHASE, Cause::Configuration, message, hint))
+}
+
+fn unreadable(error: crate::environment::VariablesError) -> saga::Failure<Failure> {
+    match error {
+        crate::environment::VariablesError::Store(e) => store_away(PHASE, e),
+        other => saga::Failure::permanent(fail::internal(PHASE, other.to_string())),
+    }
+}

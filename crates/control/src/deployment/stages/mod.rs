@@ -1,0 +1,90 @@
+//! The stages of a deployment, one a file, in their order.
+//!
+//! Each may be run again after a crash: it finds what it made under a name that follows
+//! from the deployment alone, and adopts or replaces it.
+
+mod activate;
+mod build;
+mod claim;
+mod create_release;
+mod cutover;
+mod detect;
+mod link;
+mod prepare_routes;
+mod pull_source;
+mod release_command;
+mod retire;
+mod start;
+
+use domain::phase::Phase;
+
+pub use activate::Activate;
+pub use build::Build;
+pub use claim::Claim;
+pub use create_release::CreateRelease;
+pub use cutover::Cutover;
+pub use detect::Detect;
+pub use link::Link;
+pub use prepare_routes::PrepareRoutes;
+pub(crate) use cutover::ungated;
+pub(crate) use prepare_routes::routes;
+pub use pull_source::PullSource;
+pub use release_command::ReleaseCommand;
+pub use retire::Retire;
+pub use start::Start;
+pub(crate) use start::target;
+
+pub const PULL_SOURCE: &str = "pull_source";
+pub const DETECT: &str = "detect";
+pub const BUILD: &str = "build";
+pub const CLAIM: &str = "claim";
+pub const RELEASE_COMMAND: &str = "release_command";
+pub const CREATE_RELEASE: &str = "create_release";
+pub const LINK: &str = "link";
+pub const PREPARE_ROUTES: &str = "prepare_routes";
+pub const START: &str = "start";
+pub const CUTOVER: &str = "cutover";
+pub const ACTIVATE: &str = "activate";
+pub const RETIRE: &str = "retire";
+
+/// The phase in which people see a stage. `claim` waits in whatever phase it finds.
+pub fn phase_of(stage: &str) -> Option<Phase> {
+    match stage {
+        PULL_SOURCE => Some(Phase::PullingSource),
+        DETECT | BUILD => Some(Phase::Building),
+        RELEASE_COMMAND => Some(Phase::Migrating),
+        CREATE_RELEASE => Some(Phase::CopyingFiles),
+        LINK => Some(Phase::CreatingSymlinks),
+        PREPARE_ROUTES => Some(Phase::UpdatingRoutes),
+        START | CUTOVER | ACTIVATE => Some(Phase::HealthCheck),
+        RETIRE => Some(Phase::Active),
+        _ => None,
+    }
+}
+
+/// An answer of the ingress that did not come: it may be restarting, so it is worth another attempt.
+pub(crate) fn ingress_away(phase: Phase, error: impl std::fmt::Display) -> saga::Failure<domain::failure::Failure> {
+    saga::Failure::retry(super::fail::internal(phase, error.to_string()))
+}
+
+/// How often and how long the ingress is waited for: about half a minute.
+pub(crate) fn ingress_retry() -> saga::Retry {
+    saga::Retry::attempts(12).base(std::time::Duration::from_millis(250)).cap(std::time::Duration::from_secs(4))
+}
+
+pub(crate) fn store_away(phase: Phase, error: store::StoreError) -> saga::Failure<domain::failure::Failure> {
+    saga::Failure::retry(super::fail::internal(phase, error.to_string()))
+}
+
+pub(crate) fn store_retry() -> saga::Retry {
+    saga::Retry::attempts(10).base(std::time::Duration::from_millis(200)).cap(std::time::Duration::from_secs(5))
+}
+
+/// Runs blocking file work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    phase: Phase,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, saga::Failure<domain::failure::Failure>> {
+    let lost = |_| saga::Failure::permanent(super::fail::internal(phase, "a task of the server was lost"));
+    tokio::task::spawn_blocking(work).await.map_err(lost)
+}

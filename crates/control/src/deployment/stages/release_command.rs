@@ -1,0 +1,70 @@
+//! Runs the app's release command (its migrations, usually) before anything of it starts.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
+use runtime::{Command, ExecError};
+use saga::{Stage, Step};
+
+use super::build::{headline, snapshot, stream};
+use super::RELEASE_COMMAND;
+use crate::deployment::{Deploying, State, World, fail};
+use crate::environment::complete;
+
+const PHASE: Phase = Phase::Migrating;
+const LIMIT: Duration = Duration::from_secs(30 * 60);
+
+pub struct ReleaseCommand;
+
+#[async_trait]
+impl<G: Deploying> Stage<G> for ReleaseCommand {
+    fn name(&self) -> &'static str {
+        RELEASE_COMMAND
+    }
+
+    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+        let Some(spec) = &state.spec else { return Ok(state) };
+        let commands: Vec<_> =
+            spec.components.iter().filter_map(|c| Some((c, c.release_command.as_ref()?))).collect();
+        if commands.is_empty() {
+            return Ok(state);
+        }
+        let order = &state.order;
+        let variables = snapshot(world, &state).await?;
+        let sink = world.sink(&order.deployment, PHASE, Some(&variables));
+        // A reused release was never built in this workspace: its own files are complete.
+        let files = match &state.release {
+            Some(release) => world.layout.release(&order.app, &release.digest),
+            None => world.layout.workspace(&order.deployment).source(),
+        };
+        for (component, command) in commands {
+            let directory = files.join(&component.root);
+            let mut env = component.env.clone();
+            env.extend(variables.to_map());
+            complete(&mut env, &directory);
+            sink.say(&format!("$ {}", headline(command)));
+            let marker = order.deployment.to_string();
+            let command = Command { command: command.clone(), directory, env, limit: LIMIT, marker };
+            let print = |line: runtime::Line| sink.line(stream(line.stream), &line.text);
+            match world.executor.run(&command, print, &step.cancel).await {
+                Ok(exit) if exit.success() => {}
+                Err(ExecError::Cancelled) => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+                ended => {
+                    let how = ended.map_or_else(|e| e.to_string(), |exit| exit.to_string());
+                    let message = format!("the release command `{}` of `{}`: {how}", headline(&command.command), component.name);
+                    let hint = "see what it printed; it may have changed the database before it failed";
+                    let failure = fail::failure(PHASE, Cause::ReleaseCommand, message, hint);
+                    return Err(saga::Failure::permanent(fail::with_output(failure, sink.tail())));
+                }
+            }
+        }
+        Ok(state)
+    }
+
+    async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
+        world.executor.sweep(state.order.deployment.as_str()).await;
+        Ok(())
+    }
+}

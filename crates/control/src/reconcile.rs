@@ -1,0 +1,57 @@
+//! Keeps the world as the database says: at boot, and then on a timer for as long as the
+//! server runs. Every pass is idempotent and takes no input but the database and the world.
+//!
+//! An environment on which a deployment acts is that deployment's: its saga brings it to
+//! rest. What serves there is still kept running.
+
+mod boot;
+mod instances;
+mod routes;
+
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Inner;
+
+pub(crate) use boot::boot;
+
+/// Between two looks at instances and ingress.
+const TICK: Duration = Duration::from_secs(1);
+/// Between two health checks of a running instance.
+const HEALTH: Duration = Duration::from_secs(30);
+/// Between two clean-ups of what is old.
+const CLEAN: Duration = Duration::from_secs(3600);
+
+/// What a pass remembers of the ones before. Losing it at a restart costs a repeated event at worst.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Health checks failed in a row, by instance.
+    unhealthy: HashMap<String, u32>,
+    /// Instances whose crash loop was told.
+    looping: std::collections::HashSet<String>,
+}
+
+/// Until the server stops.
+pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
+    let mut memory = Memory::default();
+    let (mut checked, mut cleaned) = (Instant::now(), Instant::now());
+    while stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
+        let Some(inner) = inner.upgrade() else { return };
+        let pass = async {
+            routes::keep_ingress(&inner).await;
+            instances::keep_running(&inner, &mut memory).await;
+            if checked.elapsed() >= HEALTH {
+                checked = Instant::now();
+                instances::check_health(&inner, &mut memory).await;
+            }
+            if cleaned.elapsed() >= CLEAN {
+                cleaned = Instant::now();
+                boot::clean_old(&inner).await;
+            }
+        };
+        stopping.run_until_cancelled(pass).await;
+    }
+}

@@ -1,0 +1,101 @@
+//! What a server does before it takes requests: it removes what a dead one left behind, and
+//! brings back what should serve.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
+
+use chrono::Utc;
+use domain::instance::InstanceState;
+use operations::Error;
+
+use super::{Memory, instances, routes};
+use crate::control::Inner;
+use crate::error::store_error;
+use crate::layout::remove_dir;
+
+/// Folders of stopped instances hold their logs; they stay this long.
+const LOGS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Idempotency keys are remembered this long.
+const KEYS_KEPT: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+
+pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
+    let world = &inner.world;
+    // Whatever a dead server was building is run again from its beginning.
+    let swept = world.executor.sweep_all_except(&BTreeSet::new()).await;
+    if swept > 0 {
+        tracing::info!(processes = swept, "ended build processes of a server that is gone");
+    }
+    remove_workspaces(inner).await?;
+    remove_strays(inner).await?;
+    routes::restore(inner).await;
+    instances::keep_running(inner, &mut Memory::default()).await;
+    clean_old(inner).await;
+    Ok(())
+}
+
+/// Workspaces of deployments that have ended, and of detections that were cut off.
+async fn remove_workspaces(inner: &Inner) -> Result<(), Error> {
+    let world = &inner.world;
+    let open = store::deployments::list_open(&world.store).await.map_err(store_error)?;
+    let keep: BTreeSet<String> = open.iter().map(|r| r.deployment.id.to_string()).collect();
+    let Ok(entries) = std::fs::read_dir(world.layout.workspaces()) else { return Ok(()) };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if !name.to_str().is_some_and(|n| keep.contains(n))
+            && let Err(e) = remove_dir(&entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), "can't remove an old workspace: {e}");
+        }
+    }
+    Ok(())
+}
+
+/// Instances that run although nothing in the database wants them.
+async fn remove_strays(inner: &Inner) -> Result<(), Error> {
+    let world = &inner.world;
+    let rows = store::instances::list_all(&world.store).await.map_err(store_error)?;
+    let wanted: BTreeSet<String> = rows.iter().filter(|r| !r.retired).map(|r| r.key.name()).collect();
+    for status in world.runtime.list() {
+        let name = status.key.name();
+        if wanted.contains(&name) || matches!(status.state, InstanceState::Stopped { .. }) {
+            continue;
+        }
+        tracing::info!(instance = name, "stopping an instance that nothing wants");
+        if let Err(e) = world.runtime.stop(&name).await {
+            tracing::warn!(instance = name, "can't stop it: {e}");
+        }
+    }
+    Ok(())
+}
+
+/// Removes what has been kept long enough.
+pub(super) async fn clean_old(inner: &Inner) {
+    let world = &inner.world;
+    if let Err(e) = purge_keys(inner).await {
+        tracing::warn!("can't forget old idempotency keys: {e}");
+    }
+    let rows = store::instances::list_all(&world.store).await.unwrap_or_default();
+    let wanted: BTreeSet<String> = rows.iter().map(|r| r.key.name()).collect();
+    for status in world.runtime.list() {
+        let name = status.key.name();
+        let folder = world.layout.instances().join(&name);
+        let age = std::fs::metadata(&folder)
+            .and_then(|m| m.modified())
+            .ok()
+            .and_then(|at| SystemTime::now().duration_since(at).ok());
+        let stopped = matches!(status.state, InstanceState::Stopped { .. });
+        if stopped
+            && !wanted.contains(&name)
+            && age.is_some_and(|age| age > LOGS_KEPT)
+            && let Err(e) = world.runtime.remove(&name).await
+        {
+            tracing::warn!(instance = name, "can't remove an old log: {e}");
+        }
+    }
+}
+
+async fn purge_keys(inner: &Inner) -> Result<(), store::StoreError> {
+    let tx = inner.world.store.write().await?;
+    store::idempotency::purge(&tx, Utc::now() - KEYS_KEPT).await?;
+    tx.commit().await
+}

@@ -1,0 +1,196 @@
+//! Instances of what is active: running, and healthy.
+
+use chrono::Utc;
+use domain::event::EventKind;
+use domain::health::{Observation, Probe};
+use domain::instance::{InstanceState, InstanceStatus};
+use operations::Error;
+use runtime::{InstanceSpec, StartError};
+use store::environments::Environment;
+
+use super::Memory;
+use crate::control::Inner;
+use crate::deployment::State;
+use crate::deployment::stages::target;
+use crate::deployment::state::{Order, Placement, ReleaseRef};
+use crate::error::{store_error, variables_error};
+
+/// Health checks in a row that may fail before an instance is restarted.
+const TOLERATED: u32 = 3;
+
+/// Starts what is active and does not run: its supervisor was killed, or the machine restarted.
+/// A supervisor that lives restarts its app by itself.
+pub(super) async fn keep_running(inner: &Inner, memory: &mut Memory) {
+    for environment in active(inner).await {
+        let statuses = match statuses(inner, &environment).await {
+            Ok(statuses) => statuses,
+            Err(e) => {
+                tracing::error!(app = %environment.app, "can't list its instances: {e}");
+                continue;
+            }
+        };
+        for (placement, status) in statuses {
+            let name = placement.key.name();
+            match status.as_ref().map(|s| &s.state) {
+                None | Some(InstanceState::Lost | InstanceState::Stopped { .. }) => {
+                    tracing::warn!(instance = name, "it does not run; starting it");
+                    if start(inner, &environment, &placement).await {
+                        tell(inner, &environment, EventKind::InstanceRestarted { instance: name }).await;
+                    }
+                }
+                Some(InstanceState::CrashLoop { last_exit, .. }) => {
+                    if memory.looping.insert(name.clone()) {
+                        let event = EventKind::InstanceCrashLooping { instance: name, last_exit: last_exit.clone() };
+                        tell(inner, &environment, event).await;
+                    }
+                }
+                Some(InstanceState::Running { .. } | InstanceState::Starting | InstanceState::Backoff { .. }) => {
+                    memory.looping.remove(&name);
+                }
+            }
+        }
+    }
+}
+
+/// Probes what is active, and restarts what fails again and again.
+pub(super) async fn check_health(inner: &Inner, memory: &mut Memory) {
+    for environment in active(inner).await {
+        let Ok(statuses) = statuses(inner, &environment).await else { continue };
+        for (placement, status) in statuses {
+            let running = matches!(status.map(|s| s.state), Some(InstanceState::Running { .. }));
+            let name = placement.key.name();
+            let observed = if running { probe(inner, &environment, &placement).await } else { None };
+            let Some(Observation::Failed(why)) = observed else {
+                memory.unhealthy.remove(&name);
+                continue;
+            };
+            let failures = memory.unhealthy.entry(name.clone()).or_default();
+            *failures += 1;
+            tracing::warn!(instance = name, failures = *failures, "unhealthy: {why}");
+            if *failures >= TOLERATED {
+                memory.unhealthy.remove(&name);
+                let stopped = inner.world.runtime.stop(&name).await;
+                if stopped.is_ok() && start(inner, &environment, &placement).await {
+                    tell(inner, &environment, EventKind::InstanceRestarted { instance: name }).await;
+                }
+            }
+        }
+    }
+}
+
+/// The state of a deployment that is active, as far as running it needs.
+pub(super) async fn active_state(inner: &Inner, environment: &Environment) -> Result<Option<State>, Error> {
+    let store = &inner.world.store;
+    let (Some(deployment), Some(release)) = (&environment.active_deployment, &environment.active_release) else {
+        return Ok(None);
+    };
+    let release = store::releases::get(store, release).await.map_err(store_error)?;
+    let order = Order {
+        deployment: deployment.clone(),
+        app: environment.app_id.clone(),
+        app_name: environment.app.clone(),
+        environment: environment.id.clone(),
+        environment_name: environment.name.clone(),
+        generation: environment.active_generation,
+        source: None,
+    };
+    let reference = ReleaseRef {
+        id: release.id,
+        number: release.number,
+        digest: release.digest,
+        size: release.size,
+        files: release.files,
+    };
+    let mut state = State::rollback(order, reference, release.spec, release.commit);
+    let rows = store::instances::list_by_deployment(store, deployment).await.map_err(store_error)?;
+    state.placements = rows.into_iter().map(|r| Placement { key: r.key, port: r.port }).collect();
+    Ok(Some(state))
+}
+
+async fn active(inner: &Inner) -> Vec<Environment> {
+    match store::environments::list_all(&inner.world.store).await {
+        Ok(mut environments) => {
+            environments.retain(|e| e.active_deployment.is_some());
+            environments
+        }
+        Err(e) => {
+            tracing::error!("can't list the environments: {e}");
+            Vec::new()
+        }
+    }
+}
+
+/// What should run of an environment, and what is seen of it.
+async fn statuses(
+    inner: &Inner,
+    environment: &Environment,
+) -> Result<Vec<(Placement, Option<InstanceStatus>)>, store::StoreError> {
+    let Some(deployment) = &environment.active_deployment else { return Ok(Vec::new()) };
+    let rows = store::instances::list_by_deployment(&inner.world.store, deployment).await?;
+    Ok(rows
+        .into_iter()
+        .filter(|row| !row.retired)
+        .map(|row| {
+            let status = inner.world.runtime.status(&row.key.name());
+            (Placement { key: row.key, port: row.port }, status)
+        })
+        .collect())
+}
+
+async fn spec(inner: &Inner, environment: &Environment, placement: &Placement) -> Result<Option<InstanceSpec>, Error> {
+    let Some(state) = active_state(inner, environment).await? else { return Ok(None) };
+    let (Some(spec), Some(release)) = (&state.spec, &state.release) else { return Ok(None) };
+    let Some(component) = spec.component(&placement.key.component) else { return Ok(None) };
+    let world = &inner.world;
+    let variables = world.release_variables(&environment.id, &release.id).await.map_err(variables_error)?;
+    Ok(world.instance(&state, component, &placement.key, placement.port, &variables))
+}
+
+async fn start(inner: &Inner, environment: &Environment, placement: &Placement) -> bool {
+    let name = placement.key.name();
+    let mut spec = match spec(inner, environment, placement).await {
+        Ok(Some(spec)) => spec,
+        Ok(None) => return false,
+        Err(e) => {
+            tracing::error!(instance = name, "can't start it: {e}");
+            return false;
+        }
+    };
+    let mut started = inner.world.runtime.start(&spec).await;
+    // A newer deployment that was taken back since has raised the bar. That this release is the
+    // active one is the database's word, and stands above it.
+    if let Err(StartError::OlderGeneration { current, .. }) = &started {
+        spec.key.generation = *current;
+        started = inner.world.runtime.start(&spec).await;
+    }
+    match started {
+        Ok(_) => true,
+        Err(e) => {
+            tracing::error!(instance = name, "can't start it: {e}");
+            false
+        }
+    }
+}
+
+async fn probe(inner: &Inner, environment: &Environment, placement: &Placement) -> Option<Observation> {
+    let spec = spec(inner, environment, placement).await.ok()??;
+    let release = store::releases::get(&inner.world.store, &placement.key.release).await.ok()?;
+    let component = release.spec.component(&placement.key.component)?;
+    match component.health.probe {
+        Probe::Running => None,
+        _ => Some(runtime::observe(&component.health, &target(&inner.world, &spec)).await),
+    }
+}
+
+async fn tell(inner: &Inner, environment: &Environment, event: EventKind) {
+    let told = async {
+        let tx = inner.world.store.write().await?;
+        let deployment = environment.active_deployment.as_ref();
+        store::events::insert(&tx, Some(&environment.app), Some(&environment.name), deployment, &event, Utc::now())
+            .await?;
+        tx.commit().await
+    };
+    if let Err(e) = told.await {
+        tracing::warn!("can't record an event: {e}");
+    }
+}

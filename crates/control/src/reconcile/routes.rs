@@ -1,0 +1,48 @@
+//! The ingress: alive, and serving what is active.
+
+use ingress::EnsureError;
+use store::environments::Environment;
+
+use crate::control::Inner;
+use crate::deployment::stages::{routes, ungated};
+
+/// Starts the ingress again when it is gone. It loads its own table, so nothing else is to be done.
+pub(super) async fn keep_ingress(inner: &Inner) {
+    if inner.world.ingress.status().await.is_ok() {
+        return;
+    }
+    let options = &inner.options;
+    match ingress::ensure(&inner.world.layout.ingress(), &options.binary, options.ingress).await {
+        Ok(_) => tracing::warn!("the ingress was gone; started it again"),
+        Err(EnsureError::Elsewhere { running, .. }) => tracing::error!(%running, "the ingress listens elsewhere"),
+        Err(e) => tracing::error!("the ingress is gone and can't be started: {e}"),
+    }
+}
+
+/// Puts back the routes of active releases that the ingress has lost, as with a data folder
+/// whose route table was damaged beyond both copies.
+pub(super) async fn restore(inner: &Inner) {
+    let environments = match store::environments::list_all(&inner.world.store).await {
+        Ok(environments) => environments,
+        Err(e) => return tracing::error!("can't list the environments: {e}"),
+    };
+    for environment in environments.iter().filter(|e| e.acting.is_none() && e.active_deployment.is_some()) {
+        if let Err(e) = restore_one(inner, environment).await {
+            tracing::error!(app = %environment.app, environment = %environment.name, "can't restore its routes: {e}");
+        }
+    }
+}
+
+async fn restore_one(inner: &Inner, environment: &Environment) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let world = &inner.world;
+    let table = world.ingress.table().await?;
+    if table.environments.contains_key(&environment.id) {
+        return Ok(());
+    }
+    let Some(state) = super::instances::active_state(inner, environment).await? else { return Ok(()) };
+    let mut active = routes(world, &state).map_err(|e| e.message)?;
+    active.generation = active.generation.max(table.floor(&environment.id));
+    world.ingress.cutover(ungated(active)).await?;
+    tracing::warn!(app = %environment.app, environment = %environment.name, "restored its routes");
+    Ok(())
+}

@@ -1,0 +1,2 @@
+pub struct CursorLine;
+pub struct Messages;

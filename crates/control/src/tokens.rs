@@ -1,0 +1,71 @@
+//! API tokens: made here, shown once, stored as a hash.
+
+use chrono::Utc;
+use domain::TokenId;
+use operations::{Error, ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use store::Store;
+use store::tokens::Token;
+use ulid::Ulid;
+
+use crate::caller::Caller;
+use crate::error::store_error;
+
+/// A token is this and 64 hexadecimal digits: 256 random bits, so a plain hash of it is enough.
+const PREFIX: &str = "plim_";
+
+/// The token of the very first start, which may do everything.
+pub async fn first(store: &Store) -> Result<SecretString, Error> {
+    let (secret, token) = make("first", false);
+    let tx = store.write().await.map_err(store_error)?;
+    store::tokens::insert(&tx, &token).await.map_err(store_error)?;
+    tx.commit().await.map_err(store_error)?;
+    Ok(secret)
+}
+
+/// A fresh token for clients on this machine; the one of the last start is void.
+pub async fn local(store: &Store) -> Result<SecretString, Error> {
+    let (secret, token) = make("local", true);
+    let tx = store.write().await.map_err(store_error)?;
+    store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
+    tx.commit().await.map_err(store_error)?;
+    Ok(secret)
+}
+
+/// Who holds this token.
+pub async fn authenticate(store: &Store, presented: &str) -> Result<Caller, Error> {
+    let refused = || {
+        Error::new(ErrorKind::Unauthorized, "the token is not valid")
+            .hint("set PLIMSOLL_TOKEN, or run the command as the user that runs the server")
+    };
+    if !presented.starts_with(PREFIX) || presented.len() > 128 {
+        return Err(refused());
+    }
+    // Looked up by hash: how long it takes says nothing about the tokens there are.
+    match store::tokens::find_by_hash(store, &hash(presented)).await.map_err(store_error)? {
+        Some(token) if !token.revoked => Ok(Caller { token: token.id, name: token.name, key: None }),
+        _ => Err(refused()),
+    }
+}
+
+fn make(name: &str, local: bool) -> (SecretString, Token) {
+    let text = format!("{PREFIX}{}", blake3::Hash::from_bytes(rand::random()).to_hex());
+    let token = Token {
+        id: TokenId::from_ulid(Ulid::generate()),
+        name: name.to_owned(),
+        prefix: text.chars().take(PREFIX.len() + 4).collect(),
+        hash: hash(&text),
+        local,
+        created_at: Utc::now(),
+        last_used_at: None,
+        revoked: false,
+    };
+    let secret = SecretString::from(text);
+    debug_assert!(secret.expose_secret().starts_with(PREFIX));
+    (secret, token)
+}
+
+fn hash(token: &str) -> String {
+    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}

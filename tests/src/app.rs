@@ -1,0 +1,81 @@
+//! An app for tests: a Procfile, a program of the standard library, and a `plimsoll.toml` that makes it misbehave.
+
+use std::collections::BTreeMap;
+
+const PROGRAM: &str = include_str!("serve.py");
+
+/// What to commit: `App::new("v2").env("UNHEALTHY", "1").files()`.
+#[derive(Debug, Clone)]
+pub struct App {
+    version: String,
+    build: Option<String>,
+    release: Option<String>,
+    grace: String,
+    env: BTreeMap<String, String>,
+}
+
+impl App {
+    /// Answers `/` with `version`, `/healthz`, `/pid`, `/started` and `/env/NAME`.
+    pub fn new(version: &str) -> Self {
+        Self { version: version.to_owned(), build: None, release: None, grace: "30s".to_owned(), env: BTreeMap::new() }
+    }
+
+    /// Shell command of its build.
+    #[must_use]
+    pub fn build(mut self, command: &str) -> Self {
+        self.build = Some(command.to_owned());
+        self
+    }
+
+    /// Its release command.
+    #[must_use]
+    pub fn release(mut self, command: &str) -> Self {
+        self.release = Some(command.to_owned());
+        self
+    }
+
+    /// Time to become healthy in, such as `2s`.
+    #[must_use]
+    pub fn grace(mut self, span: &str) -> Self {
+        self.grace = span.to_owned();
+        self
+    }
+
+    /// `EXIT_AT_START`, `UNHEALTHY` and `CRASH` (at the first request for `/`) with any value, `START_DELAY` in
+    /// seconds, `SHOW_PID` to answer `/` with version and pid; anything else is only there to be seen.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Paths and contents.
+    pub fn files(&self) -> Vec<(&'static str, String)> {
+        let mut procfile = "web: python3 serve.py\n".to_owned();
+        if let Some(command) = &self.release {
+            procfile.push_str(&format!("release: {command}\n"));
+        }
+        let mut config = "[components.web]\nkind = \"procfile\"\nstop_timeout = \"5s\"\n".to_owned();
+        if let Some(command) = &self.build {
+            config.push_str(&format!("build = [{command:?}]\n"));
+        }
+        config.push_str(&format!(
+            "[components.web.health]\npath = \"/healthz\"\ninterval = \"50ms\"\ngrace = {:?}\n[components.web.env]\n",
+            self.grace
+        ));
+        for (name, value) in &self.env {
+            config.push_str(&format!("{name} = {value:?}\n"));
+        }
+        vec![
+            ("serve.py", PROGRAM.to_owned()),
+            ("VERSION", format!("{}\n", self.version)),
+            ("Procfile", procfile),
+            ("plimsoll.toml", config),
+        ]
+    }
+}
+
+/// The program alone, for apps of several components.
+pub fn program() -> &'static str {
+    PROGRAM
+}

@@ -1,0 +1,94 @@
+//! A deployment that fails: the version before serves on as if nothing had been.
+
+use domain::deployment::Deployment;
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
+use plimsoll_tests::App;
+
+use crate::{load, with_app};
+
+/// Deploys `bad` over a version that serves, under load, and checks what must hold after any failure.
+async fn fails(bad: App, phase: Phase, said: &str) -> (Deployment, Failure) {
+    let (server, repo, good) = with_app("hello").await;
+    let pids = server.pids("hello").await;
+    let load = load(&server, "hello");
+    load.go_on(5).await;
+    repo.commit(bad.files(), "bad");
+    let failed = server.deploy_to_end("hello").await;
+    load.go_on(20).await;
+    let tally = load.stop();
+
+    assert!(matches!(failed.phase, Phase::Failed | Phase::RolledBack), "{failed:#?}");
+    let failure = failed.failure.clone().unwrap_or_else(|| panic!("it says nothing: {failed:#?}"));
+    assert_eq!(failure.phase, phase, "{failure:#?}");
+    assert!(failure.output.iter().any(|line| line.contains(said)), "`{said}` is not in {failure:#?}");
+    assert!(failure.output.len() <= 20 && !failure.message.is_empty() && !failure.hint.is_empty(), "{failure:#?}");
+    assert_eq!(server.phases(&failed.id).await.last(), Some(&failed.phase), "the last event is the end");
+
+    tally.assert_none_lost();
+    assert_eq!(tally.distinct(), ["v1"], "{tally}");
+    assert_eq!(server.pids("hello").await, pids, "the version before is the same process");
+    assert_eq!(server.environment("hello").await.active.unwrap().deployment, good.id);
+    server.assert_nothing_left("hello", &failed.id).await;
+
+    // And the next good one works.
+    repo.commit(App::new("v3").files(), "good");
+    server.deploy_well("hello").await;
+    server.assert_serves("hello", "/", "v3").await;
+    (failed, failure)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_fails() {
+    let bad = App::new("v2").build("echo hoisting; echo no sail in the locker >&2; exit 7");
+    let (failed, failure) = fails(bad, Phase::Building, "no sail in the locker").await;
+    assert_eq!((failure.cause, failed.phase), (Cause::Build, Phase::Failed));
+    assert!(failure.message.contains('7'), "{failure:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_command_that_fails() {
+    let bad = App::new("v2").release("echo table ships is locked >&2; exit 4");
+    let (failed, failure) = fails(bad, Phase::Migrating, "table ships is locked").await;
+    assert_eq!((failure.cause, failed.phase), (Cause::ReleaseCommand, Phase::Failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_does_not_start() {
+    let (failed, failure) =
+        fails(App::new("v2").env("EXIT_AT_START", "1"), Phase::HealthCheck, "can't find the moon").await;
+    assert_eq!((failure.cause, failed.phase), (Cause::Start, Phase::Failed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_does_not_become_healthy() {
+    let (failed, failure) =
+        fails(App::new("v2").env("UNHEALTHY", "1").grace("2s"), Phase::HealthCheck, "version v2 listens").await;
+    assert_eq!((failure.cause, failed.phase), (Cause::HealthCheck, Phase::Failed));
+    assert!(failure.message.contains("500"), "{failure:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_that_crashes_at_its_first_real_request() {
+    let (failed, failure) = fails(App::new("v2").env("CRASH", "1"), Phase::HealthCheck, "the mast is broken").await;
+    assert_eq!(failed.phase, Phase::RolledBack);
+    assert!(matches!(failure.cause, Cause::Verification | Cause::Start), "{failure:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_deployment_of_all_fails_and_the_command_line_says_why() {
+    let server = plimsoll_tests::Server::start().await;
+    let repo = plimsoll_tests::Repo::new();
+    repo.commit(App::new("v1").build("echo no sail in the locker >&2; exit 7").files(), "bad");
+    server.create_app("hello", repo.source()).await;
+    let output = server.cli(&["deploy", "hello"]);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{told}");
+    for part in ["no sail in the locker", "build", "try:"] {
+        assert!(told.contains(part), "`{part}` is not in\n{told}");
+    }
+    assert_eq!(server.get("hello", "/").await.unwrap().0, 404);
+    let listed = server.cli_json(&["deployments", "--json", "list"]);
+    let id = listed["items"][0]["id"].as_str().unwrap().parse().unwrap();
+    server.assert_nothing_left("hello", &id).await;
+}

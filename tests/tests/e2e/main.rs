@@ -1,0 +1,38 @@
+//! End-to-end: the real binary, real repositories, real requests.
+#![allow(clippy::unwrap_used)]
+
+mod cancel;
+mod components;
+mod create;
+mod examples;
+mod failures;
+mod input;
+mod kills;
+mod postgres;
+mod rollback;
+mod secrets;
+mod streams;
+
+use domain::deployment::Deployment;
+use plimsoll_tests::{App, RawLoad, Repo, Server};
+
+/// Requests a second under which nothing may be lost.
+const RATE: u32 = 40;
+
+/// A server with one active app of version `v1`, and its repository.
+async fn with_app(name: &str) -> (Server, Repo, Deployment) {
+    on(Server::start().await, name).await
+}
+
+async fn on(server: Server, name: &str) -> (Server, Repo, Deployment) {
+    let repo = Repo::new();
+    repo.commit([("README.md", "the first commit\n")], "begin");
+    repo.commit(App::new("v1").files(), "v1");
+    server.create_app(name, repo.source()).await;
+    let first = server.deploy_well(name).await;
+    (server, repo, first)
+}
+
+fn load(server: &Server, app: &str) -> RawLoad {
+    RawLoad::start(server.ingress(), &plimsoll_tests::flow::host(app), RATE)
+}
