@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use domain::DeploymentId;
@@ -12,9 +12,7 @@ use domain::instance::InstanceState;
 use domain::phase::Phase;
 use domain::source::Source;
 use operations::client::CallError;
-use operations::deployments::{
-    Cancel, Deploy, DeployRequest, DeploymentRequest, Get, Rollback, RollbackRequest,
-};
+use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get, Rollback, RollbackRequest};
 use operations::environments::Environment;
 use operations::releases::ReleaseStatus;
 use operations::variables::Value;
@@ -94,10 +92,8 @@ impl Server {
     }
 
     pub async fn environment(&self, app: &str) -> Environment {
-        let request = environments::EnvironmentRequest {
-            app: app.parse().unwrap(),
-            environment: "production".parse().unwrap(),
-        };
+        let request =
+            environments::EnvironmentRequest { app: app.parse().unwrap(), environment: "production".parse().unwrap() };
         self.client().call::<environments::Get>(&request).await.unwrap()
     }
 
@@ -108,13 +104,8 @@ impl Server {
 
     /// All events of a deployment, in order.
     pub async fn events(&self, id: &DeploymentId) -> Vec<Event> {
-        let request = events::ListRequest {
-            app: None,
-            environment: None,
-            deployment: Some(id.clone()),
-            after: None,
-            limit: 500,
-        };
+        let request =
+            events::ListRequest { app: None, environment: None, deployment: Some(id.clone()), after: None, limit: 500 };
         self.client().call::<events::List>(&request).await.unwrap().items
     }
 
@@ -153,12 +144,31 @@ impl Server {
         assert_eq!(self.get(app, path).await, Ok((200, body.to_owned())), "{app}{path}");
     }
 
-    /// Pids of the app's running processes by component.
+    /// Waits until no deployment of the app's production environment has anything left to do: one that is active
+    /// still has to stop what served before.
+    pub async fn settle(&self, app: &str) {
+        let data = self.data();
+        wait_for("the version before to be gone", Duration::from_secs(60), async || {
+            let environment = self.environment(app).await;
+            let active = environment.active.map(|active| active.deployment);
+            let others = environment.instances.iter().filter(|instance| {
+                Some(&instance.key.deployment) != active.as_ref()
+                    && matches!(instance.state, InstanceState::Running { .. })
+            });
+            (environment.in_progress.is_empty() && others.count() == 0 && names(&data.join("workspaces")).is_empty())
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Pids of the app's processes by component: those of the active deployment.
     pub async fn pids(&self, app: &str) -> BTreeMap<String, i32> {
         let environment = self.environment(app).await;
+        let active = environment.active.map(|active| active.deployment);
         environment
             .instances
             .iter()
+            .filter(|instance| Some(&instance.key.deployment) == active.as_ref())
             .filter_map(|instance| match instance.state {
                 InstanceState::Running { pid, .. } => Some((instance.key.component.to_string(), pid)),
                 _ => None,
@@ -170,16 +180,19 @@ impl Server {
     /// release folder that no release has.
     pub async fn assert_nothing_left(&self, app: &str, id: &DeploymentId) {
         let data = self.data();
+        let request = apps::GetRequest { app: app.parse().unwrap() };
+        let detail = self.client().call::<apps::Get>(&request).await.unwrap();
+        let releases = data.join("releases").join(detail.app.id.as_str());
         // The ends of processes are asked for before the outcome is told, and take their moment in the kernel.
         let left = wait_until_empty(async || {
-            let mut left: Vec<String> = names(data.join("workspaces"));
-            left.extend(names(data.join("instances")).into_iter().filter(|name| name.contains(id.as_str())));
+            let folders = names(&data.join("workspaces")).into_iter().chain(names(&data.join("instances")));
+            let mut left: Vec<String> = folders.filter(|name| name.contains(id.as_str())).collect();
             left.extend(processes::marked(id.as_str()).into_iter().map(|p| format!("process {p:?}")));
             let table = fs::read_to_string(data.join("ingress/routes.json")).unwrap_or_default();
             left.extend(table.contains(id.as_str()).then(|| "a route".to_owned()));
             let kept: BTreeSet<String> =
                 self.releases(app).await.into_iter().map(|r| r.release.digest.to_string()).collect();
-            let folders = names(data.join("releases")).into_iter().flat_map(|app| names(data.join("releases").join(app)));
+            let folders = names(&releases).into_iter();
             left.extend(folders.filter(|name| !kept.contains(name)).map(|name| format!("release folder {name}")));
             left
         })
@@ -222,7 +235,7 @@ async fn wait_until_empty(mut look: impl AsyncFnMut() -> Vec<String>) -> Vec<Str
     }
 }
 
-fn names(dir: PathBuf) -> Vec<String> {
+fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
 }

@@ -81,7 +81,8 @@ impl RawLoad {
     /// Waits until `more` requests were answered from now on.
     pub async fn go_on(&self, more: usize) {
         let goal = self.answered() + more;
-        crate::wait_for("more answers", Duration::from_secs(60), async || (self.answered() >= goal).then_some(())).await;
+        crate::wait_for("more answers", Duration::from_secs(60), async || (self.answered() >= goal).then_some(()))
+            .await;
     }
 
     /// Ends the load and waits for what is on its way.

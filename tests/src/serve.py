@@ -18,6 +18,11 @@ if setting("EXIT_AT_START"):
 time.sleep(float(setting("START_DELAY", "0")))
 
 
+def break_down():
+    print("the mast is broken", file=sys.stderr, flush=True)
+    os._exit(9)
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
@@ -29,9 +34,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, f"{started:.6f} {time.time():.6f}")
         if path.startswith("/env/"):
             return self.answer(200, setting(path[5:], "(unset)"))
-        if setting("CRASH"):
-            print("the mast is broken", file=sys.stderr, flush=True)
-            os._exit(9)
+        if setting("CRASH") == "loudly":
+            break_down()
+        if setting("CRASH") == "quietly":
+            threading.Timer(0.1, server.shutdown).start()
         self.answer(200, f"{version} {os.getpid()}" if setting("SHOW_PID") else version)
 
     def answer(self, status, text):
@@ -53,8 +59,26 @@ class Server(ThreadingHTTPServer):
 
 server = Server(("127.0.0.1", int(os.environ["PORT"])), Handler)
 # In a thread: `shutdown` waits for the loop that the handler would interrupt.
-signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+told_to_stop = threading.Event()
+
+
+def stop(*_):
+    told_to_stop.set()
+    threading.Thread(target=server.shutdown).start()
+
+
+signal.signal(signal.SIGTERM, stop)
 print(f"version {version} listens", flush=True)
-server.serve_forever()
-server.server_close()
+server.serve_forever(poll_interval=0.05)
+# Whoever is in the queue of the socket already is answered; then it is closed at once.
+server.socket.setblocking(False)
+try:
+    while True:
+        connection, peer = server.socket.accept()
+        connection.setblocking(True)
+        server.process_request(connection, peer)
+except BlockingIOError:
+    server.server_close()
+if not told_to_stop.is_set():
+    break_down()
 print("stopped in order", flush=True)

@@ -146,6 +146,14 @@ impl Server {
         processes::with_argument(&dir).into_iter().map(|p| p.pid).collect()
     }
 
+    /// Pids of all running [`App`](crate::App)s of this server, whatever the server itself knows of them.
+    pub fn apps(&self) -> Vec<i32> {
+        let mut ours = processes::marked(&self.data().display().to_string());
+        // Not their supervisors, nor a shell around one.
+        ours.retain(|p| p.command.trim_end().ends_with("python3 serve.py"));
+        ours.into_iter().map(|p| p.pid).collect()
+    }
+
     pub fn data(&self) -> PathBuf {
         self.root.join("data")
     }

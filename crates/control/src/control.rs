@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::deployment::World;
+use crate::deployment::world::WATCH;
 use crate::deployment::runner::Runner;
 use crate::error::{io_error, store_error};
 use crate::layout::Layout;
@@ -107,6 +108,9 @@ impl Control {
             domain: options.domain.clone(),
             slots: Slots::new(options.workers),
             toolchain: OnceCell::new(),
+            watch: WATCH,
+            #[cfg(test)]
+            guard: Default::default(),
             layout,
             store,
         });

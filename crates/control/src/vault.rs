@@ -96,6 +96,12 @@ impl Vault {
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| VaultError::Sealed)?;
         Ok(DataKey { key: Zeroizing::new(key) })
     }
+
+    /// A digest in hexadecimal that only this key file can make, so a short secret in `text` can't be guessed from it.
+    pub fn keyed_digest(&self, text: &str) -> String {
+        let key = Zeroizing::new(blake3::derive_key("plimsoll 2026 request digest", self.key.as_slice()));
+        blake3::keyed_hash(&key, text.as_bytes()).to_hex().to_string()
+    }
 }
 
 impl DataKey {

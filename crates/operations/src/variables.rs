@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::Name;
 use schemars::JsonSchema;
@@ -16,7 +15,6 @@ use crate::{Effect, Method, Operation};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Variable {
     pub name: String,
-    pub updated_at: DateTime<Utc>,
 }
 
 /// A value on its way in: readable by JSON, hidden from `Debug`.

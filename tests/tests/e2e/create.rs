@@ -27,7 +27,10 @@ async fn a_process_from_git_is_built_routed_and_replaced_without_loss() {
     server.assert_serves("hello", "/", "v1").await;
 
     let commit = deployed.metadata.commit.clone().unwrap();
-    assert_eq!((commit.sha.as_str(), commit.summary.as_str(), commit.author.as_str()), (&*first, "the first version", "Tester"));
+    assert_eq!(
+        (commit.sha.as_str(), commit.summary.as_str(), commit.author.as_str()),
+        (&*first, "the first version", "Tester")
+    );
     assert_eq!(deployed.release_number, Some(1));
     assert!(deployed.metadata.urls.iter().any(|url| url.contains("hello.localhost")), "{:?}", deployed.metadata);
     assert_eq!(deployed.progress, 100);
@@ -64,8 +67,8 @@ async fn a_process_from_git_is_built_routed_and_replaced_without_loss() {
     assert_eq!(environment.active.unwrap().release_number, 1);
     assert!(environment.in_progress.is_empty());
     assert!(environment.traffic.iter().map(|t| t.requests).sum::<u64>() >= 30, "{:?}", environment.traffic);
-    assert_eq!(server.pids("hello").await.len(), 1);
-    assert!(std::fs::read_dir(server.data().join("workspaces")).unwrap().next().is_none());
+    server.settle("hello").await;
+    assert_eq!(server.apps(), server.pids("hello").await.into_values().collect::<Vec<_>>(), "one process is left");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,7 +96,7 @@ async fn a_static_site_goes_live_by_the_command_line_alone() {
 
     let status = server.cli_json(&["status", "--json"]).to_string();
     assert!(status.contains("\"site\"") && status.contains("site.localhost"), "{status}");
-    let releases = server.cli_json(&["releases", "--app", "site", "--json"]).to_string();
+    let releases = server.cli_json(&["releases", "list", "--app", "site", "--json"]).to_string();
     assert!(releases.contains("\"number\":2") && releases.contains("\"number\":1"), "{releases}");
 }
 
@@ -107,14 +110,11 @@ async fn environments_of_an_app_stand_apart_and_end_apart() {
     server.assert_serves("hello", "/", "v1").await;
     server.assert_serves("hello-staging", "/", "v2").await;
 
-    let gone = server.cli(&["apps", "delete", "--app", "hello", "--yes"]);
-    let gone = if gone.status.success() { gone } else { server.cli(&["apps", "delete", "hello", "--yes"]) };
+    server.settle("hello").await;
+    let gone = server.cli(&["apps", "delete", "hello", "--yes"]);
     assert!(gone.status.success(), "{}", String::from_utf8_lossy(&gone.stderr));
     for host in ["hello", "hello-staging"] {
         assert_eq!(server.get(host, "/").await.unwrap().0, 404, "{host}");
     }
-    let left = plimsoll_tests::processes::with_argument("serve.py");
-    let ours = server.data().display().to_string();
-    let left: Vec<_> = left.iter().filter(|p| plimsoll_tests::processes::marked(&ours).iter().any(|m| m.pid == p.pid)).collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert!(server.apps().is_empty(), "{:?}", server.apps());
 }

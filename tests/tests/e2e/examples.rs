@@ -34,21 +34,8 @@ async fn the_python_app_with_a_procfile() {
     let (_, body) = server.get("python-procfile", "/").await.unwrap();
     assert!(body.contains("1.1.0") && body.contains("Ahoy"), "{body}");
     // The release command ran, and what it said was kept.
-    let output = server.cli(&["deployments", "show", second.id.as_str(), "--output"]);
-    let output = if output.status.success() {
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    } else {
-        let page = server
-            .client()
-            .call::<operations::deployments::Output>(&operations::deployments::OutputRequest {
-                deployment: second.id,
-                after: None,
-                limit: 500,
-            })
-            .await
-            .unwrap();
-        page.lines.into_iter().map(|line| line.text + "\n").collect()
-    };
+    let output = server.cli(&["deployments", "output", second.id.as_str()]);
+    let output = String::from_utf8_lossy(&output.stdout);
     assert!(output.contains("migrating with Python"), "{output}");
 }
 

@@ -68,7 +68,10 @@ async fn an_older_slower_deployment_does_not_win() {
     let (server, repo, _) = with_app("hello").await;
     let load = load(&server, "hello");
     let gate = repo.path().join("gate");
-    repo.commit(App::new("slow").build(&format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display())).files(), "slow");
+    repo.commit(
+        App::new("slow").build(&format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display())).files(),
+        "slow",
+    );
     let older = server.deploy("hello").await;
     server.reach(&older.id, Phase::Building).await;
     repo.commit(App::new("v2").files(), "v2");

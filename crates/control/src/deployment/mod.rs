@@ -6,6 +6,8 @@
 //! passes only when real requests have reached the new release; `retire` cleans up behind it.
 
 pub mod fail;
+#[cfg(test)]
+mod harness;
 pub mod journal;
 pub mod project;
 pub mod runner;

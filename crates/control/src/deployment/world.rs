@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use detect::Toolchain;
 use domain::instance::InstanceKey;
@@ -36,7 +37,15 @@ pub struct World {
     pub domain: String,
     pub slots: Slots,
     pub toolchain: OnceCell<Toolchain>,
+    /// How long processes are watched after the switch, at least: many crash at their first real request.
+    pub watch: Duration,
+    /// Takes a test's world down with it.
+    #[cfg(test)]
+    pub guard: super::harness::Guard,
 }
+
+/// The usual [`World::watch`].
+pub const WATCH: Duration = Duration::from_secs(1);
 
 impl World {
     /// The programs on this machine, looked for once.

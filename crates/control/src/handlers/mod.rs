@@ -1,1 +1,205 @@
-//! .
+//! The handlers of the operations, one file for each noun, and what they share.
+
+mod apps;
+mod delete;
+mod deployments;
+mod environments;
+mod events;
+pub(crate) mod logs;
+mod order;
+mod releases;
+mod server;
+mod sources;
+mod variables;
+
+use chrono::Utc;
+use domain::source::Source;
+use domain::{DeploymentId, Name};
+use operations::page::MAX_LIMIT;
+use operations::{Error, Operation};
+use store::apps::App;
+use store::environments::Environment;
+use store::idempotency::Answer;
+use store::{Constraint, Session, Store, StoreError, Tx};
+
+use crate::caller::Caller;
+use crate::deployment::World;
+use crate::error::store_error;
+use crate::{Control, tokens};
+
+impl Control {
+    /// Who holds this token.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        tokens::authenticate(self.store(), token).await
+    }
+
+    /// The answer that the caller's idempotency key has got already. `Conflict` when it was for another request.
+    pub async fn replay<O: Operation>(&self, caller: &Caller) -> Result<Option<O::Response>, Error> {
+        let Some(key) = &caller.key else { return Ok(None) };
+        let found = store::idempotency::find(self.store(), &caller.token, &key.key).await.map_err(store_error)?;
+        let Some(answer) = found else { return Ok(None) };
+        if answer.operation != O::NAME || answer.request_digest != self.digest(&key.request_digest) {
+            return Err(Error::conflict("the idempotency key was used for another request")
+                .hint("use a fresh key, such as a UUID, for each request"));
+        }
+        serde_json::from_value(answer.response).map(Some).map_err(|e| {
+            tracing::error!(operation = O::NAME, "a kept answer can't be read back: {e}");
+            Error::internal()
+        })
+    }
+
+    /// Keeps the answer under the caller's key, in the same transaction as what it tells of.
+    async fn remember<O: Operation>(&self, tx: &Tx, caller: &Caller, response: &O::Response) -> Result<(), Error> {
+        let Some(key) = &caller.key else { return Ok(()) };
+        let response = serde_json::to_value(response).map_err(|e| {
+            tracing::error!(operation = O::NAME, "an answer can't be written as JSON: {e}");
+            Error::internal()
+        })?;
+        let answer = Answer {
+            token_id: caller.token.clone(),
+            key: key.key.clone(),
+            operation: O::NAME.to_owned(),
+            request_digest: self.digest(&key.request_digest),
+            status: O::STATUS,
+            response,
+            created_at: Utc::now(),
+        };
+        match store::idempotency::insert(tx, &answer).await {
+            Err(StoreError::Conflict(Constraint::IdempotencyKey)) => {
+                Err(Error::conflict("another request with this idempotency key was quicker"))
+            }
+            other => other.map_err(store_error),
+        }
+    }
+
+    /// A request may hold a short secret: its plain digest could be guessed from a copy of the database.
+    fn digest(&self, request_digest: &str) -> String {
+        self.inner.world.vault.keyed_digest(request_digest)
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.inner.world
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.world.store
+    }
+
+    async fn write(&self) -> Result<Tx, Error> {
+        self.store().write().await.map_err(store_error)
+    }
+}
+
+async fn commit(tx: Tx) -> Result<(), Error> {
+    tx.commit().await.map_err(store_error)
+}
+
+pub(crate) async fn app_named(session: &impl Session, name: &Name) -> Result<App, Error> {
+    store::apps::find(session, name).await.map_err(store_error)?.ok_or_else(|| {
+        Error::not_found(format!("there is no app `{name}`"))
+            .hint(format!("create it with `plimsoll apps create {name}` or list them with `plimsoll apps list`"))
+    })
+}
+
+pub(crate) async fn environment_named(
+    session: &impl Session,
+    app: &Name,
+    name: &Name,
+) -> Result<(App, Environment), Error> {
+    let owner = app_named(session, app).await?;
+    let found = store::environments::find(session, app, name).await.map_err(store_error)?;
+    let environment = found.ok_or_else(|| {
+        Error::not_found(format!("the app `{app}` has no environment `{name}`"))
+            .hint(format!("create it with `plimsoll envs create --app {app} {name}` or list them with `plimsoll envs list --app {app}`"))
+    })?;
+    Ok((owner, environment))
+}
+
+pub(crate) async fn deployment_with(
+    session: &impl Session,
+    id: &DeploymentId,
+) -> Result<store::deployments::Record, Error> {
+    match store::deployments::get(session, id).await {
+        Err(StoreError::NotFound { .. }) => Err(Error::not_found(format!("there is no deployment `{id}`"))
+            .hint("list them with `plimsoll deployments list`")),
+        other => other.map_err(store_error),
+    }
+}
+
+/// The limit of a page, as a number of items.
+pub(crate) fn page_limit(limit: u32) -> Result<u32, Error> {
+    match limit {
+        1..=MAX_LIMIT => Ok(limit),
+        _ => Err(Error::invalid(format!("`limit` must be 1 to {MAX_LIMIT}, not {limit}"))),
+    }
+}
+
+/// The cursor of a page, as what it was made from.
+fn page_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Error> {
+    let parsed = cursor.map(str::parse).transpose();
+    parsed.map_err(|_| {
+        Error::invalid("`cursor` is not one of this list").hint("use the `next` of the page before, or leave it out")
+    })
+}
+
+/// What can be known of a source without looking at it.
+fn check_source(source: &Source) -> Result<(), Error> {
+    match source {
+        Source::Git { url, reference } => {
+            if url.trim().is_empty() || url.starts_with('-') || url.chars().any(char::is_control) {
+                return Err(Error::invalid("the URL of the git repository is empty or not a URL")
+                    .hint("use a path, https://, ssh:// or user@host:path"));
+            }
+            reference.as_deref().map_or(Ok(()), check_reference)
+        }
+        Source::Directory { path } if !path.is_absolute() => {
+            Err(Error::invalid(format!("the directory `{}` is not an absolute path", path.display()))
+                .hint("directories are on the server's machine; name the whole path, beginning with `/`"))
+        }
+        Source::Directory { path } if path.as_os_str().as_encoded_bytes().contains(&0) => {
+            Err(Error::invalid("the path of the directory holds a NUL"))
+        }
+        Source::Directory { .. } => Ok(()),
+    }
+}
+
+fn check_reference(reference: &str) -> Result<(), Error> {
+    let why = match reference {
+        "" => "it is empty",
+        r if r.starts_with('-') => "it begins with `-`",
+        r if r.chars().any(|c| c.is_control() || c.is_whitespace()) => "it holds white space or control characters",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(format!("the reference can't be a branch, tag or commit: {why}")))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_and_cursors_are_checked() {
+        assert_eq!(page_limit(1).unwrap(), 1);
+        assert_eq!(page_limit(500).unwrap(), 500);
+        assert!(page_limit(0).is_err() && page_limit(501).is_err());
+        assert_eq!(page_cursor::<u32>(Some("7")).unwrap(), Some(7));
+        assert_eq!(page_cursor::<u32>(None).unwrap(), None);
+        assert_eq!(page_cursor::<u32>(Some("v7")).unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn sources_that_can_not_work_are_refused() {
+        let git = |url: &str, reference: Option<&str>| Source::Git {
+            url: url.to_owned(),
+            reference: reference.map(str::to_owned),
+        };
+        assert!(check_source(&git("https://example.org/a.git", Some("main"))).is_ok());
+        assert!(check_source(&git("../a", None)).is_ok());
+        for bad in [git(" ", None), git("a", Some("")), git("a", Some("--upload-pack=x")), git("a", Some("a\nb"))] {
+            assert!(check_source(&bad).is_err(), "{bad:?}");
+        }
+        assert!(check_source(&Source::Directory { path: "app".into() }).is_err());
+        assert!(check_source(&Source::Directory { path: "/srv/app".into() }).is_ok());
+    }
+}

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::PathBuf;
 
-use chrono::Utc;
 use domain::Name;
 use operations::variables::{List, ListRequest, Set, SetRequest, Unset, UnsetRequest, Value, Variable};
 use operations::{Error, Operation};
@@ -14,7 +13,6 @@ use crate::confirm::confirm;
 use crate::dotenv;
 use crate::failure::Failure;
 use crate::table::Table;
-use crate::text;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -110,10 +108,9 @@ fn show(context: &Context, all: &[Variable]) -> Result<(), Failure> {
     if context.out.json {
         return context.out.document(&all);
     }
-    let mut table = Table::new(&context.out, &["name", "changed"]);
-    let now = Utc::now();
+    let mut table = Table::new(&context.out, &["name"]);
     for variable in all {
-        table.plain_row([variable.name.clone(), format!("{} ago", text::age(variable.updated_at, now))]);
+        table.plain_row([variable.name.clone()]);
     }
     context.out.line(table.render())
 }

@@ -24,8 +24,6 @@ const PHASE: Phase = Phase::HealthCheck;
 const PROOFS: u32 = 3;
 /// A route that was not proved by then won't be.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Processes are watched at least this long after the switch: many crash at their first real request.
-const WATCH: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(50);
 
 pub struct Activate;
@@ -46,7 +44,7 @@ impl<G: Deploying> Stage<G> for Activate {
         for route in &routes.routes {
             prove(world, &state, &routes, route, step).await?;
         }
-        while !state.placements.is_empty() && begun.elapsed() < WATCH {
+        while !state.placements.is_empty() && begun.elapsed() < world.watch {
             alive(world, &state)?;
             pause(step).await?;
         }

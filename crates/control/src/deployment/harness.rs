@@ -1,0 +1,326 @@
+//! The deployment sagas in the saga harness, with a real database, a real ingress and real
+//! processes: whatever goes wrong, exactly one release serves afterwards, nothing is left
+//! behind, and the outcome is what is seen from outside.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::deployment::{Deployment, DeploymentKind, Metadata};
+use domain::instance::InstanceState;
+use domain::phase::Phase;
+use domain::route::{Host, PathPrefix};
+use domain::source::Source;
+use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
+use runtime::{Executor, Ports, ProcessRuntime, Sites, Supervisor};
+use saga::harness::{Case, Fault, Harness};
+use saga::{Cancel, Engine, Fence, Journal, Outcome, OutcomeOf, SagaId};
+use store::{DatabaseUrl, Store};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::journal::StoreJournal;
+use super::state::{Order, ReleaseRef};
+use super::{Deploy, Deploying, Rollback, State, World};
+use crate::layout::Layout;
+use crate::output::Outputs;
+use crate::slots::Slots;
+use crate::vault::Vault;
+
+/// What a test's world leaves behind goes when the world does.
+#[derive(Default)]
+pub struct Guard {
+    dir: Option<tempfile::TempDir>,
+    ingress: CancellationToken,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(dir) = &self.dir {
+            let _ = Command::new(plimsoll()).args(["down", "--yes", "--data"]).arg(dir.path()).output();
+        }
+        self.ingress.cancel();
+    }
+}
+
+/// What the cases of one test start from, by data folder.
+static STARTS: LazyLock<Mutex<HashMap<PathBuf, Start>>> = LazyLock::new(Mutex::default);
+
+#[derive(Clone)]
+struct Start {
+    state: State,
+    /// What serves before.
+    before: ReleaseId,
+}
+
+/// The product's binary, which supervises the processes; `make test` builds it first.
+fn plimsoll() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let path = exe.parent().and_then(Path::parent).unwrap().join("plimsoll");
+    assert!(path.exists(), "{} is missing: run `cargo build -p plimsoll` first", path.display());
+    path
+}
+
+const SERVE: &str = "
+import http.server, os, sys
+class App(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = open('version').read().encode()
+        self.send_response(200)
+        self.send_header('Content-Length', str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()
+";
+
+/// A repository with two versions of an app: a process with a release command, and a static part.
+static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    let git = |args: &[&str]| {
+        let ran = Command::new("git").arg("-C").arg(dir.path()).args(args).output().unwrap();
+        assert!(ran.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    };
+    git(&["init", "-q", "-b", "main"]);
+    git(&["config", "user.name", "test"]);
+    git(&["config", "user.email", "test@localhost"]);
+    write("serve.py", SERVE);
+    std::fs::create_dir(dir.path().join("pages")).unwrap();
+    write("pages/index.html", "<p>pages");
+    write(
+        "plimsoll.toml",
+        "[components.web]\nkind = \"procfile\"\nstart = \"exec python3 serve.py\"\nrelease = \"true\"\n\
+         [components.web.health]\npath = \"/\"\ninterval = \"50ms\"\n\
+         [components.pages]\nkind = \"static\"\nroot = \"pages\"\n[[components.pages.routes]]\npath = \"/pages\"\n",
+    );
+    for version in ["one", "two"] {
+        write("version", version);
+        git(&["add", "-A"]);
+        git(&["commit", "-q", "-m", version]);
+        git(&["tag", version]);
+    }
+    dir
+});
+
+/// A world in which version one serves, and a deployment of version two (or a rollback to it) is recorded.
+async fn world(kind: DeploymentKind) -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::prepare(dir.path()).unwrap();
+    let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
+    let vault = Vault::open(&layout.key(), true).unwrap();
+    let stop = CancellationToken::new();
+    let options = ingress::Options::new(layout.ingress(), "127.0.0.1:0".parse().unwrap());
+    std::fs::create_dir_all(layout.ingress()).unwrap();
+    tokio::spawn(ingress::serve(options, stop.clone().cancelled_owned()));
+    let client = ingress::Client::new(layout.ingress());
+    for _ in 0..200 {
+        if client.status().await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let supervisor = Supervisor { binary: plimsoll(), args: vec!["supervise".to_owned()] };
+    let world = World {
+        runtime: ProcessRuntime::new(layout.instances(), supervisor).unwrap(),
+        executor: Executor::new(layout.data()),
+        sites: Sites::new(layout.sites()).unwrap(),
+        ingress: client,
+        ports: Ports::default(),
+        git: forge::Git::new(layout.repositories()),
+        outputs: Outputs::new(layout.clone()),
+        domain: "localhost".to_owned(),
+        slots: Slots::new(1),
+        toolchain: OnceCell::new(),
+        watch: Duration::from_millis(50),
+        guard: Guard { dir: Some(dir), ingress: stop },
+        vault,
+        layout,
+        store,
+    };
+    prepare(world, kind).await
+}
+
+async fn prepare(world: World, kind: DeploymentKind) -> World {
+    let (app, environment) = (AppId::from_ulid(Ulid::generate()), EnvironmentId::from_ulid(Ulid::generate()));
+    let tx = world.store.write().await.unwrap();
+    store::leases::acquire(&tx, store::leases::SERVER, "test").await.unwrap();
+    let row = store::apps::App { id: app.clone(), name: "hello".parse().unwrap(), source: None, created_at: Utc::now() };
+    store::apps::insert(&tx, &row).await.unwrap();
+    let row = store::environments::Environment {
+        id: environment.clone(),
+        app_id: app.clone(),
+        app: "hello".parse().unwrap(),
+        name: "production".parse().unwrap(),
+        generation: 0,
+        acting: None,
+        active_deployment: None,
+        active_generation: 0,
+        active_release: None,
+        created_at: Utc::now(),
+    };
+    store::environments::insert(&tx, &row).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let world = Arc::new(world);
+    if kind == DeploymentKind::Rollback {
+        run(&world, record(&world, &app, &environment, "two").await).await;
+    }
+    let before = run(&world, record(&world, &app, &environment, "one").await).await;
+    let mut state = record(&world, &app, &environment, "two").await;
+    if kind == DeploymentKind::Rollback {
+        let two = store::releases::find_by_number(&world.store, &app, 1).await.unwrap().unwrap();
+        let reference =
+            ReleaseRef { id: two.id, number: 1, digest: two.digest, size: two.size, files: two.files };
+        state = State::rollback(state.order, reference, two.spec, two.commit);
+    }
+    STARTS.lock().unwrap().insert(world.layout.data().to_owned(), Start { state, before: before.id });
+    Arc::into_inner(world).expect("nothing else holds the world")
+}
+
+/// Records a deployment as the handler does.
+async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &str) -> State {
+    let id = DeploymentId::from_ulid(Ulid::generate());
+    let source = Source::Git { url: REPOSITORY.path().display().to_string(), reference: Some(tag.to_owned()) };
+    let tx = world.store.write().await.unwrap();
+    let generation = store::environments::next_generation(&tx, environment).await.unwrap();
+    let now = Utc::now();
+    let deployment = Deployment {
+        id: id.clone(),
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        kind: DeploymentKind::Deploy,
+        generation,
+        phase: Phase::Queued,
+        progress: 0,
+        source: Some(source.clone()),
+        release: None,
+        release_number: None,
+        metadata: Metadata::default(),
+        phases: Vec::new(),
+        failure: None,
+        cancelling: false,
+        stuck: None,
+        requested_by: "test".to_owned(),
+        created_at: now,
+        updated_at: now,
+        finished_at: None,
+    };
+    let row = store::deployments::Record { app_id: app.clone(), environment_id: environment.clone(), deployment };
+    store::deployments::insert(&tx, &row).await.unwrap();
+    store::sagas::create(&tx, id.as_str(), Deploy::NAME_OF, 1).await.unwrap();
+    tx.commit().await.unwrap();
+    State::deploy(Order {
+        deployment: id,
+        app: app.clone(),
+        app_name: "hello".parse().unwrap(),
+        environment: environment.clone(),
+        environment_name: "production".parse().unwrap(),
+        generation,
+        source: Some(source),
+    })
+}
+
+impl Deploy {
+    const NAME_OF: &'static str = <Deploy as saga::Saga>::NAME;
+}
+
+/// Runs a deployment to its end over the real journal.
+async fn run(world: &Arc<World>, state: State) -> ReleaseRef {
+    let journal: Arc<dyn Journal<Deploy>> = Arc::new(StoreJournal::new(world.store.clone()));
+    let engine = Engine::<Deploy>::new(journal, world.clone(), Vec::new()).unwrap();
+    let id = SagaId::new(state.order.deployment.as_str());
+    engine.start(&id, Fence(1), state).await.unwrap();
+    match engine.run(&id, Fence(1), &Cancel::new()).await.unwrap() {
+        Outcome::Done(state) => state.release.unwrap(),
+        other => panic!("it ended {}: {other:?}", other.name()),
+    }
+}
+
+/// What the world must look like after an outcome.
+async fn check(world: Arc<World>, outcome: OutcomeOf<Deploy>) -> Result<(), String> {
+    let start = STARTS.lock().unwrap()[world.layout.data()].clone();
+    let order = &start.state.order;
+    let ours = match &outcome {
+        Outcome::Done(_) => true,
+        Outcome::Undone { .. } => false,
+        Outcome::Stuck { stage, error, .. } => return Err(format!("stuck at {stage}: {error}")),
+    };
+    let host: Host = "hello.localhost".parse().unwrap();
+    let pages: PathPrefix = "/pages".parse().unwrap();
+    for path in [PathPrefix::root(), pages] {
+        let seen = world.ingress.verify(&host, &path).await.map_err(|e| e.to_string())?;
+        let expected = if ours { outcome.state().release.as_ref().map(|r| r.id.clone()) } else { Some(start.before.clone()) };
+        if Some(&seen.release) != expected.as_ref() || seen.status != 200 {
+            return Err(format!("{path} is served by {} with {}, not by {expected:?}", seen.release, seen.status));
+        }
+    }
+    let running: BTreeSet<bool> = world
+        .runtime
+        .list()
+        .into_iter()
+        .filter(|s| !matches!(s.state, InstanceState::Stopped { .. }))
+        .map(|s| s.key.deployment == order.deployment)
+        .collect();
+    if running != BTreeSet::from([ours]) {
+        return Err(format!("instances that run are ours: {running:?}, expected {ours}"));
+    }
+    if world.layout.workspace(&order.deployment).dir().exists() {
+        return Err("the workspace is left".to_owned());
+    }
+    let environment = store::environments::get(&world.store, &order.environment).await.map_err(|e| e.to_string())?;
+    if environment.acting.is_some() {
+        return Err("the environment is still claimed".to_owned());
+    }
+    let folders = std::fs::read_dir(world.layout.app_releases(&order.app)).map_err(|e| e.to_string())?.count();
+    let rows = store::releases::list(&world.store, &order.app, None, 10).await.map_err(|e| e.to_string())?.len();
+    if folders != rows {
+        return Err(format!("{folders} release folders, {rows} releases"));
+    }
+    let ports = store::instances::ports(&world.store).await.map_err(|e| e.to_string())?.len();
+    if ports != 1 {
+        return Err(format!("{ports} ports are taken, one instance runs"));
+    }
+    Ok(())
+}
+
+fn initial(world: &World) -> State {
+    STARTS.lock().unwrap()[world.layout.data()].state.clone()
+}
+
+async fn put_through<G: Deploying>(kind: DeploymentKind, chosen: impl Fn(&Case) -> bool + Send + Sync + 'static) {
+    LazyLock::force(&REPOSITORY);
+    Harness::<G>::new(move || world(kind), initial, check)
+        .concurrency(4)
+        .case_limit(Duration::from_secs(60))
+        .only(chosen)
+        .run()
+        .await
+        .assert_sound();
+}
+
+/// Whether the fault is a kill around a write of the journal.
+fn is_kill(case: &Case) -> bool {
+    matches!(case.fault, Fault::KillAtWrite { .. } | Fault::KillInRun { .. } | Fault::KillInUndo { .. })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_survives_every_fault() {
+    put_through::<Deploy>(DeploymentKind::Deploy, |case| !is_kill(case)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_survives_a_kill_at_every_write() {
+    put_through::<Deploy>(DeploymentKind::Deploy, is_kill).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rollback_survives_everything() {
+    put_through::<Rollback>(DeploymentKind::Rollback, |_| true).await;
+}

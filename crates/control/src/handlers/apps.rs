@@ -1,0 +1,138 @@
+//! Apps.
+
+use chrono::Utc;
+use domain::event::EventKind;
+use domain::{AppId, EnvironmentId, Name};
+use operations::apps::{
+    App, AppDetail, Create, CreateRequest, Delete, Deleted, Get, GetRequest, List, ListRequest, SetSource,
+    SetSourceRequest,
+};
+use operations::{Error, Page};
+use ulid::Ulid;
+
+use super::{app_named, check_source, commit, page_cursor, page_limit};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::error::store_error;
+
+/// Every app begins with it.
+const FIRST_ENVIRONMENT: &str = "production";
+
+impl Handle<Create> for Control {
+    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<App, Error> {
+        if let Some(source) = &request.source {
+            check_source(source)?;
+        }
+        let at = store::time::micros(Utc::now());
+        let app = store::apps::App {
+            id: AppId::from_ulid(Ulid::generate()),
+            name: request.name,
+            source: request.source,
+            created_at: at,
+        };
+        let name: Name = FIRST_ENVIRONMENT.parse().map_err(|_| Error::internal())?;
+        let environment = super::environments::new(&app, name, at);
+        let response = shown(app.clone());
+
+        let tx = self.write().await?;
+        store::apps::insert(&tx, &app).await.map_err(store_error)?;
+        store::environments::insert(&tx, &environment).await.map_err(store_error)?;
+        let created = EventKind::AppCreated;
+        store::events::insert(&tx, Some(&app.name), None, None, &created, at).await.map_err(store_error)?;
+        let created = EventKind::EnvironmentCreated;
+        store::events::insert(&tx, Some(&app.name), Some(&environment.name), None, &created, at)
+            .await
+            .map_err(store_error)?;
+        self.remember::<Create>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+impl Handle<List> for Control {
+    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<App>, Error> {
+        let limit = page_limit(request.limit)?;
+        let after = page_cursor::<Name>(request.cursor.as_deref())?;
+        let apps = store::apps::list(self.store(), after.as_ref(), u64::from(limit) + 1).await.map_err(store_error)?;
+        Ok(Page::of(apps.into_iter().map(shown).collect(), limit, |app: &App| app.name.to_string()))
+    }
+}
+
+impl Handle<Get> for Control {
+    async fn handle(&self, _: &Caller, request: GetRequest) -> Result<AppDetail, Error> {
+        let app = app_named(self.store(), &request.app).await?;
+        let environments = self.environments_of(&app.id).await?;
+        Ok(AppDetail { app: shown(app), environments })
+    }
+}
+
+impl Handle<SetSource> for Control {
+    async fn handle(&self, caller: &Caller, request: SetSourceRequest) -> Result<App, Error> {
+        check_source(&request.source)?;
+        let tx = self.write().await?;
+        let app = app_named(&tx, &request.app).await?;
+        store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;
+        let response = shown(store::apps::App { source: Some(request.source), ..app });
+        self.remember::<SetSource>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+impl Handle<Delete> for Control {
+    async fn handle(&self, caller: &Caller, request: GetRequest) -> Result<Deleted, Error> {
+        let app = app_named(self.store(), &request.app).await?;
+        let environments = store::environments::list(self.store(), &app.id).await.map_err(store_error)?;
+        for environment in &environments {
+            self.refuse_while_busy(self.store(), &environment.id).await?;
+        }
+        for environment in &environments {
+            self.take_down(environment).await?;
+        }
+        let outputs =
+            self.deployment_ids(store::deployments::Filter { app: Some(app.id.clone()), ..Default::default() }).await?;
+
+        let tx = self.write().await?;
+        let now = store::environments::list(&tx, &app.id).await.map_err(store_error)?;
+        for environment in &now {
+            self.refuse_if_changed(&tx, environment, &environments).await?;
+        }
+        let mut releases = 0;
+        let mut before = None;
+        loop {
+            let page = store::releases::list(&tx, &app.id, before, 500).await.map_err(store_error)?;
+            releases += page.len() as u64;
+            match page.last() {
+                Some(last) => before = Some(last.number),
+                None => break,
+            }
+        }
+        let response =
+            Deleted { app: app.name.clone(), environments: now.into_iter().map(|e| e.name).collect(), releases };
+        store::apps::purge(&tx, &app.id).await.map_err(store_error)?;
+        let at = Utc::now();
+        for name in &response.environments {
+            let deleted = EventKind::EnvironmentDeleted;
+            store::events::insert(&tx, Some(&app.name), Some(name), None, &deleted, at).await.map_err(store_error)?;
+        }
+        let deleted = EventKind::AppDeleted;
+        store::events::insert(&tx, Some(&app.name), None, None, &deleted, at).await.map_err(store_error)?;
+        self.remember::<Delete>(&tx, caller, &response).await?;
+        commit(tx).await?;
+
+        let layout = &self.world().layout;
+        let folders = vec![layout.app_releases(&app.id), layout.cache(&app.id)];
+        self.delete_files(folders, outputs).await;
+        Ok(response)
+    }
+}
+
+fn shown(app: store::apps::App) -> App {
+    let store::apps::App { id, name, source, created_at } = app;
+    App { id, name, source, created_at }
+}
+
+/// An id of its own for each environment that is made.
+pub(super) fn environment_id() -> EnvironmentId {
+    EnvironmentId::from_ulid(Ulid::generate())
+}

@@ -1,0 +1,197 @@
+//! Environments, and how each looks from outside at the moment.
+
+use chrono::{DateTime, Utc};
+use domain::event::EventKind;
+use domain::instance::{InstanceState, InstanceStatus};
+use domain::phase::Phase;
+use domain::{AppId, EnvironmentId, Name};
+use ingress::{RouteTable, Stats, Status};
+use operations::Error;
+use operations::apps::{Deleted, GetRequest};
+use operations::environments::{Active, Create, Delete, Environment, EnvironmentRequest, Get, List, Traffic};
+use store::deployments::Filter;
+use store::environments::Environment as Row;
+
+use super::{app_named, commit, environment_named};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::error::store_error;
+use crate::urls::urls;
+
+impl Handle<Create> for Control {
+    async fn handle(&self, caller: &Caller, request: EnvironmentRequest) -> Result<Environment, Error> {
+        let at = store::time::micros(Utc::now());
+        let tx = self.write().await?;
+        let app = app_named(&tx, &request.app).await?;
+        let row = new(&app, request.environment, at);
+        store::environments::insert(&tx, &row).await.map_err(store_error)?;
+        let created = EventKind::EnvironmentCreated;
+        store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &created, at).await.map_err(store_error)?;
+        let response = blank(row);
+        self.remember::<Create>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+impl Handle<List> for Control {
+    async fn handle(&self, _: &Caller, request: GetRequest) -> Result<Vec<Environment>, Error> {
+        let app = app_named(self.store(), &request.app).await?;
+        self.environments_of(&app.id).await
+    }
+}
+
+impl Handle<Get> for Control {
+    async fn handle(&self, _: &Caller, request: EnvironmentRequest) -> Result<Environment, Error> {
+        let (_, row) = environment_named(self.store(), &request.app, &request.environment).await?;
+        let ingress = self.look_at_ingress().await;
+        self.view(row, &ingress).await
+    }
+}
+
+impl Handle<Delete> for Control {
+    async fn handle(&self, caller: &Caller, request: EnvironmentRequest) -> Result<Deleted, Error> {
+        let (app, row) = environment_named(self.store(), &request.app, &request.environment).await?;
+        self.refuse_while_busy(self.store(), &row.id).await?;
+        self.take_down(&row).await?;
+        let filter = Filter { environment: Some(row.id.clone()), ..Filter::default() };
+        let outputs = self.deployment_ids(filter).await?;
+
+        let tx = self.write().await?;
+        let now = store::environments::get(&tx, &row.id).await.map_err(store_error)?;
+        self.refuse_if_changed(&tx, &now, std::slice::from_ref(&row)).await?;
+        store::environments::delete(&tx, &row.id).await.map_err(store_error)?;
+        let deleted = EventKind::EnvironmentDeleted;
+        store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &deleted, Utc::now())
+            .await
+            .map_err(store_error)?;
+        // Releases belong to the app and stay.
+        let response = Deleted { app: app.name, environments: vec![row.name], releases: 0 };
+        self.remember::<Delete>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        self.delete_files(Vec::new(), outputs).await;
+        Ok(response)
+    }
+}
+
+/// What the ingress says, as far as it answers.
+#[derive(Default)]
+struct Ingress {
+    status: Option<Status>,
+    table: Option<RouteTable>,
+    stats: Option<Stats>,
+}
+
+impl Control {
+    pub(super) async fn environments_of(&self, app: &AppId) -> Result<Vec<Environment>, Error> {
+        let rows = store::environments::list(self.store(), app).await.map_err(store_error)?;
+        let ingress = self.look_at_ingress().await;
+        let mut environments = Vec::with_capacity(rows.len());
+        for row in rows {
+            environments.push(self.view(row, &ingress).await?);
+        }
+        Ok(environments)
+    }
+
+    async fn look_at_ingress(&self) -> Ingress {
+        let client = &self.world().ingress;
+        let (status, table, stats) = tokio::join!(client.status(), client.table(), client.stats());
+        Ingress { status: status.ok(), table: table.ok(), stats: stats.ok() }
+    }
+
+    async fn view(&self, row: Row, ingress: &Ingress) -> Result<Environment, Error> {
+        let filter = Filter { environment: Some(row.id.clone()), open: true, ..Filter::default() };
+        let open = store::deployments::list(self.store(), &filter, None, 500).await.map_err(store_error)?;
+        let active = self.active(&row).await?;
+        let instances = self.instances(&row.id).await?;
+        let listen = ingress.status.as_ref().map(|status| status.listen);
+        let routes = ingress.table.as_ref().and_then(|table| table.environments.get(&row.id));
+        let urls = match (routes, listen) {
+            (Some(routes), Some(listen)) => urls(routes, listen),
+            _ => Vec::new(),
+        };
+        let traffic = ingress.stats.as_ref().map(|stats| traffic(stats, &row.id)).unwrap_or_default();
+        let in_progress = open.into_iter().rev().map(|record| record.deployment.id).collect();
+        Ok(Environment { active, in_progress, urls, instances, traffic, ..blank(row) })
+    }
+
+    async fn active(&self, row: &Row) -> Result<Option<Active>, Error> {
+        let (Some(deployment), Some(release)) = (&row.active_deployment, &row.active_release) else {
+            return Ok(None);
+        };
+        let release = store::releases::get(self.store(), release).await.map_err(store_error)?;
+        let record = store::deployments::get(self.store(), deployment).await.map_err(store_error)?.deployment;
+        let since = record.phases.iter().rev().find(|times| times.phase == Phase::Active).map(|times| times.started_at);
+        Ok(Some(Active {
+            deployment: deployment.clone(),
+            release: release.id,
+            release_number: release.number,
+            commit: release.commit.map(|commit| commit.short().to_owned()),
+            since: since.or(record.finished_at).unwrap_or(record.updated_at),
+        }))
+    }
+
+    async fn instances(&self, id: &EnvironmentId) -> Result<Vec<InstanceStatus>, Error> {
+        let rows = store::instances::list_by_environment(self.store(), id).await.map_err(store_error)?;
+        let runtime = self.world().runtime.clone();
+        let statuses = tokio::task::spawn_blocking(move || {
+            let wanted = rows.into_iter().filter(|row| !row.retired);
+            let status = |row: store::instances::Instance| {
+                let lost =
+                    || InstanceStatus { key: row.key.clone(), port: row.port, state: InstanceState::Lost, restarts: 0 };
+                runtime.status(&row.key.name()).unwrap_or_else(lost)
+            };
+            wanted.map(status).collect()
+        });
+        statuses.await.map_err(|_| Error::internal())
+    }
+}
+
+/// A new environment in which nothing has happened yet.
+pub(super) fn new(app: &store::apps::App, name: Name, at: DateTime<Utc>) -> Row {
+    Row {
+        id: super::apps::environment_id(),
+        app_id: app.id.clone(),
+        app: app.name.clone(),
+        name,
+        generation: 0,
+        acting: None,
+        active_deployment: None,
+        active_generation: 0,
+        active_release: None,
+        created_at: at,
+    }
+}
+
+fn blank(row: Row) -> Environment {
+    let Row { id, app, name, created_at, .. } = row;
+    Environment {
+        id,
+        app,
+        name,
+        created_at,
+        active: None,
+        in_progress: Vec::new(),
+        urls: Vec::new(),
+        instances: Vec::new(),
+        traffic: Vec::new(),
+    }
+}
+
+fn traffic(stats: &Stats, environment: &EnvironmentId) -> Vec<Traffic> {
+    let of_environment = stats.releases.iter().filter(|release| &release.environment == environment);
+    let mut traffic: Vec<_> = of_environment
+        .map(|counted| Traffic {
+            release: counted.release.clone(),
+            requests: counted.requests,
+            errors: counted.statuses[4],
+            in_flight: counted.in_flight,
+            p50_ms: counted.latency.p50,
+            p95_ms: counted.latency.p95,
+            p99_ms: counted.latency.p99,
+        })
+        .collect();
+    // Ids begin with the time at which they were made.
+    traffic.sort_by(|a, b| b.release.cmp(&a.release));
+    traffic
+}

@@ -1,0 +1,180 @@
+//! Accepting deployments and rollbacks: everything that makes one is written in one transaction.
+
+use chrono::{DateTime, Utc};
+use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
+use domain::event::EventKind;
+use domain::phase::Phase;
+use domain::release::Release;
+use domain::source::Source;
+use domain::{DeploymentId, Name};
+use operations::deployments::{Deploy, DeployRequest, Rollback, RollbackRequest};
+use operations::{Error, Operation};
+use store::apps::App;
+use store::deployments::Record;
+use store::environments::Environment;
+use store::{Session, Tx};
+use ulid::Ulid;
+
+use super::{check_reference, check_source, commit, environment_named};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::deployment::state::{Order, ReleaseRef};
+use crate::deployment::{self, Deploying, State};
+use crate::error::store_error;
+
+impl Handle<Deploy> for Control {
+    async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
+        request.source.as_ref().map_or(Ok(()), check_source)?;
+        request.reference.as_deref().map_or(Ok(()), check_reference)?;
+        let tx = self.write().await?;
+        let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
+        let source = source(&app, request.source, request.reference)?;
+        let mut draft = draft(&tx, &environment, DeploymentKind::Deploy, caller).await?;
+        draft.deployment.source = Some(source);
+        let state = State::deploy(order(&draft));
+        self.accept::<Deploy, deployment::Deploy>(caller, tx, draft, state).await
+    }
+}
+
+impl Handle<Rollback> for Control {
+    async fn handle(&self, caller: &Caller, request: RollbackRequest) -> Result<Deployment, Error> {
+        let tx = self.write().await?;
+        let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
+        let release = target(&tx, &app, &environment, request.release).await?;
+        if !self.world().layout.release(&app.id, &release.digest).is_dir() {
+            let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
+            return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
+                .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
+        }
+        let mut draft = draft(&tx, &environment, DeploymentKind::Rollback, caller).await?;
+        draft.deployment.release = Some(release.id.clone());
+        draft.deployment.release_number = Some(release.number);
+        draft.deployment.metadata.commit = release.commit.clone();
+        let Release { id, number, digest, size, files, spec, commit, .. } = release;
+        let state = State::rollback(order(&draft), ReleaseRef { id, number, digest, size, files }, spec, commit);
+        self.accept::<Rollback, deployment::Rollback>(caller, tx, draft, state).await
+    }
+}
+
+impl Control {
+    /// Writes the deployment, its saga with the first record, and the event; then sets it going.
+    async fn accept<O, G>(&self, caller: &Caller, tx: Tx, record: Record, state: State) -> Result<Deployment, Error>
+    where
+        O: Operation<Response = Deployment>,
+        G: Deploying,
+    {
+        let deployment = &record.deployment;
+        let internal = |e: &dyn std::fmt::Display| {
+            tracing::error!("the saga of a deployment can't begin: {e}");
+            Error::internal()
+        };
+        let opening = saga::opening::<G>(state, deployment.created_at).map_err(|e| internal(&e))?;
+        let opening = serde_json::to_value(opening).map_err(|e| internal(&e))?;
+        let id = deployment.id.as_str();
+        store::deployments::insert(&tx, &record).await.map_err(store_error)?;
+        store::sagas::create(&tx, id, G::NAME, G::VERSION).await.map_err(store_error)?;
+        store::sagas::append(&tx, id, self.inner.runner.fence(), 0, &[opening]).await.map_err(store_error)?;
+        let queued = EventKind::DeploymentQueued { requested_by: deployment.requested_by.clone() };
+        let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
+        store::events::insert(&tx, app, environment, Some(&deployment.id), &queued, deployment.created_at)
+            .await
+            .map_err(store_error)?;
+        self.remember::<O>(&tx, caller, deployment).await?;
+        commit(tx).await?;
+        self.inner.runner.spawn(deployment.id.clone(), deployment.kind);
+        Ok(record.deployment)
+    }
+}
+
+pub(super) fn no_release(app: &Name, number: u32) -> Error {
+    Error::not_found(format!("the app `{app}` has no release v{number}"))
+        .hint(format!("list them with `plimsoll releases list --app {app}`"))
+}
+
+/// What to deploy: the request's own source before the app's, and the reference in either.
+fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
+    let source = asked.or_else(|| app.source.clone()).ok_or_else(|| {
+        Error::invalid(format!("nothing says where the source of `{}` is", app.name))
+            .hint("give a source with the deployment, or set the app's with `plimsoll apps set-source`")
+    })?;
+    match (source, reference) {
+        (source, None) => Ok(source),
+        (Source::Git { url, .. }, reference) => Ok(Source::Git { url, reference }),
+        (Source::Directory { .. }, Some(_)) => Err(Error::invalid("a directory has no branches, tags or commits")
+            .hint("leave the reference out, or deploy from the git repository")),
+    }
+}
+
+/// The release to go back to: the one of this number, or the one that served before the active one.
+async fn target(
+    session: &impl Session,
+    app: &App,
+    environment: &Environment,
+    number: Option<u32>,
+) -> Result<Release, Error> {
+    let what = format!("{}/{}", environment.app, environment.name);
+    let Some(active) = &environment.active_release else {
+        return Err(Error::conflict(format!("nothing serves in {what}, so there is nothing to go back from"))
+            .hint(format!("deploy first: `plimsoll deploy {} --env {}`", environment.app, environment.name)));
+    };
+    let good = store::releases::good(session, &environment.id).await.map_err(store_error)?;
+    let list = format!("list the releases with `plimsoll releases list --app {}`", environment.app);
+    let Some(number) = number else {
+        let previous = good.iter().find(|id| *id != active).ok_or_else(|| {
+            Error::conflict(format!("no other release has served in {what}, so there is none to go back to"))
+                .hint("deploy the version you want instead")
+        })?;
+        return store::releases::get(session, previous).await.map_err(store_error);
+    };
+    let found = store::releases::find_by_number(session, &app.id, number).await.map_err(store_error)?;
+    let release = found.ok_or_else(|| no_release(&app.name, number))?;
+    if &release.id == active {
+        return Err(Error::conflict(format!("v{number} serves in {what} already")).hint(list));
+    }
+    if !good.contains(&release.id) {
+        return Err(Error::conflict(format!("v{number} has never served in {what}, so it can't be gone back to"))
+            .hint(format!("{list}, or deploy that version")));
+    }
+    Ok(release)
+}
+
+/// A new deployment, queued, with the next generation.
+async fn draft(tx: &Tx, environment: &Environment, kind: DeploymentKind, caller: &Caller) -> Result<Record, Error> {
+    let generation = store::environments::next_generation(tx, &environment.id).await.map_err(store_error)?;
+    let at: DateTime<Utc> = store::time::micros(Utc::now());
+    let deployment = Deployment {
+        id: DeploymentId::from_ulid(Ulid::generate()),
+        app: environment.app.clone(),
+        environment: environment.name.clone(),
+        kind,
+        generation,
+        phase: Phase::Queued,
+        progress: Phase::Queued.progress(),
+        source: None,
+        release: None,
+        release_number: None,
+        metadata: Metadata::default(),
+        phases: vec![PhaseTimes { phase: Phase::Queued, started_at: at, finished_at: None }],
+        failure: None,
+        cancelling: false,
+        stuck: None,
+        requested_by: caller.name.clone(),
+        created_at: at,
+        updated_at: at,
+        finished_at: None,
+    };
+    Ok(Record { app_id: environment.app_id.clone(), environment_id: environment.id.clone(), deployment })
+}
+
+fn order(draft: &Record) -> Order {
+    let deployment = &draft.deployment;
+    Order {
+        deployment: deployment.id.clone(),
+        app: draft.app_id.clone(),
+        app_name: deployment.app.clone(),
+        environment: draft.environment_id.clone(),
+        environment_name: deployment.environment.clone(),
+        generation: deployment.generation,
+        source: deployment.source.clone(),
+    }
+}

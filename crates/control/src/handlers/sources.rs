@@ -1,0 +1,108 @@
+//! A look at source before anything is deployed.
+
+use std::path::PathBuf;
+
+use detect::DetectError;
+use domain::config;
+use domain::source::Source;
+use forge::GitError;
+use operations::sources::{Detect, DetectRequest, Detected};
+use operations::{Error, ErrorKind};
+use ulid::Ulid;
+
+use super::check_source;
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::error::io_error;
+use crate::layout::remove_dir;
+
+impl Handle<Detect> for Control {
+    async fn handle(&self, _: &Caller, request: DetectRequest) -> Result<Detected, Error> {
+        check_source(&request.source)?;
+        let (folder, _scratch) = match request.source {
+            Source::Directory { path } => (path, None),
+            Source::Git { url, reference } => {
+                let scratch = Scratch::new(self)?;
+                let tree = scratch.0.join("source");
+                let cancel = self.inner.stopping.child_token();
+                let mut quiet = |_: &str| {};
+                let checkout = self.world().git.checkout(&url, reference.as_deref(), &tree, &mut quiet, &cancel);
+                checkout.await.map_err(git_error)?;
+                (tree, Some(scratch))
+            }
+        };
+        let toolchain = self.world().toolchain().await.clone();
+        let found = tokio::task::spawn_blocking(move || match folder.is_dir() {
+            true => detect::detect(&folder, &toolchain).map_err(detect_error),
+            false => Err(Error::unprocessable(format!("there is no directory `{}` on the server", folder.display()))
+                .hint("check the path, and that Plimsoll's user may read it")),
+        });
+        let detect::Detected { app, name, notes } = found.await.map_err(|_| Error::internal())??;
+        Ok(Detected { name, spec: app, notes })
+    }
+}
+
+/// A folder that is gone when this is, also when the caller has left.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(control: &Control) -> Result<Self, Error> {
+        let name = format!("detect-{}", Ulid::generate().to_string().to_lowercase());
+        let dir = control.world().layout.workspaces().join(name);
+        std::fs::create_dir(&dir).map_err(|e| io_error("make", &dir, &e))?;
+        Ok(Self(dir))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let dir = std::mem::take(&mut self.0);
+        let remove = move || {
+            if let Err(e) = remove_dir(&dir) {
+                tracing::warn!(path = %dir.display(), "can't remove a scratch folder: {e}");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => _ = runtime.spawn_blocking(remove),
+            Err(_) => remove(),
+        }
+    }
+}
+
+fn detect_error(error: DetectError) -> Error {
+    match error {
+        DetectError::Config(error) => {
+            let refused = Error::unprocessable(format!("plimsoll.toml: {}", error.message));
+            let refused = refused.at(config::FILE_NAME, error.line, error.column);
+            match error.hint {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            }
+        }
+        DetectError::File { file, message, hint } => Error::unprocessable(format!("{file}: {message}")).hint(hint),
+        DetectError::Unrecognised { message, hint } => Error::unprocessable(message).hint(hint),
+        DetectError::MissingTool { tool, needed_by, hint } => {
+            Error::unprocessable(format!("{needed_by} needs `{tool}`, which is not installed on this server"))
+                .hint(hint)
+        }
+    }
+}
+
+fn git_error(error: GitError) -> Error {
+    let kind = match &error {
+        GitError::InvalidUrl { .. } | GitError::InvalidReference { .. } => ErrorKind::Invalid,
+        GitError::NotFound { .. }
+        | GitError::ReferenceNotFound { .. }
+        | GitError::Authentication { .. }
+        | GitError::NotARepository { .. }
+        | GitError::Empty { .. }
+        | GitError::UnsafeFile { .. } => ErrorKind::Unprocessable,
+        GitError::Unreachable { .. }
+        | GitError::Cancelled
+        | GitError::TimedOut { .. }
+        | GitError::GitMissing
+        | GitError::Failed { .. }
+        | GitError::Io { .. } => ErrorKind::Unavailable,
+    };
+    Error::new(kind, error.to_string())
+}
