@@ -5,7 +5,7 @@ import mime from "mime";
 const build = JSON.parse(await readFile("generated/build.json", "utf8"));
 
 const server = createServer(async (request, response) => {
-  const { pathname } = new URL(request.url, "http://localhost");
+  const [pathname] = request.url.split("?");
   const answer = (status, type, body) => {
     console.log(`${request.method} ${pathname} ${status}`);
     response.writeHead(status, { "content-type": type });

@@ -176,6 +176,17 @@ impl Server {
             .collect()
     }
 
+    /// The release that the ingress's table on the disk sends the app's production environment to.
+    pub async fn routed_release(&self, app: &str) -> Option<String> {
+        let id = self.environment(app).await.id;
+        // A line that vouches for the next, and the table.
+        let file = fs::read_to_string(self.data().join("ingress/routes.json")).ok()?;
+        let table: serde_json::Value = serde_json::from_str(file.split_once('\n').unwrap().1).unwrap();
+        let environments = table["environments"].as_array().unwrap();
+        let routes = environments.iter().find(|e| e["environment"] == id.as_str())?;
+        Some(routes["release"].as_str().unwrap().to_owned())
+    }
+
     /// Nothing of a deployment that did not become active is there: no workspace, process, instance, route or
     /// release folder that no release has.
     pub async fn assert_nothing_left(&self, app: &str, id: &DeploymentId) {
@@ -188,10 +199,12 @@ impl Server {
             let folders = names(&data.join("workspaces")).into_iter().chain(names(&data.join("instances")));
             let mut left: Vec<String> = folders.filter(|name| name.contains(id.as_str())).collect();
             left.extend(processes::marked(id.as_str()).into_iter().map(|p| format!("process {p:?}")));
-            let table = fs::read_to_string(data.join("ingress/routes.json")).unwrap_or_default();
-            left.extend(table.contains(id.as_str()).then(|| "a route".to_owned()));
-            let kept: BTreeSet<String> =
-                self.releases(app).await.into_iter().map(|r| r.release.digest.to_string()).collect();
+            let known = self.releases(app).await;
+            let kept: BTreeSet<String> = known.iter().map(|r| r.release.digest.to_string()).collect();
+            left.extend(self.routed_release(app).await.filter(|routed| {
+                // After a cutover that was taken back the routes bear its number, and lead where they led before.
+                !known.iter().any(|r| r.release.id.as_str() == routed && !r.active_in.is_empty())
+            }));
             let folders = names(&releases).into_iter();
             left.extend(folders.filter(|name| !kept.contains(name)).map(|name| format!("release folder {name}")));
             left

@@ -248,3 +248,55 @@ fn unchunked(mut bytes: &[u8]) -> Option<Vec<u8>> {
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
     bytes.windows(pattern.len()).position(|window| window == pattern)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+
+    /// A server that gives each connection these answers, one a request, and then hangs up.
+    fn server(answers: &'static [&'static str]) -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                std::thread::spawn(move || {
+                    for answer in answers {
+                        if !matches!(stream.read(&mut [0; 1024]), Ok(1..)) {
+                            return;
+                        }
+                        let _ = stream.write_all(answer.as_bytes());
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    fn tally(address: SocketAddr) -> Tally {
+        let load = RawLoad::start(address, "x.localhost", 50);
+        std::thread::sleep(Duration::from_millis(400));
+        load.stop()
+    }
+
+    #[test]
+    fn answers_are_told_from_losses() {
+        let good = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nv1\n";
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nv2\r\n0\r\n\r\n";
+        let clean = tally(server(Box::leak(Box::new([good, chunked]))));
+        clean.assert_none_lost();
+        assert_eq!(clean.distinct(), ["v1", "v2"]);
+        for bad in [
+            "",
+            "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nv1",
+        ] {
+            let tally = tally(server(Box::leak(Box::new([bad]))));
+            assert!(tally.ends.len() > 5 && tally.lost().len() == tally.ends.len(), "{bad:?}: {tally}");
+        }
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let nobody = tally(closed);
+        assert_eq!(nobody.lost().len(), nobody.ends.len());
+    }
+}

@@ -12,7 +12,7 @@ use crate::Control;
 use crate::error::io_error;
 use crate::tokens;
 
-pub struct Announcement {
+pub(crate) struct Announcement {
     local: PathBuf,
     pointer: Option<PathBuf>,
     data: PathBuf,

@@ -23,9 +23,5 @@ pub struct IdempotencyKey {
 
 /// Carries out one operation of the contract.
 pub trait Handle<O: Operation> {
-    fn handle(
-        &self,
-        caller: &Caller,
-        request: O::Request,
-    ) -> impl Future<Output = Result<O::Response, Error>> + Send;
+    fn handle(&self, caller: &Caller, request: O::Request) -> impl Future<Output = Result<O::Response, Error>> + Send;
 }

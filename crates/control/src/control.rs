@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::deployment::World;
-use crate::deployment::world::WATCH;
 use crate::deployment::runner::Runner;
+use crate::deployment::world::WATCH;
 use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
@@ -110,7 +110,7 @@ impl Control {
             toolchain: OnceCell::new(),
             watch: WATCH,
             #[cfg(test)]
-            guard: Default::default(),
+            _guard: Default::default(),
             layout,
             store,
         });
@@ -162,8 +162,10 @@ fn lock(layout: &Layout) -> Result<File, Error> {
         .map_err(|e| io_error("open", &path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::conflict(format!("another server works on {}", layout.data().display()))
-            .hint("stop it first, or give this one a folder of its own with --data")),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::conflict(format!("another server works on {}", layout.data().display()))
+                .hint("stop it first, or give this one a folder of its own with --data"))
+        }
         Err(TryLockError::Error(e)) => Err(io_error("lock", &path, &e)),
     }
 }
@@ -171,9 +173,6 @@ fn lock(layout: &Layout) -> Result<File, Error> {
 fn database(options: &Options, layout: &Layout) -> Result<DatabaseUrl, Error> {
     match &options.database {
         None => Ok(DatabaseUrl::sqlite(layout.database())),
-        Some(url) => url
-            .expose_secret()
-            .parse()
-            .map_err(|e: store::InvalidUrl| Error::invalid(e.to_string())),
+        Some(url) => url.expose_secret().parse().map_err(|e: store::InvalidUrl| Error::invalid(e.to_string())),
     }
 }

@@ -15,10 +15,10 @@ const SNAPSHOT: &str = "environment snapshot";
 
 /// Variables with their values. `Debug` shows names only.
 #[derive(Clone, Default)]
-pub struct Variables(BTreeMap<String, SecretString>);
+pub(crate) struct Variables(BTreeMap<String, SecretString>);
 
 #[derive(Debug, thiserror::Error)]
-pub enum VariablesError {
+pub(crate) enum VariablesError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -35,7 +35,11 @@ impl std::fmt::Debug for Variables {
 
 impl Variables {
     /// The variables of an environment as they are now.
-    pub async fn load(store: &Store, vault: &Vault, environment: &EnvironmentId) -> Result<Self, VariablesError> {
+    pub(crate) async fn load(
+        store: &Store,
+        vault: &Vault,
+        environment: &EnvironmentId,
+    ) -> Result<Self, VariablesError> {
         let Some(key) = find_data_key(store, vault, environment).await? else { return Ok(Self::default()) };
         let mut variables = BTreeMap::new();
         for row in store::variables::list(store, environment).await? {
@@ -47,7 +51,7 @@ impl Variables {
     }
 
     /// The variables of a snapshot made by [`Variables::seal`].
-    pub async fn open_snapshot(
+    pub(crate) async fn open_snapshot(
         store: &Store,
         vault: &Vault,
         environment: &EnvironmentId,
@@ -62,22 +66,22 @@ impl Variables {
         Ok(Self(map.into_iter().map(|(k, v)| (k, SecretString::from(v))).collect()))
     }
 
-    pub fn seal(&self, key: &DataKey) -> Result<Vec<u8>, VariablesError> {
+    pub(crate) fn seal(&self, key: &DataKey) -> Result<Vec<u8>, VariablesError> {
         let plain =
             Zeroizing::new(serde_json::to_vec(&self.to_map()).map_err(|e| VariablesError::Garbled(e.to_string()))?);
         Ok(key.seal(SNAPSHOT, &plain)?)
     }
 
-    pub fn values(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn values(&self) -> impl Iterator<Item = &str> {
         self.0.values().map(|v| v.expose_secret())
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }
 
     /// The values in the open, for a process or a digest.
-    pub fn to_map(&self) -> BTreeMap<String, String> {
+    pub(crate) fn to_map(&self) -> BTreeMap<String, String> {
         self.0.iter().map(|(k, v)| (k.clone(), v.expose_secret().to_owned())).collect()
     }
 }
@@ -92,7 +96,7 @@ async fn find_data_key(
 }
 
 /// The environment's data key, made if it has none yet.
-pub async fn data_key(tx: &Tx, vault: &Vault, environment: &EnvironmentId) -> Result<DataKey, VariablesError> {
+pub(crate) async fn data_key(tx: &Tx, vault: &Vault, environment: &EnvironmentId) -> Result<DataKey, VariablesError> {
     if let Some(key) = find_data_key(tx, vault, environment).await? {
         return Ok(key);
     }
@@ -127,7 +131,7 @@ const PASSED: [&str; 20] = [
 
 /// Adds what every process of an app's needs: passed-on variables, and a `PATH` on which
 /// the programs that the app brought along come first.
-pub fn complete(env: &mut BTreeMap<String, String>, folder: &Path) {
+pub(crate) fn complete(env: &mut BTreeMap<String, String>, folder: &Path) {
     for name in PASSED {
         if let (false, Ok(value)) = (env.contains_key(name), std::env::var(name)) {
             env.insert(name.to_owned(), value);
@@ -145,7 +149,7 @@ pub fn complete(env: &mut BTreeMap<String, String>, folder: &Path) {
 }
 
 /// Adds what builds need on top: a home of their own, and caches that outlive the deployment.
-pub fn complete_build(env: &mut BTreeMap<String, String>, home: &Path, cache: &Path) {
+pub(crate) fn complete_build(env: &mut BTreeMap<String, String>, home: &Path, cache: &Path) {
     let at = |dir: &str| cache.join(dir).display().to_string();
     // Rustup finds its toolchains below the real home unless told.
     if let (false, Some(home)) = (env.contains_key("RUSTUP_HOME"), std::env::home_dir()) {

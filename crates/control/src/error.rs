@@ -9,12 +9,13 @@ use store::{Constraint, StoreError};
 
 use crate::environment::VariablesError;
 
-pub fn store_error(error: StoreError) -> Error {
+pub(crate) fn store_error(error: StoreError) -> Error {
     match &error {
         StoreError::NotFound { .. } => Error::not_found(error.to_string()),
         StoreError::Conflict(constraint) => conflict(constraint, &error),
-        StoreError::Fenced { .. } => Error::conflict(error.to_string())
-            .hint("another server has taken over this database; this one must stop"),
+        StoreError::Fenced { .. } => {
+            Error::conflict(error.to_string()).hint("another server has taken over this database; this one must stop")
+        }
         StoreError::IllegalPhase { .. } => Error::conflict(error.to_string()),
         StoreError::Newer { .. } => Error::unavailable(error.to_string()),
         StoreError::Unavailable { hint, .. } => Error::unavailable(error.to_string()).hint(*hint),
@@ -29,9 +30,7 @@ fn conflict(constraint: &Constraint, error: &StoreError) -> Error {
     match constraint {
         Constraint::AppName { name } => Error::conflict(format!("there is an app `{name}` already"))
             .hint(format!("choose another name, or deploy it with `plimsoll deploy {name}`")),
-        Constraint::EnvironmentName { name } => {
-            Error::conflict(format!("the app has an environment `{name}` already"))
-        }
+        Constraint::EnvironmentName { name } => Error::conflict(format!("the app has an environment `{name}` already")),
         Constraint::EnvironmentBusy { by } => {
             Error::conflict(format!("the environment is busy: {by} is at work in it"))
                 .hint(format!("wait for it, or `plimsoll cancel {by}`"))
@@ -40,7 +39,7 @@ fn conflict(constraint: &Constraint, error: &StoreError) -> Error {
     }
 }
 
-pub fn variables_error(error: VariablesError) -> Error {
+pub(crate) fn variables_error(error: VariablesError) -> Error {
     match error {
         VariablesError::Store(error) => store_error(error),
         other => Error::new(ErrorKind::Unavailable, other.to_string()),
@@ -48,7 +47,7 @@ pub fn variables_error(error: VariablesError) -> Error {
 }
 
 /// `doing` is a verb: "open", "make the data folder".
-pub fn io_error(doing: &str, path: &Path, error: &io::Error) -> Error {
+pub(crate) fn io_error(doing: &str, path: &Path, error: &io::Error) -> Error {
     Error::unavailable(format!("can't {doing} {}: {error}", path.display()))
         .hint("check that the disk has room and that Plimsoll's user may write there")
 }

@@ -9,13 +9,13 @@ use domain::{AppId, DeploymentId};
 
 /// The data folder. Everything Plimsoll keeps is below it, readable by its own user alone.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub(crate) struct Layout {
     data: PathBuf,
 }
 
 impl Layout {
     /// Makes the folder and its subfolders where they are missing.
-    pub fn prepare(data: &Path) -> io::Result<Self> {
+    pub(crate) fn prepare(data: &Path) -> io::Result<Self> {
         let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make(data)?;
         let layout = Self { data: data.canonicalize()? };
@@ -25,91 +25,91 @@ impl Layout {
         Ok(layout)
     }
 
-    pub fn data(&self) -> &Path {
+    pub(crate) fn data(&self) -> &Path {
         &self.data
     }
     /// Held by the one server that works on this folder.
-    pub fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.data.join("server.lock")
     }
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.data.join("plimsoll.db")
     }
-    pub fn key(&self) -> PathBuf {
+    pub(crate) fn key(&self) -> PathBuf {
         self.data.join("master.key")
     }
-    pub fn local(&self) -> PathBuf {
+    pub(crate) fn local(&self) -> PathBuf {
         self.data.join(operations::local::FILE)
     }
-    pub fn ingress(&self) -> PathBuf {
+    pub(crate) fn ingress(&self) -> PathBuf {
         self.data.join("ingress")
     }
-    pub fn instances(&self) -> PathBuf {
+    pub(crate) fn instances(&self) -> PathBuf {
         self.data.join("instances")
     }
-    pub fn sites(&self) -> PathBuf {
+    pub(crate) fn sites(&self) -> PathBuf {
         self.data.join("sites")
     }
-    pub fn repositories(&self) -> PathBuf {
+    pub(crate) fn repositories(&self) -> PathBuf {
         self.data.join("repositories")
     }
-    pub fn caches(&self) -> PathBuf {
+    pub(crate) fn caches(&self) -> PathBuf {
         self.data.join("cache")
     }
     /// What builds of an app keep between deployments.
-    pub fn cache(&self, app: &AppId) -> PathBuf {
+    pub(crate) fn cache(&self, app: &AppId) -> PathBuf {
         self.caches().join(app.as_str())
     }
-    pub fn workspaces(&self) -> PathBuf {
+    pub(crate) fn workspaces(&self) -> PathBuf {
         self.data.join("workspaces")
     }
     /// Folder of one deployment at work.
-    pub fn workspace(&self, deployment: &DeploymentId) -> Workspace {
+    pub(crate) fn workspace(&self, deployment: &DeploymentId) -> Workspace {
         Workspace { dir: self.workspaces().join(deployment.as_str()) }
     }
-    pub fn releases(&self) -> PathBuf {
+    pub(crate) fn releases(&self) -> PathBuf {
         self.data.join("releases")
     }
-    pub fn app_releases(&self, app: &AppId) -> PathBuf {
+    pub(crate) fn app_releases(&self, app: &AppId) -> PathBuf {
         self.releases().join(app.as_str())
     }
     /// The files of a release; the folder exists whole or not at all.
-    pub fn release(&self, app: &AppId, digest: &Digest) -> PathBuf {
+    pub(crate) fn release(&self, app: &AppId, digest: &Digest) -> PathBuf {
         self.app_releases(app).join(digest.as_str())
     }
-    pub fn outputs(&self) -> PathBuf {
+    pub(crate) fn outputs(&self) -> PathBuf {
         self.data.join("outputs")
     }
-    pub fn output(&self, deployment: &DeploymentId) -> PathBuf {
+    pub(crate) fn output(&self, deployment: &DeploymentId) -> PathBuf {
         self.outputs().join(format!("{deployment}.ndjson"))
     }
 }
 
 /// What a deployment works in; gone when it has ended.
 #[derive(Debug, Clone)]
-pub struct Workspace {
+pub(crate) struct Workspace {
     dir: PathBuf,
 }
 
 impl Workspace {
-    pub fn dir(&self) -> &Path {
+    pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
-    pub fn source(&self) -> PathBuf {
+    pub(crate) fn source(&self) -> PathBuf {
         self.dir.join("source")
     }
     /// The environment's variables as they were when the deployment looked, sealed.
-    pub fn snapshot(&self) -> PathBuf {
+    pub(crate) fn snapshot(&self) -> PathBuf {
         self.dir.join("environment.sealed")
     }
     /// `TMPDIR` and `HOME` of build commands.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.join("home")
     }
 }
 
 /// Removes a folder and everything in it, read-only folders included; a missing one is fine.
-pub fn remove_dir(dir: &Path) -> io::Result<()> {
+pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {

@@ -22,14 +22,14 @@ const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// The outputs of all deployments.
 #[derive(Clone)]
-pub struct Outputs {
+pub(crate) struct Outputs {
     layout: Layout,
     open: Arc<Mutex<HashMap<DeploymentId, Arc<Mutex<Writer>>>>>,
 }
 
 /// Writes the output of one deployment under one name for its source.
 #[derive(Clone)]
-pub struct Sink {
+pub(crate) struct Sink {
     writer: Arc<Mutex<Writer>>,
     redactor: Arc<Redactor>,
     source: String,
@@ -37,18 +37,19 @@ pub struct Sink {
 
 struct Writer {
     file: Option<File>,
+    /// Number of the next line; they count from 1.
     next: u64,
     bytes: u64,
     recent: std::collections::VecDeque<String>,
 }
 
 impl Outputs {
-    pub fn new(layout: Layout) -> Self {
+    pub(crate) fn new(layout: Layout) -> Self {
         Self { layout, open: Arc::default() }
     }
 
     /// `source` names who prints: a phase or a component.
-    pub fn sink(&self, deployment: &DeploymentId, source: &str, redactor: Arc<Redactor>) -> Sink {
+    pub(crate) fn sink(&self, deployment: &DeploymentId, source: &str, redactor: Arc<Redactor>) -> Sink {
         let writer = lock(&self.open)
             .entry(deployment.clone())
             .or_insert_with(|| Arc::new(Mutex::new(Writer::open(&self.layout.output(deployment)))))
@@ -57,11 +58,11 @@ impl Outputs {
     }
 
     /// The deployment has ended: nothing more is written.
-    pub fn close(&self, deployment: &DeploymentId) {
+    pub(crate) fn close(&self, deployment: &DeploymentId) {
         lock(&self.open).remove(deployment);
     }
 
-    pub fn delete(&self, deployment: &DeploymentId) -> io::Result<()> {
+    pub(crate) fn delete(&self, deployment: &DeploymentId) -> io::Result<()> {
         self.close(deployment);
         match std::fs::remove_file(self.layout.output(deployment)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -69,24 +70,24 @@ impl Outputs {
         }
     }
 
-    pub fn reader(&self, deployment: &DeploymentId) -> Reader {
+    pub(crate) fn reader(&self, deployment: &DeploymentId) -> Reader {
         Reader { path: self.layout.output(deployment), offset: 0 }
     }
 }
 
 impl Sink {
-    pub fn line(&self, stream: Stream, text: &str) {
+    pub(crate) fn line(&self, stream: Stream, text: &str) {
         let text = self.redactor.clean(text);
         lock(&self.writer).append(&self.source, stream, &text);
     }
 
     /// A remark of Plimsoll's own.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         self.line(Stream::Plimsoll, text);
     }
 
     /// The last lines that were printed, oldest first, Plimsoll's remarks left out.
-    pub fn tail(&self) -> Vec<String> {
+    pub(crate) fn tail(&self) -> Vec<String> {
         lock(&self.writer).recent.iter().cloned().collect()
     }
 }
@@ -99,11 +100,11 @@ impl Writer {
     fn open(path: &Path) -> Self {
         let nothing = |e: io::Error| {
             tracing::warn!(path = %path.display(), "can't keep the output of a deployment: {e}");
-            Self { file: None, next: 0, bytes: 0, recent: Default::default() }
+            Self { file: None, next: 1, bytes: 0, recent: Default::default() }
         };
         let open = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-            let (mut end, mut next, mut line) = (0u64, 0u64, String::new());
+            let (mut end, mut next, mut line) = (0u64, 1u64, String::new());
             let mut reader = BufReader::new(&mut file);
             while reader.read_line(&mut line)? > 0 {
                 let Some(parsed) = line.ends_with('\n').then(|| serde_json::from_str::<LogLine>(&line).ok()).flatten()
@@ -129,7 +130,8 @@ impl Writer {
         }
         let Some(file) = self.file.as_mut() else { return };
         let full = self.bytes > MAX_BYTES;
-        let (stream, text) = if full { (Stream::Plimsoll, "output is too long; the rest is not kept") } else { (stream, text) };
+        let (stream, text) =
+            if full { (Stream::Plimsoll, "output is too long; the rest is not kept") } else { (stream, text) };
         let line = LogLine { seq: self.next, at: Utc::now(), source: source.to_owned(), stream, text: text.to_owned() };
         let Ok(mut json) = serde_json::to_vec(&line) else { return };
         json.push(b'\n');
@@ -148,14 +150,14 @@ impl Writer {
 }
 
 /// Reads a deployment's output in order.
-pub struct Reader {
+pub(crate) struct Reader {
     path: PathBuf,
     offset: u64,
 }
 
 impl Reader {
     /// The next lines with a number above `after`; none for now if that is all there is.
-    pub fn read(&mut self, after: Option<u64>, limit: usize) -> io::Result<Vec<LogLine>> {
+    pub(crate) fn read(&mut self, after: Option<u64>, limit: usize) -> io::Result<Vec<LogLine>> {
         let mut file = match File::open(&self.path) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -187,10 +189,7 @@ mod tests {
     use super::*;
 
     fn outputs(dir: &Path) -> (Outputs, DeploymentId) {
-        (
-            Outputs::new(Layout::prepare(dir).unwrap()),
-            DeploymentId::from_ulid(ulid::Ulid::from_parts(1, 2)),
-        )
+        (Outputs::new(Layout::prepare(dir).unwrap()), DeploymentId::from_ulid(ulid::Ulid::from_parts(1, 2)))
     }
 
     #[test]
@@ -201,15 +200,18 @@ mod tests {
         sink.line(Stream::Stdout, "one");
         sink.line(Stream::Stdout, "two");
         let path = Layout::prepare(dir.path()).unwrap().output(&id);
-        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":2,\"at\"").unwrap();
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"seq\":3,\"at\"").unwrap();
 
         let (second, _) = outputs(dir.path());
         second.sink(&id, "building", Arc::default()).line(Stream::Stderr, "three");
         let mut reader = second.reader(&id);
         let lines = reader.read(None, 100).unwrap();
-        assert_eq!(lines.iter().map(|l| (l.seq, l.text.as_str())).collect::<Vec<_>>(), [(0, "one"), (1, "two"), (2, "three")]);
+        assert_eq!(
+            lines.iter().map(|l| (l.seq, l.text.as_str())).collect::<Vec<_>>(),
+            [(1, "one"), (2, "two"), (3, "three")]
+        );
         assert_eq!(reader.read(None, 100).unwrap(), []);
-        assert_eq!(second.reader(&id).read(Some(1), 100).unwrap().len(), 1);
+        assert_eq!(second.reader(&id).read(Some(2), 100).unwrap().len(), 1);
     }
 
     #[test]

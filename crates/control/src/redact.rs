@@ -5,12 +5,12 @@ const SHORTEST: usize = 6;
 
 /// Masks the values of an environment's variables.
 #[derive(Default)]
-pub struct Redactor {
+pub(crate) struct Redactor {
     secrets: Vec<String>,
 }
 
 impl Redactor {
-    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<String> = Vec::new();
         for value in values {
             // A value of several lines is printed line by line.
@@ -22,7 +22,7 @@ impl Redactor {
         Self { secrets }
     }
 
-    pub fn clean(&self, text: &str) -> String {
+    pub(crate) fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for secret in &self.secrets {
             if clean.contains(secret.as_str()) {

@@ -16,7 +16,7 @@ use crate::error::store_error;
 const PREFIX: &str = "plim_";
 
 /// The token of the very first start, which may do everything.
-pub async fn first(store: &Store) -> Result<SecretString, Error> {
+pub(crate) async fn first(store: &Store) -> Result<SecretString, Error> {
     let (secret, token) = make("first", false);
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::insert(&tx, &token).await.map_err(store_error)?;
@@ -25,7 +25,7 @@ pub async fn first(store: &Store) -> Result<SecretString, Error> {
 }
 
 /// A fresh token for clients on this machine; the one of the last start is void.
-pub async fn local(store: &Store) -> Result<SecretString, Error> {
+pub(crate) async fn local(store: &Store) -> Result<SecretString, Error> {
     let (secret, token) = make("local", true);
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
@@ -34,7 +34,7 @@ pub async fn local(store: &Store) -> Result<SecretString, Error> {
 }
 
 /// Who holds this token.
-pub async fn authenticate(store: &Store, presented: &str) -> Result<Caller, Error> {
+pub(crate) async fn authenticate(store: &Store, presented: &str) -> Result<Caller, Error> {
     let refused = || {
         Error::new(ErrorKind::Unauthorized, "the token is not valid")
             .hint("set PLIMSOLL_TOKEN, or run the command as the user that runs the server")

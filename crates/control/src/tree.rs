@@ -10,14 +10,14 @@ use domain::release::Digest;
 
 /// What is in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tree {
+pub(crate) struct Tree {
     pub digest: Digest,
     pub files: u64,
     pub bytes: u64,
 }
 
 /// Reads everything below `dir`. Links are read as links; times and owners don't count.
-pub fn digest(dir: &Path) -> io::Result<Tree> {
+pub(crate) fn digest(dir: &Path) -> io::Result<Tree> {
     let mut tree = Walk { hasher: blake3::Hasher::new(), files: 0, bytes: 0 };
     tree.folder(dir)?;
     let digest = Digest(tree.hasher.finalize().to_hex().to_string());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use ingress::EnvironmentRoutes;
 
 /// Where an environment answers, each address once, in the order of the routes.
-pub fn urls(routes: &EnvironmentRoutes, listen: SocketAddr) -> Vec<String> {
+pub(crate) fn urls(routes: &EnvironmentRoutes, listen: SocketAddr) -> Vec<String> {
     let mut urls: Vec<String> = Vec::new();
     for route in &routes.routes {
         let port = if listen.port() == 80 { String::new() } else { format!(":{}", listen.port()) };

@@ -17,17 +17,17 @@ const HEADER: &str = "plimsoll-key-1:";
 const NONCE: usize = 24;
 
 /// Holds the key of the key file.
-pub struct Vault {
+pub(crate) struct Vault {
     key: Zeroizing<[u8; 32]>,
 }
 
 /// Seals the values of one environment.
-pub struct DataKey {
+pub(crate) struct DataKey {
     key: Zeroizing<[u8; 32]>,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum VaultError {
+pub(crate) enum VaultError {
     #[error("the key file {} is missing, and without it the variables in the database can't be read; put it back from your backup", .0.display())]
     Missing(PathBuf),
     #[error("others may read the key file {} (mode {mode:o}); run `chmod 600` on it", path.display())]
@@ -42,7 +42,7 @@ pub enum VaultError {
 
 impl Vault {
     /// Reads the key file. A missing one is made if `fresh`, when nothing can have been sealed yet.
-    pub fn open(path: &Path, fresh: bool) -> Result<Self, VaultError> {
+    pub(crate) fn open(path: &Path, fresh: bool) -> Result<Self, VaultError> {
         match File::open(path) {
             Ok(file) => Self::read(path, file),
             Err(e) if e.kind() == io::ErrorKind::NotFound && fresh => Self::create(path),
@@ -68,13 +68,8 @@ impl Vault {
         let io = |source| VaultError::Io { path: path.to_owned(), source };
         let key = Zeroizing::new(rand::random::<[u8; 32]>());
         let temporary = path.with_extension("new");
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(io)?;
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary).map_err(io)?;
         let text = Zeroizing::new(format!("{HEADER}{}\n", blake3::Hash::from_bytes(*key).to_hex()));
         file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(io)?;
         std::fs::rename(&temporary, path).map_err(io)?;
@@ -85,20 +80,20 @@ impl Vault {
     }
 
     /// A new data key, and how it is kept: wrapped, bound to `owner`.
-    pub fn new_data_key(&self, owner: &str) -> Result<(DataKey, Vec<u8>), VaultError> {
+    pub(crate) fn new_data_key(&self, owner: &str) -> Result<(DataKey, Vec<u8>), VaultError> {
         let key = Zeroizing::new(rand::random::<[u8; 32]>());
         let wrapped = seal(&self.key, owner, key.as_slice())?;
         Ok((DataKey { key }, wrapped))
     }
 
-    pub fn unwrap(&self, owner: &str, wrapped: &[u8]) -> Result<DataKey, VaultError> {
+    pub(crate) fn unwrap(&self, owner: &str, wrapped: &[u8]) -> Result<DataKey, VaultError> {
         let plain = open(&self.key, owner, wrapped)?;
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| VaultError::Sealed)?;
         Ok(DataKey { key: Zeroizing::new(key) })
     }
 
     /// A digest in hexadecimal that only this key file can make, so a short secret in `text` can't be guessed from it.
-    pub fn keyed_digest(&self, text: &str) -> String {
+    pub(crate) fn keyed_digest(&self, text: &str) -> String {
         let key = Zeroizing::new(blake3::derive_key("plimsoll 2026 request digest", self.key.as_slice()));
         blake3::keyed_hash(&key, text.as_bytes()).to_hex().to_string()
     }
@@ -106,16 +101,16 @@ impl Vault {
 
 impl DataKey {
     /// `purpose` says what the value is, such as a variable's name.
-    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub(crate) fn seal(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         seal(&self.key, purpose, plain)
     }
 
-    pub fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    pub(crate) fn open(&self, purpose: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
         open(&self.key, purpose, sealed)
     }
 
     /// A key for digests of the environment's values.
-    pub fn digest_key(&self) -> [u8; 32] {
+    pub(crate) fn digest_key(&self) -> [u8; 32] {
         blake3::derive_key("plimsoll 2026 release digest", self.key.as_slice())
     }
 }

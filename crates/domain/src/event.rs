@@ -33,20 +33,50 @@ pub enum EventKind {
     EnvironmentCreated,
     EnvironmentDeleted,
     /// Names only, never values.
-    VariablesChanged { set: Vec<String>, unset: Vec<String> },
-    DeploymentQueued { requested_by: String },
+    VariablesChanged {
+        set: Vec<String>,
+        unset: Vec<String>,
+    },
+    DeploymentQueued {
+        requested_by: String,
+    },
     /// `progress` in percent.
-    PhaseChanged { phase: Phase, progress: u8 },
-    ReleaseCreated { release: ReleaseId, number: u32 },
+    PhaseChanged {
+        phase: Phase,
+        progress: u8,
+    },
+    ReleaseCreated {
+        release: ReleaseId,
+        number: u32,
+    },
     /// The failure is on its way to being undone.
-    StepFailed { phase: Phase, message: String, will_retry: bool },
-    CancelRequested { by: String },
+    StepFailed {
+        phase: Phase,
+        message: String,
+        will_retry: bool,
+    },
+    CancelRequested {
+        by: String,
+    },
     /// The end: `active`, `failed`, `cancelled` or `rolled_back`.
-    DeploymentFinished { phase: Phase, failure: Option<Failure> },
-    DeploymentStuck { phase: Phase, message: String },
-    InstanceCrashLooping { instance: String, last_exit: String },
-    InstanceRestarted { instance: String },
-    ServerStarted { version: String },
+    DeploymentFinished {
+        phase: Phase,
+        failure: Option<Failure>,
+    },
+    DeploymentStuck {
+        phase: Phase,
+        message: String,
+    },
+    InstanceCrashLooping {
+        instance: String,
+        last_exit: String,
+    },
+    InstanceRestarted {
+        instance: String,
+    },
+    ServerStarted {
+        version: String,
+    },
 }
 
 impl EventKind {

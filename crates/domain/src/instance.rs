@@ -34,13 +34,24 @@ impl InstanceKey {
 pub enum InstanceState {
     /// The supervisor is there, the app is about to run.
     Starting,
-    Running { pid: i32, since: DateTime<Utc> },
+    Running {
+        pid: i32,
+        since: DateTime<Utc>,
+    },
     /// It ended and will be started again.
-    Backoff { until: DateTime<Utc>, last_exit: String },
+    Backoff {
+        until: DateTime<Utc>,
+        last_exit: String,
+    },
     /// It ended so often that restarting slowed down to a crawl.
-    CrashLoop { until: DateTime<Utc>, last_exit: String },
+    CrashLoop {
+        until: DateTime<Utc>,
+        last_exit: String,
+    },
     /// It was told to stop, and has.
-    Stopped { last_exit: String },
+    Stopped {
+        last_exit: String,
+    },
     /// The supervisor itself is gone without a word (killed, or the machine restarted).
     Lost,
 }

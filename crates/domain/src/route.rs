@@ -105,8 +105,7 @@ impl PathPrefix {
     }
 
     pub fn matches(&self, path: &str) -> bool {
-        self.0 == "/"
-            || path.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        self.0 == "/" || path.strip_prefix(self.0.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 

@@ -27,8 +27,7 @@ pub enum Stack {
 }
 
 impl Stack {
-    pub const ALL: [Stack; 6] =
-        [Stack::Static, Stack::Node, Stack::Python, Stack::Rust, Stack::Go, Stack::Procfile];
+    pub const ALL: [Stack; 6] = [Stack::Static, Stack::Node, Stack::Python, Stack::Rust, Stack::Go, Stack::Procfile];
 
     pub fn as_str(self) -> &'static str {
         match self {

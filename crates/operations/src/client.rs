@@ -175,9 +175,9 @@ fn query(rest: &Value) -> Vec<(String, String)> {
         match value {
             Value::Null => {}
             Value::String(text) => pairs.push((name.clone(), text.clone())),
-            Value::Array(items) => pairs.extend(items.iter().map(|item| {
-                (name.clone(), item.as_str().map_or_else(|| item.to_string(), str::to_owned))
-            })),
+            Value::Array(items) => pairs.extend(
+                items.iter().map(|item| (name.clone(), item.as_str().map_or_else(|| item.to_string(), str::to_owned))),
+            ),
             other => pairs.push((name.clone(), other.to_string())),
         }
     }

@@ -3,21 +3,21 @@
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 
-pub fn failure(phase: Phase, cause: Cause, message: impl Into<String>, hint: impl Into<String>) -> Failure {
+pub(crate) fn failure(phase: Phase, cause: Cause, message: impl Into<String>, hint: impl Into<String>) -> Failure {
     Failure { phase, cause, message: message.into(), output: Vec::new(), hint: hint.into() }
 }
 
 /// The machine or Plimsoll itself. `message` says what was tried.
-pub fn internal(phase: Phase, message: impl Into<String>) -> Failure {
+pub(crate) fn internal(phase: Phase, message: impl Into<String>) -> Failure {
     failure(phase, Cause::Internal, message, "look at the server's log, its disk and its permissions, then try again")
 }
 
-pub fn cancelled(phase: Phase) -> Failure {
+pub(crate) fn cancelled(phase: Phase) -> Failure {
     failure(phase, Cause::Cancelled, "it was cancelled", "deploy again when you are ready")
 }
 
 /// Adds the output that belongs to a failure.
-pub fn with_output(mut failure: Failure, output: Vec<String>) -> Failure {
+pub(crate) fn with_output(mut failure: Failure, output: Vec<String>) -> Failure {
     failure.output = output;
     failure
 }

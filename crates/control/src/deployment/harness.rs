@@ -35,17 +35,23 @@ use crate::vault::Vault;
 
 /// What a test's world leaves behind goes when the world does.
 #[derive(Default)]
-pub struct Guard {
-    dir: Option<tempfile::TempDir>,
+pub(crate) struct Guard {
+    /// The data folder, and the runtime of the instances below it.
+    inner: Option<(tempfile::TempDir, ProcessRuntime)>,
     ingress: CancellationToken,
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(dir) = &self.dir {
-            let _ = Command::new(plimsoll()).args(["down", "--yes", "--data"]).arg(dir.path()).output();
-        }
         self.ingress.cancel();
+        let Some((dir, runtime)) = self.inner.take() else { return };
+        // A thread, as there is no waiting for a future in here.
+        let cleaned = std::thread::spawn(move || {
+            let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            tokio.block_on(runtime.clean(&BTreeSet::new()));
+            drop(dir);
+        });
+        let _ = cleaned.join();
     }
 }
 
@@ -127,8 +133,8 @@ async fn world(kind: DeploymentKind) -> World {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let supervisor = Supervisor { binary: plimsoll(), args: vec!["supervise".to_owned()] };
+    let runtime = ProcessRuntime::new(layout.instances(), supervisor).unwrap();
     let world = World {
-        runtime: ProcessRuntime::new(layout.instances(), supervisor).unwrap(),
         executor: Executor::new(layout.data()),
         sites: Sites::new(layout.sites()).unwrap(),
         ingress: client,
@@ -139,7 +145,8 @@ async fn world(kind: DeploymentKind) -> World {
         slots: Slots::new(1),
         toolchain: OnceCell::new(),
         watch: Duration::from_millis(50),
-        guard: Guard { dir: Some(dir), ingress: stop },
+        _guard: Guard { inner: Some((dir, runtime.clone())), ingress: stop },
+        runtime,
         vault,
         layout,
         store,
@@ -151,7 +158,8 @@ async fn prepare(world: World, kind: DeploymentKind) -> World {
     let (app, environment) = (AppId::from_ulid(Ulid::generate()), EnvironmentId::from_ulid(Ulid::generate()));
     let tx = world.store.write().await.unwrap();
     store::leases::acquire(&tx, store::leases::SERVER, "test").await.unwrap();
-    let row = store::apps::App { id: app.clone(), name: "hello".parse().unwrap(), source: None, created_at: Utc::now() };
+    let row =
+        store::apps::App { id: app.clone(), name: "hello".parse().unwrap(), source: None, created_at: Utc::now() };
     store::apps::insert(&tx, &row).await.unwrap();
     let row = store::environments::Environment {
         id: environment.clone(),
@@ -176,8 +184,7 @@ async fn prepare(world: World, kind: DeploymentKind) -> World {
     let mut state = record(&world, &app, &environment, "two").await;
     if kind == DeploymentKind::Rollback {
         let two = store::releases::find_by_number(&world.store, &app, 1).await.unwrap().unwrap();
-        let reference =
-            ReleaseRef { id: two.id, number: 1, digest: two.digest, size: two.size, files: two.files };
+        let reference = ReleaseRef { id: two.id, number: 1, digest: two.digest, size: two.size, files: two.files };
         state = State::rollback(state.order, reference, two.spec, two.commit);
     }
     STARTS.lock().unwrap().insert(world.layout.data().to_owned(), Start { state, before: before.id });
@@ -256,7 +263,8 @@ async fn check(world: Arc<World>, outcome: OutcomeOf<Deploy>) -> Result<(), Stri
     let pages: PathPrefix = "/pages".parse().unwrap();
     for path in [PathPrefix::root(), pages] {
         let seen = world.ingress.verify(&host, &path).await.map_err(|e| e.to_string())?;
-        let expected = if ours { outcome.state().release.as_ref().map(|r| r.id.clone()) } else { Some(start.before.clone()) };
+        let expected =
+            if ours { outcome.state().release.as_ref().map(|r| r.id.clone()) } else { Some(start.before.clone()) };
         if Some(&seen.release) != expected.as_ref() || seen.status != 200 {
             return Err(format!("{path} is served by {} with {}, not by {expected:?}", seen.release, seen.status));
         }

@@ -13,12 +13,12 @@ use super::project::{Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of};
 use super::{Deploying, State};
 
-pub struct StoreJournal {
+pub(crate) struct StoreJournal {
     store: Store,
 }
 
 impl StoreJournal {
-    pub fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store) -> Self {
         Self { store }
     }
 }

@@ -5,15 +5,15 @@
 //! is undone when a later stage fails or somebody cancels; `activate` is the pivot, which
 //! passes only when real requests have reached the new release; `retire` cleans up behind it.
 
-pub mod fail;
+pub(crate) mod fail;
 #[cfg(test)]
 mod harness;
-pub mod journal;
-pub mod project;
-pub mod runner;
-pub mod stages;
-pub mod state;
-pub mod world;
+pub(crate) mod journal;
+pub(crate) mod project;
+pub(crate) mod runner;
+pub(crate) mod stages;
+pub(crate) mod state;
+pub(crate) mod world;
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 use saga::{Saga, Stage};
 
-pub use state::State;
-pub use world::World;
+pub(crate) use state::State;
+pub(crate) use world::World;
 
 /// A saga over the deployment's state.
-pub trait Deploying: Saga<World = World, State = State, Error = Failure> {}
+pub(crate) trait Deploying: Saga<World = World, State = State, Error = Failure> {}
 
 /// Source to release to traffic.
-pub enum Deploy {}
+pub(crate) enum Deploy {}
 
 /// An earlier release gets the traffic again.
-pub enum Rollback {}
+pub(crate) enum Rollback {}
 
 impl Saga for Deploy {
     type World = World;

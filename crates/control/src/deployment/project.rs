@@ -12,7 +12,7 @@ use super::{State, fail};
 
 /// The row as it should be.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Projection {
+pub(crate) struct Projection {
     pub phase: Phase,
     /// Percent.
     pub progress: u8,
@@ -27,7 +27,7 @@ pub struct Projection {
 
 type DeploymentHistory = History<State, Failure>;
 
-pub fn project(history: &DeploymentHistory) -> Projection {
+pub(crate) fn project(history: &DeploymentHistory) -> Projection {
     let state = history.state();
     let phase = phase(history);
     Projection {

@@ -16,7 +16,7 @@ use super::{Deploy, Deploying, Rollback, World};
 use crate::error::store_error;
 
 /// The engines, and the deployments that run on them.
-pub struct Runner {
+pub(crate) struct Runner {
     shared: Arc<Shared>,
 }
 
@@ -31,7 +31,12 @@ struct Shared {
 }
 
 impl Runner {
-    pub fn new(world: Arc<World>, fence: u64, tasks: TaskTracker, stopping: CancellationToken) -> Result<Self, Error> {
+    pub(crate) fn new(
+        world: Arc<World>,
+        fence: u64,
+        tasks: TaskTracker,
+        stopping: CancellationToken,
+    ) -> Result<Self, Error> {
         let plan = |e: saga::PlanError| {
             tracing::error!("the stages of a saga are in no legal order: {e}");
             Error::internal()
@@ -45,7 +50,7 @@ impl Runner {
     }
 
     /// Starts, or goes on with, a deployment that is recorded. Running already: nothing happens.
-    pub fn spawn(&self, deployment: DeploymentId, kind: DeploymentKind) {
+    pub(crate) fn spawn(&self, deployment: DeploymentId, kind: DeploymentKind) {
         let cancel = Cancel::new();
         {
             let mut running = self.shared.running();
@@ -66,13 +71,17 @@ impl Runner {
     }
 
     /// Goes on with everything that had not ended when the last server did.
-    pub async fn resume_all(&self) -> Result<(), Error> {
+    pub(crate) async fn resume_all(&self) -> Result<(), Error> {
         for row in store::sagas::open(&self.shared.world.store).await.map_err(store_error)? {
             let kind = match row.name.as_str() {
                 name if name == Deploy::NAME => DeploymentKind::Deploy,
                 name if name == Rollback::NAME => DeploymentKind::Rollback,
                 other => {
-                    tracing::error!(saga = row.id, name = other, "this version does not know the saga; it stays as it is");
+                    tracing::error!(
+                        saga = row.id,
+                        name = other,
+                        "this version does not know the saga; it stays as it is"
+                    );
                     continue;
                 }
             };
@@ -85,7 +94,7 @@ impl Runner {
     }
 
     /// Records the wish to cancel; `Ok` is a promise that it will be taken back.
-    pub async fn cancel(&self, deployment: &DeploymentId, by: &str) -> Result<(), CancelRefused> {
+    pub(crate) async fn cancel(&self, deployment: &DeploymentId, by: &str) -> Result<(), CancelRefused> {
         let cancel = self.shared.running().get(deployment).cloned();
         match cancel {
             Some(cancel) => cancel.request(format!("cancelled by {by}")).await,
@@ -94,7 +103,12 @@ impl Runner {
     }
 
     /// Tries the step again at which a deployment got stuck.
-    pub async fn unstick(&self, deployment: &DeploymentId, kind: DeploymentKind, by: &str) -> Result<(), EngineError> {
+    pub(crate) async fn unstick(
+        &self,
+        deployment: &DeploymentId,
+        kind: DeploymentKind,
+        by: &str,
+    ) -> Result<(), EngineError> {
         let id = SagaId::new(deployment.as_str());
         match kind {
             DeploymentKind::Deploy => {
@@ -104,16 +118,20 @@ impl Runner {
                 self.shared.rollback.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
             }
         }
+        // The run that got stuck may still be on its way out; a spawn would find it there and do nothing.
+        while self.is_running(deployment) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.spawn(deployment.clone(), kind);
         Ok(())
     }
 
     /// The lease under which this server writes.
-    pub fn fence(&self) -> u64 {
+    pub(crate) fn fence(&self) -> u64 {
         self.shared.fence.0
     }
 
-    pub fn is_running(&self, deployment: &DeploymentId) -> bool {
+    fn is_running(&self, deployment: &DeploymentId) -> bool {
         self.shared.running().contains_key(deployment)
     }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The typed state of both sagas.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct State {
+pub(crate) struct State {
     pub order: Order,
     /// Set by `pull_source`.
     pub commit: Option<Commit>,
@@ -37,7 +37,7 @@ pub struct State {
 
 /// What was asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
+pub(crate) struct Order {
     pub deployment: DeploymentId,
     pub app: AppId,
     pub app_name: Name,
@@ -49,7 +49,7 @@ pub struct Order {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReleaseRef {
+pub(crate) struct ReleaseRef {
     pub id: ReleaseId,
     pub number: u32,
     pub digest: Digest,
@@ -59,13 +59,13 @@ pub struct ReleaseRef {
 
 /// One instance to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placement {
+pub(crate) struct Placement {
     pub key: InstanceKey,
     pub port: Option<u16>,
 }
 
 impl State {
-    pub fn deploy(order: Order) -> Self {
+    pub(crate) fn deploy(order: Order) -> Self {
         Self {
             order,
             commit: None,
@@ -81,22 +81,22 @@ impl State {
         }
     }
 
-    pub fn rollback(order: Order, release: ReleaseRef, spec: AppSpec, commit: Option<Commit>) -> Self {
+    pub(crate) fn rollback(order: Order, release: ReleaseRef, spec: AppSpec, commit: Option<Commit>) -> Self {
         Self { spec: Some(spec), release: Some(release), commit, reused: true, ..Self::deploy(order) }
     }
 
     /// Name of a static component's folder among the sites.
-    pub fn site(&self, component: &Name) -> String {
+    pub(crate) fn site(&self, component: &Name) -> String {
         site(&self.order.environment, component)
     }
 
     /// The instances of one component, by index.
-    pub fn placements_of<'a>(&'a self, component: &'a Name) -> impl Iterator<Item = &'a Placement> {
+    pub(crate) fn placements_of<'a>(&'a self, component: &'a Name) -> impl Iterator<Item = &'a Placement> {
         self.placements.iter().filter(move |p| &p.key.component == component)
     }
 }
 
 /// Name of a static component's folder among the sites: ids, as names may be given to another app later.
-pub fn site(environment: &EnvironmentId, component: &Name) -> String {
+pub(crate) fn site(environment: &EnvironmentId, component: &Name) -> String {
     format!("{environment}-{component}")
 }

@@ -22,7 +22,7 @@ use crate::redact::Redactor;
 use crate::slots::Slots;
 use crate::vault::Vault;
 
-pub struct World {
+pub(crate) struct World {
     pub store: Store,
     pub vault: Vault,
     pub layout: Layout,
@@ -41,28 +41,28 @@ pub struct World {
     pub watch: Duration,
     /// Takes a test's world down with it.
     #[cfg(test)]
-    pub guard: super::harness::Guard,
+    pub(crate) _guard: super::harness::Guard,
 }
 
 /// The usual [`World::watch`].
-pub const WATCH: Duration = Duration::from_secs(1);
+pub(crate) const WATCH: Duration = Duration::from_secs(1);
 
 impl World {
     /// The programs on this machine, looked for once.
-    pub async fn toolchain(&self) -> &Toolchain {
+    pub(crate) async fn toolchain(&self) -> &Toolchain {
         self.toolchain
             .get_or_init(|| async { tokio::task::spawn_blocking(Toolchain::probe).await.unwrap_or_default() })
             .await
     }
 
     /// Where a deployment prints while it is in `phase`.
-    pub fn sink(&self, deployment: &DeploymentId, phase: Phase, variables: Option<&Variables>) -> Sink {
+    pub(crate) fn sink(&self, deployment: &DeploymentId, phase: Phase, variables: Option<&Variables>) -> Sink {
         let redactor = variables.map(|v| Redactor::new(v.values())).unwrap_or_default();
         self.outputs.sink(deployment, phase.as_str(), Arc::new(redactor))
     }
 
     /// The variables of a release as they were when it was made.
-    pub async fn release_variables(
+    pub(crate) async fn release_variables(
         &self,
         environment: &EnvironmentId,
         release: &domain::ReleaseId,
@@ -72,7 +72,14 @@ impl World {
     }
 
     /// The complete description of an instance.
-    pub fn instance(&self, state: &State, component: &Component, key: &InstanceKey, port: Option<u16>, variables: &Variables) -> Option<InstanceSpec> {
+    pub(crate) fn instance(
+        &self,
+        state: &State,
+        component: &Component,
+        key: &InstanceKey,
+        port: Option<u16>,
+        variables: &Variables,
+    ) -> Option<InstanceSpec> {
         let release = state.release.as_ref()?;
         let folder = self.layout.release(&state.order.app, &release.digest).join(&component.root);
         let peers = state.spec.as_ref().map(|spec| peer_urls(spec, state)).unwrap_or_default();

@@ -27,6 +27,7 @@ pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
     }
     remove_workspaces(inner).await?;
     remove_strays(inner).await?;
+    remove_orphans(inner).await?;
     routes::restore(inner).await;
     instances::keep_running(inner, &mut Memory::default()).await;
     clean_old(inner).await;
@@ -63,6 +64,28 @@ async fn remove_strays(inner: &Inner) -> Result<(), Error> {
         tracing::info!(instance = name, "stopping an instance that nothing wants");
         if let Err(e) = world.runtime.stop(&name).await {
             tracing::warn!(instance = name, "can't stop it: {e}");
+        }
+    }
+    Ok(())
+}
+
+/// Releases and caches of apps that were deleted, when the server died before it had removed them.
+async fn remove_orphans(inner: &Inner) -> Result<(), Error> {
+    let world = &inner.world;
+    let mut known = BTreeSet::new();
+    let mut after = None;
+    loop {
+        let page = store::apps::list(&world.store, after.as_ref(), 500).await.map_err(store_error)?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.name.clone());
+        known.extend(page.into_iter().map(|app| app.id.to_string()));
+    }
+    for folder in [world.layout.releases(), world.layout.caches()] {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let orphan = entry.file_name().to_str().is_none_or(|name| !known.contains(name));
+            if orphan && let Err(e) = remove_dir(&entry.path()) {
+                tracing::warn!(path = %entry.path().display(), "can't remove what a deleted app left: {e}");
+            }
         }
     }
     Ok(())

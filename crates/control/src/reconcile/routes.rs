@@ -1,10 +1,12 @@
 //! The ingress: alive, and serving what is active.
 
+use domain::spec::Serve;
 use ingress::EnsureError;
 use store::environments::Environment;
 
 use crate::control::Inner;
 use crate::deployment::stages::{routes, ungated};
+use crate::deployment::{State, World};
 
 /// Starts the ingress again when it is gone. It loads its own table, so nothing else is to be done.
 pub(super) async fn keep_ingress(inner: &Inner) {
@@ -40,9 +42,23 @@ async fn restore_one(inner: &Inner, environment: &Environment) -> Result<(), Box
         return Ok(());
     }
     let Some(state) = super::instances::active_state(inner, environment).await? else { return Ok(()) };
+    relink(world, &state)?;
     let mut active = routes(world, &state).map_err(|e| e.message)?;
+    // The links are those of the active generation, whatever the table asks for.
     active.generation = active.generation.max(table.floor(&environment.id));
     world.ingress.cutover(ungated(active)).await?;
     tracing::warn!(app = %environment.app, environment = %environment.name, "restored its routes");
+    Ok(())
+}
+
+/// The links of static components, which may be as lost as the table was.
+fn relink(world: &World, state: &State) -> Result<(), runtime::SiteError> {
+    for component in state.spec.iter().flat_map(|s| &s.components) {
+        if let (Serve::Static { publish, .. }, Some(release)) = (&component.serve, &state.release) {
+            let files = world.layout.release(&state.order.app, &release.digest);
+            let target = files.join(&component.root).join(publish);
+            world.sites.link(&state.site(&component.name), state.order.generation, &target)?;
+        }
+    }
     Ok(())
 }

@@ -148,7 +148,7 @@ fn details(deployment: &Deployment) -> Vec<String> {
     }
     if let Some(reason) = &deployment.stuck {
         lines.push(format!("stuck: {}", text::clean_lines(reason)));
-        lines.push(format!("  try: `plimsoll resume {0}` or `plimsoll cancel {0}`", deployment.id));
+        lines.push(format!("  try: `plimsoll resume {0}`, once that is put right", deployment.id));
     }
     lines
 }

@@ -51,10 +51,7 @@ pub(crate) fn lines(deployment: &Deployment, serving: Option<u32>, paint: Paint)
     if let Some(reason) = &deployment.stuck {
         lines.push(indented(&clean_lines(reason)));
         let id = &deployment.id;
-        lines.push(format!(
-            "{} `plimsoll resume {id}` once that is put right, or `plimsoll cancel {id}`",
-            paint.bold("  try:")
-        ));
+        lines.push(format!("{} `plimsoll resume {id}` once that is put right", paint.bold("  try:")));
     }
     lines.push(match serving {
         Some(number) => format!("  v{number} serves as before"),

@@ -13,9 +13,9 @@ use domain::spec::AppSpec;
 use ingress::{EnvironmentRoutes, Route};
 use saga::{Kind, Stage, Step};
 
+use super::ACTIVATE;
 use super::prepare_routes::routes;
 use super::start::printed;
-use super::ACTIVATE;
 use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::HealthCheck;
@@ -26,7 +26,7 @@ const PROOFS: u32 = 3;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(50);
 
-pub struct Activate;
+pub(crate) struct Activate;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Activate {
@@ -44,7 +44,9 @@ impl<G: Deploying> Stage<G> for Activate {
         for route in &routes.routes {
             prove(world, &state, &routes, route, step).await?;
         }
-        while !state.placements.is_empty() && begun.elapsed() < world.watch {
+        // A rollback goes to what was good before, and is in a hurry.
+        let watch = if state.order.source.is_some() { world.watch } else { Duration::ZERO };
+        while !state.placements.is_empty() && begun.elapsed() < watch {
             alive(world, &state)?;
             pause(step).await?;
         }

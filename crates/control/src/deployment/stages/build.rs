@@ -17,7 +17,7 @@ use crate::output::Sink;
 
 const PHASE: Phase = Phase::Building;
 
-pub struct Build;
+pub(crate) struct Build;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Build {

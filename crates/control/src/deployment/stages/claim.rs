@@ -20,7 +20,7 @@ const PHASE: Phase = Phase::Building;
 /// The wait ends with the commit that frees the environment; this is the safety net.
 const RECHECK: Duration = Duration::from_secs(1);
 
-pub struct Claim;
+pub(crate) struct Claim;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Claim {

@@ -24,7 +24,7 @@ use crate::layout::remove_dir;
 
 const PHASE: Phase = Phase::CopyingFiles;
 
-pub struct CreateRelease;
+pub(crate) struct CreateRelease;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for CreateRelease {
@@ -64,9 +64,13 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             created_at: Utc::now(),
         };
         let release = insert(world, &new).await.map_err(|e| store_away(PHASE, e))?;
-        world
-            .sink(&order.deployment, PHASE, None)
-            .say(&format!("v{}: {} files, {} bytes, digest {}", release.number, counted.files, counted.bytes, digest.short()));
+        world.sink(&order.deployment, PHASE, None).say(&format!(
+            "v{}: {} files, {} bytes, digest {}",
+            release.number,
+            counted.files,
+            counted.bytes,
+            digest.short()
+        ));
         state.release = Some(release);
         Ok(state)
     }

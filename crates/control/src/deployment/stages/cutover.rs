@@ -18,7 +18,7 @@ const PHASE: Phase = Phase::HealthCheck;
 /// Requests in flight to a release that is taken back get this long.
 const DRAIN: Duration = Duration::from_secs(10);
 
-pub struct Cutover;
+pub(crate) struct Cutover;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Cutover {

@@ -17,7 +17,7 @@ use crate::environment::{Variables, data_key};
 
 const PHASE: Phase = Phase::Building;
 
-pub struct Detect;
+pub(crate) struct Detect;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Detect {
@@ -38,8 +38,7 @@ impl<G: Deploying> Stage<G> for Detect {
         sink.say(&format!("detected {}", detected.app.stacks()));
         detected.notes.iter().for_each(|note| sink.say(note));
 
-        let variables =
-            Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
+        let variables = Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
         let tx = world.store.write().await.map_err(|e| store_away(PHASE, e))?;
         let key = data_key(&tx, &world.vault, &order.environment).await.map_err(unreadable)?;
         tx.commit().await.map_err(|e| store_away(PHASE, e))?;

@@ -18,7 +18,7 @@ use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::CreatingSymlinks;
 
-pub struct Link;
+pub(crate) struct Link;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Link {
@@ -59,9 +59,10 @@ impl<G: Deploying> Stage<G> for Link {
         let order = &state.order;
         for component in state.spec.iter().flat_map(|s| &s.components) {
             if matches!(component.serve, Serve::Static { .. }) {
-                world.sites.unlink(&state.site(&component.name), order.generation).map_err(|e| {
-                    saga::Failure::retry(fail::internal(PHASE, format!("can't remove a link: {e}")))
-                })?;
+                world
+                    .sites
+                    .unlink(&state.site(&component.name), order.generation)
+                    .map_err(|e| saga::Failure::retry(fail::internal(PHASE, format!("can't remove a link: {e}"))))?;
             }
         }
         forget(world, state).await.map_err(|e| store_away(PHASE, e))

@@ -18,37 +18,37 @@ mod start;
 
 use domain::phase::Phase;
 
-pub use activate::Activate;
-pub use build::Build;
-pub use claim::Claim;
-pub use create_release::CreateRelease;
-pub use cutover::Cutover;
-pub use detect::Detect;
-pub use link::Link;
-pub use prepare_routes::PrepareRoutes;
+pub(crate) use activate::Activate;
+pub(crate) use build::Build;
+pub(crate) use claim::Claim;
+pub(crate) use create_release::CreateRelease;
+pub(crate) use cutover::Cutover;
 pub(crate) use cutover::ungated;
+pub(crate) use detect::Detect;
+pub(crate) use link::Link;
+pub(crate) use prepare_routes::PrepareRoutes;
 pub(crate) use prepare_routes::routes;
-pub use pull_source::PullSource;
-pub use release_command::ReleaseCommand;
-pub use retire::Retire;
-pub use start::Start;
+pub(crate) use pull_source::PullSource;
+pub(crate) use release_command::ReleaseCommand;
+pub(crate) use retire::Retire;
+pub(crate) use start::Start;
 pub(crate) use start::target;
 
-pub const PULL_SOURCE: &str = "pull_source";
-pub const DETECT: &str = "detect";
-pub const BUILD: &str = "build";
-pub const CLAIM: &str = "claim";
-pub const RELEASE_COMMAND: &str = "release_command";
-pub const CREATE_RELEASE: &str = "create_release";
-pub const LINK: &str = "link";
-pub const PREPARE_ROUTES: &str = "prepare_routes";
-pub const START: &str = "start";
-pub const CUTOVER: &str = "cutover";
-pub const ACTIVATE: &str = "activate";
-pub const RETIRE: &str = "retire";
+pub(crate) const PULL_SOURCE: &str = "pull_source";
+pub(crate) const DETECT: &str = "detect";
+pub(crate) const BUILD: &str = "build";
+pub(crate) const CLAIM: &str = "claim";
+pub(crate) const RELEASE_COMMAND: &str = "release_command";
+pub(crate) const CREATE_RELEASE: &str = "create_release";
+pub(crate) const LINK: &str = "link";
+pub(crate) const PREPARE_ROUTES: &str = "prepare_routes";
+pub(crate) const START: &str = "start";
+pub(crate) const CUTOVER: &str = "cutover";
+pub(crate) const ACTIVATE: &str = "activate";
+pub(crate) const RETIRE: &str = "retire";
 
 /// The phase in which people see a stage. `claim` waits in whatever phase it finds.
-pub fn phase_of(stage: &str) -> Option<Phase> {
+pub(crate) fn phase_of(stage: &str) -> Option<Phase> {
     match stage {
         PULL_SOURCE => Some(Phase::PullingSource),
         DETECT | BUILD => Some(Phase::Building),

@@ -19,7 +19,7 @@ use crate::urls::urls;
 
 const PHASE: Phase = Phase::UpdatingRoutes;
 
-pub struct PrepareRoutes;
+pub(crate) struct PrepareRoutes;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for PrepareRoutes {
@@ -99,10 +99,9 @@ fn standby(state: &State, component: &Component) -> Vec<Standby> {
     let Some(previous) = &state.previous else { return Vec::new() };
     let same = previous.routes.iter().find(|r| r.component == component.name);
     match same.map(|r| &r.target) {
-        Some(Target::Upstreams { upstreams, .. }) => upstreams
-            .iter()
-            .map(|address| Standby { address: *address, release: previous.release.clone() })
-            .collect(),
+        Some(Target::Upstreams { upstreams, .. }) => {
+            upstreams.iter().map(|address| Standby { address: *address, release: previous.release.clone() }).collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ use crate::tree;
 
 const PHASE: Phase = Phase::PullingSource;
 
-pub struct PullSource;
+pub(crate) struct PullSource;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for PullSource {

@@ -8,15 +8,15 @@ use domain::phase::Phase;
 use runtime::{Command, ExecError};
 use saga::{Stage, Step};
 
-use super::build::{headline, snapshot, stream};
 use super::RELEASE_COMMAND;
+use super::build::{headline, snapshot, stream};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::complete;
 
 const PHASE: Phase = Phase::Migrating;
 const LIMIT: Duration = Duration::from_secs(30 * 60);
 
-pub struct ReleaseCommand;
+pub(crate) struct ReleaseCommand;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for ReleaseCommand {
@@ -26,8 +26,7 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
 
     async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
         let Some(spec) = &state.spec else { return Ok(state) };
-        let commands: Vec<_> =
-            spec.components.iter().filter_map(|c| Some((c, c.release_command.as_ref()?))).collect();
+        let commands: Vec<_> = spec.components.iter().filter_map(|c| Some((c, c.release_command.as_ref()?))).collect();
         if commands.is_empty() {
             return Ok(state);
         }
@@ -53,7 +52,8 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
                 Err(ExecError::Cancelled) => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
                 ended => {
                     let how = ended.map_or_else(|e| e.to_string(), |exit| exit.to_string());
-                    let message = format!("the release command `{}` of `{}`: {how}", headline(&command.command), component.name);
+                    let message =
+                        format!("the release command `{}` of `{}`: {how}", headline(&command.command), component.name);
                     let hint = "see what it printed; it may have changed the database before it failed";
                     let failure = fail::failure(PHASE, Cause::ReleaseCommand, message, hint);
                     return Err(saga::Failure::permanent(fail::with_output(failure, sink.tail())));

@@ -22,7 +22,7 @@ const PHASE: Phase = Phase::Active;
 /// Requests in flight to the previous release get this long.
 const DRAIN: Duration = Duration::from_secs(30);
 
-pub struct Retire;
+pub(crate) struct Retire;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Retire {
@@ -54,7 +54,8 @@ impl<G: Deploying> Stage<G> for Retire {
 
 /// `current` is for people and for other web servers; the ingress has its own way to the files.
 fn point_current(world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
-    let failed = |e: runtime::SiteError| saga::Failure::retry(fail::internal(PHASE, format!("can't move `current`: {e}")));
+    let failed =
+        |e: runtime::SiteError| saga::Failure::retry(fail::internal(PHASE, format!("can't move `current`: {e}")));
     let own = state.order.generation;
     for component in state.spec.iter().flat_map(|s| &s.components) {
         if matches!(component.serve, Serve::Static { .. }) {

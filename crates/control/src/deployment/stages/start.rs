@@ -21,7 +21,7 @@ const PHASE: Phase = Phase::HealthCheck;
 /// only say that it could be started.
 const LOOKS: u32 = 10;
 
-pub struct Start;
+pub(crate) struct Start;
 
 #[async_trait]
 impl<G: Deploying> Stage<G> for Start {
@@ -44,9 +44,11 @@ impl<G: Deploying> Stage<G> for Start {
 
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
         for placement in &state.placements {
-            world.runtime.remove(&placement.key.name()).await.map_err(|e| {
-                saga::Failure::retry(fail::internal(PHASE, format!("can't stop an instance: {e}")))
-            })?;
+            world
+                .runtime
+                .remove(&placement.key.name())
+                .await
+                .map_err(|e| saga::Failure::retry(fail::internal(PHASE, format!("can't stop an instance: {e}"))))?;
         }
         Ok(())
     }
