@@ -10,6 +10,7 @@ demo: ## Build, start Plimsoll, deploy an example from a git repository; Ctrl-C 
 
 test: ## Run all tests; installs what they need first
 	@scripts/test-setup
+	cargo build --workspace --all-targets
 	cargo nextest run --workspace
 	cargo test --doc --package plimsoll-saga
 

@@ -7,11 +7,14 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -184,8 +187,10 @@ impl Shared {
         let mut idle = self.idle.lock().unwrap();
         idle.retain(|(_, since)| since.elapsed() < IDLE);
         while let Some((stream, _)) = idle.pop() {
-            // Nothing to read means open; an end or bytes nobody asked for mean that it is of no use.
-            if matches!(stream.try_read(&mut [0; 1]), Err(e) if e.kind() == io::ErrorKind::WouldBlock) {
+            // Asked of the kernel itself, as the runtime may not have heard of the end yet. Nothing to read means
+            // open; an end or bytes nobody asked for mean that it is of no use.
+            let look = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+            if matches!(recv(stream.as_raw_fd(), &mut [0; 1], look), Err(Errno::EAGAIN)) {
                 return Some(stream);
             }
         }

@@ -160,19 +160,13 @@ impl JsonSchema for PathPrefix {
 }
 
 /// A route as configuration writes it. Without a host it is the environment's default host.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RoutePattern {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
     #[serde(default)]
     pub path: PathPrefix,
-}
-
-impl Default for RoutePattern {
-    fn default() -> Self {
-        Self { host: None, path: PathPrefix::root() }
-    }
 }
 
 #[cfg(test)]

@@ -114,7 +114,8 @@ fn parse_from(
     inferred: Result<Option<(Name, Origin)>, Failure>,
 ) -> Result<Cli, Refusal> {
     let name = inferred.as_ref().ok().and_then(Option::as_ref).map(|(name, _)| name.to_string());
-    let matches = command(name.as_deref()).try_get_matches_from(args);
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = listing(&args, command(name.as_deref()));
     match (matches, inferred) {
         (Ok(matches), inferred) => {
             let mut cli = Cli::from_arg_matches(&matches).map_err(Refusal::Clap)?;
@@ -126,6 +127,17 @@ fn parse_from(
             Err(Refusal::Failure(failure))
         }
         (Err(error), _) => Err(Refusal::Clap(error)),
+    }
+}
+
+/// A noun without a verb lists: `plimsoll releases` is `plimsoll releases list`.
+fn listing(args: &[OsString], command: clap::Command) -> Result<clap::ArgMatches, clap::Error> {
+    let first = command.clone().try_get_matches_from(args);
+    match first {
+        Err(error) if error.kind() == ClapKind::DisplayHelpOnMissingArgumentOrSubcommand && args.len() > 1 => {
+            command.try_get_matches_from(args.iter().cloned().chain([OsString::from("list")])).map_err(|_| error)
+        }
+        other => other,
     }
 }
 

@@ -105,13 +105,13 @@ async fn an_app_is_there_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
-    let (server, _repo, _) = with_app("hello").await;
+    let (server, repo, _) = with_app("hello").await;
     let empty = Repo::new();
     let git = |url: &str, reference: Option<&str>| Source::Git {
         url: url.to_owned(),
         reference: reference.map(str::to_owned),
     };
-    let here = _repo.path().display().to_string();
+    let here = repo.path().display().to_string();
     for (source, told) in [
         (git(&here, Some("no-such-branch")), "no-such-branch"),
         (git(&here, Some("0123456789012345678901234567890123456789")), "0123456"),
@@ -139,7 +139,9 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
         server.assert_nothing_left("hello", &failed.id).await;
     }
     // What begins with `-` or names a helper program is never given to git.
-    for url in ["--upload-pack=touch /tmp/plimsoll-was-here", "ext::sh -c true", "file://x\ny"] {
+    let trace = repo.path().join("was-here");
+    let touch = format!("touch {}", trace.display());
+    for url in [&*format!("--upload-pack={touch}"), &*format!("ext::sh -c {touch}"), "file://x\ny"] {
         let request = DeployRequest {
             app: "hello".parse().unwrap(),
             environment: "production".parse().unwrap(),
@@ -153,6 +155,7 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             }
         }
     }
+    assert!(!trace.exists(), "a command in a URL was run");
     server.assert_serves("hello", "/", "v1").await;
 }
 

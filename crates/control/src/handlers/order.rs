@@ -105,7 +105,8 @@ fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result
     }
 }
 
-/// The release to go back to: the one of this number, or the one that served before the active one.
+/// The release to go back to: the one of this number, or the newest good one that is older than the active
+/// one. Going back twice goes back two releases; it does not return to what was just left.
 async fn target(
     session: &impl Session,
     app: &App,
@@ -120,11 +121,20 @@ async fn target(
     let good = store::releases::good(session, &environment.id).await.map_err(store_error)?;
     let list = format!("list the releases with `plimsoll releases list --app {}`", environment.app);
     let Some(number) = number else {
-        let previous = good.iter().find(|id| *id != active).ok_or_else(|| {
-            Error::conflict(format!("no other release has served in {what}, so there is none to go back to"))
-                .hint("deploy the version you want instead")
-        })?;
-        return store::releases::get(session, previous).await.map_err(store_error);
+        let now = store::releases::get(session, active).await.map_err(store_error)?.number;
+        let mut previous: Option<Release> = None;
+        for id in &good {
+            let release = store::releases::get(session, id).await.map_err(store_error)?;
+            if release.number < now && previous.as_ref().is_none_or(|p| p.number < release.number) {
+                previous = Some(release);
+            }
+        }
+        return previous.ok_or_else(|| {
+            Error::conflict(format!(
+                "no release older than v{now} has served in {what}, so there is none to go back to"
+            ))
+            .hint(format!("name the release to go to, or deploy the version you want; {list}"))
+        });
     };
     let found = store::releases::find_by_number(session, &app.id, number).await.map_err(store_error)?;
     let release = found.ok_or_else(|| no_release(&app.name, number))?;

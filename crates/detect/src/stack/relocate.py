@@ -1,4 +1,5 @@
-# Scripts of the virtual environment find their Python beside them, wherever the release lies.
+# make the scripts of .venv movable
+# They find their Python beside them, wherever the release lies.
 import pathlib
 q = bytes([39])
 for f in pathlib.Path(".venv/bin").iterdir():

@@ -147,8 +147,11 @@ pub(super) async fn ensure_app(
 fn describe(context: &Context, spec: &AppSpec) -> String {
     let mut table = Table::new(&context.out, &["part", "what it is", "command"]);
     for build in &spec.builds {
-        let commands =
-            if build.commands.is_empty() { "nothing to build".to_owned() } else { build.commands.join("\n") };
+        let commands = if build.commands.is_empty() {
+            "nothing to build".to_owned()
+        } else {
+            build.commands.iter().map(|c| c.lines().next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+        };
         table.plain_row([format!("build {}", folder(&build.root)), build.stack.to_string(), commands]);
     }
     for component in &spec.components {

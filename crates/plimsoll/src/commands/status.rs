@@ -107,11 +107,20 @@ pub(super) fn table(context: &Context, environments: &[Environment]) -> String {
             (release, Tone::Plain),
             health(environment),
             (since, Tone::Plain),
-            (environment.urls.join("\n"), Tone::Plain),
+            (address(environment), Tone::Plain),
         ]);
     }
     table.keep_whole(5);
     table.render()
+}
+
+/// The shortest one; `envs show` has them all.
+fn address(environment: &Environment) -> String {
+    let shortest = environment.urls.iter().min_by_key(|url| url.len()).cloned().unwrap_or_default();
+    match environment.urls.len() {
+        0 | 1 => shortest,
+        more => format!("{shortest} (+{})", more - 1),
+    }
 }
 
 /// Of the release that serves; instances of a deployment in progress don't count.
