@@ -143,6 +143,11 @@ impl Control {
         self.withdraw();
     }
 
+    /// Ready when the server must stop because another one has taken over its database.
+    pub async fn taken_over(&self) {
+        self.inner.stopping.cancelled().await;
+    }
+
     /// May requests be sent here? Says why not.
     pub async fn ready(&self) -> Result<(), Error> {
         store::events::latest(&self.inner.world.store).await.map_err(store_error)?;

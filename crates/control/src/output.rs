@@ -40,7 +40,8 @@ struct Writer {
     /// Number of the next line; they count from 1.
     next: u64,
     bytes: u64,
-    recent: std::collections::VecDeque<String>,
+    /// The last lines of the source that printed last.
+    recent: (String, std::collections::VecDeque<String>),
 }
 
 impl Outputs {
@@ -86,9 +87,11 @@ impl Sink {
         self.line(Stream::Plimsoll, text);
     }
 
-    /// The last lines that were printed, oldest first, Plimsoll's remarks left out.
+    /// The last lines that were printed under this sink's name, oldest first, Plimsoll's remarks left out.
     pub(crate) fn tail(&self) -> Vec<String> {
-        lock(&self.writer).recent.iter().cloned().collect()
+        let writer = lock(&self.writer);
+        let (source, lines) = &writer.recent;
+        if *source == self.source { lines.iter().cloned().collect() } else { Vec::new() }
     }
 }
 
@@ -123,10 +126,14 @@ impl Writer {
 
     fn append(&mut self, source: &str, stream: Stream, text: &str) {
         if stream != Stream::Plimsoll {
-            if self.recent.len() == RECENT {
-                self.recent.pop_front();
+            if self.recent.0 != source {
+                self.recent = (source.to_owned(), Default::default());
             }
-            self.recent.push_back(text.chars().take(500).collect());
+            let lines = &mut self.recent.1;
+            if lines.len() == RECENT {
+                lines.pop_front();
+            }
+            lines.push_back(text.chars().take(500).collect());
         }
         let Some(file) = self.file.as_mut() else { return };
         let full = self.bytes > MAX_BYTES;

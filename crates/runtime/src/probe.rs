@@ -70,6 +70,7 @@ pub async fn wait_healthy(
 ) -> Result<(), NotHealthy> {
     let begin = Instant::now();
     let mut judge = Judge::default();
+    let mut last: Option<String> = None;
     loop {
         let probe_begin = Instant::now();
         let left = check.grace.get().saturating_sub(begin.elapsed());
@@ -78,9 +79,13 @@ pub async fn wait_healthy(
             () = cancel.cancelled() => return Err(NotHealthy::Cancelled),
             how = gone(&exited) => Observation::Exited(how),
             seen = timeout(left, observe(check, target)) => {
-                seen.unwrap_or_else(|_| Observation::Failed("no answer yet".to_owned()))
+                // The end of the grace cut this probe short; what an earlier one saw says more.
+                seen.unwrap_or_else(|_| Observation::Failed(last.take().unwrap_or_else(|| "no answer yet".to_owned())))
             }
         };
+        if let Observation::Failed(why) = &seen {
+            last = Some(why.clone());
+        }
         on_event(&seen, begin.elapsed());
         match judge.observe(check, seen, begin.elapsed(), probe_begin.elapsed()) {
             // An app that ended while it was probed answered its last; one look more than the probe.

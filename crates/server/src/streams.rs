@@ -27,7 +27,7 @@ pub(crate) struct EventsRequest {
     /// Only of this deployment.
     #[serde(default)]
     deployment: Option<DeploymentId>,
-    /// Events after this one; from the first when absent.
+    /// Events after this one. When absent: those of the deployment from its first on, or all from now on.
     #[serde(default)]
     after: Option<i64>,
 }

@@ -3,6 +3,8 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use control::{Control, Options};
@@ -111,9 +113,24 @@ async fn serve(
     let asked = asked_to_stop()?;
     started.control.announce(url).await?;
     greet(context, args, data, url, started.first_token.as_ref())?;
-    server::serve(started.control.clone(), listener, asked)
+    let control = started.control.clone();
+    let taken_over = Arc::new(AtomicBool::new(false));
+    let told = taken_over.clone();
+    let stop = async move {
+        tokio::select! {
+            () = asked => {}
+            () = control.taken_over() => told.store(true, Ordering::Relaxed),
+        }
+    };
+    server::serve(started.control.clone(), listener, stop)
         .await
-        .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))
+        .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))?;
+    match taken_over.load(Ordering::Relaxed) {
+        true => Err(Error::conflict("another server has taken over this database, so this one stops")
+            .hint("run one server on a database")
+            .into()),
+        false => Ok(()),
+    }
 }
 
 /// Tells the addresses, and the token when it is the first start.
