@@ -1,6 +1,6 @@
 # The few things one does here. `make` alone lists them.
 
-.PHONY: help demo test check
+.PHONY: help demo test check bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -18,3 +18,7 @@ check: ## Format, lints, conventions: what is quick and must pass before a commi
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask tidy
+
+bench: ## Measure against the bare steps; only=NAME runs one
+	cargo build --release --package plimsoll
+	bench/run $(only)

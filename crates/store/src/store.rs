@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, watch};
 
@@ -152,6 +152,7 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(PATIENCE)
+        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
         .connect_with(writing)
         .await
         .map_err(|e| StoreError::from(&e))?;
@@ -163,6 +164,17 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
         .await
         .map_err(|e| StoreError::from(&e))?;
     Ok((reader.into(), writer.into()))
+}
+
+/// Whether the writing connection may be used again.
+///
+/// When the disk is full SQLite itself undoes the whole transaction. The driver, whose ROLLBACK then fails,
+/// goes on counting it as open, takes the next one for a part of it, and never commits again: everything
+/// written from then on would be acknowledged and lost. Such a connection is closed.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback at drop is only queued; an answer to this says that it is done.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
@@ -224,7 +236,7 @@ mod tests {
     use domain::event::EventKind;
 
     use super::*;
-    use crate::events;
+    use crate::{events, leases};
 
     async fn open() -> (Store, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
@@ -275,5 +287,66 @@ mod tests {
         store.writer.execute_unprepared("PRAGMA query_only = on").await.unwrap();
         let error = store.write().await.unwrap_err();
         assert!(error.to_string().contains("writable"), "{error}");
+    }
+
+    /// A disk of one MiB. Mounting it takes root.
+    struct SmallDisk(tempfile::TempDir);
+
+    impl SmallDisk {
+        fn mount() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let mut mount = std::process::Command::new("mount");
+            let done = mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).status().unwrap();
+            assert!(done.success(), "mounting a small disk for this test takes root");
+            Self(dir)
+        }
+
+        /// Takes all room but `left` bytes.
+        fn fill(&self, left: usize) -> PathBuf {
+            let path = self.0.path().join("filler");
+            let mut room = 1 << 20;
+            while room > 0 && std::fs::write(&path, vec![1; room]).is_err() {
+                room -= 4096;
+            }
+            File::options().write(true).open(&path).unwrap().set_len(room.saturating_sub(left) as u64).unwrap();
+            path
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg("--lazy").arg(self.0.path()).status();
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_what_is_acknowledged_is_there() {
+        let disk = SmallDisk::mount();
+        let url = DatabaseUrl::sqlite(disk.0.path().join("db"));
+        let store = Store::open(&url).await.unwrap();
+        let mut refused = 0;
+        for round in 0..20 {
+            let filler = disk.fill(round * 2048);
+            // Several in a row: the first to fail must not spoil the connection for those after it.
+            for n in 0..3 {
+                let name = format!("lease {round} {n} {}", "x".repeat(8000));
+                let written = async {
+                    let tx = store.write().await?;
+                    leases::acquire(&tx, &name, "holder").await?;
+                    tx.commit().await
+                };
+                match written.await {
+                    Ok(()) => assert!(leases::find(&store, &name).await.unwrap().is_some(), "acknowledged, and lost"),
+                    Err(_) => refused += 1,
+                }
+            }
+            std::fs::remove_file(filler).unwrap();
+            let tx = store.write().await.unwrap();
+            leases::acquire(&tx, "kept", "holder").await.unwrap();
+            tx.commit().await.unwrap();
+            let kept = leases::find(&store, "kept").await.unwrap().map(|lease| lease.fence);
+            assert_eq!(kept, Some(round as u64 + 1), "acknowledged, and lost");
+        }
+        assert!(refused > 0, "the disk was never full");
     }
 }

@@ -11,6 +11,19 @@ use crate::{load, on};
 /// The phases in which [`slow`] takes a second or more.
 const LONG: [Phase; 3] = [Phase::Building, Phase::Migrating, Phase::HealthCheck];
 
+/// All that a deployment with a release command goes through.
+const EVERY: [Phase; 9] = [
+    Phase::Queued,
+    Phase::PullingSource,
+    Phase::Building,
+    Phase::Migrating,
+    Phase::CopyingFiles,
+    Phase::CreatingSymlinks,
+    Phase::UpdatingRoutes,
+    Phase::HealthCheck,
+    Phase::Active,
+];
+
 /// Version `n`, slow in each phase that has something to be slow in.
 fn slow(n: usize) -> App {
     App::new(&format!("v{n}")).build("sleep 1").release("sleep 1").env("START_DELAY", "1").env("SHOW_PID", "1")
@@ -136,8 +149,7 @@ async fn of_the_ingress_at_rest_and_in_each_phase() {
     dies(&server).await;
     server.assert_serves("hello", "/", "v1").await;
 
-    for (n, phase) in [Phase::Building, Phase::Migrating, Phase::UpdatingRoutes, Phase::HealthCheck].iter().enumerate()
-    {
+    for (n, phase) in EVERY.iter().enumerate() {
         let version = format!("v{}", n + 2);
         repo.commit(App::new(&version).build("sleep 1").release("sleep 1").env("START_DELAY", "1").files(), &version);
         let deployment = server.deploy("hello").await;
@@ -152,7 +164,26 @@ async fn of_the_ingress_at_rest_and_in_each_phase() {
     processes::kill9(server.ingress_pid());
     server.restart().await;
     server.assert_serves("site", "/", "a site").await;
-    server.assert_serves("hello", "/", "v5").await;
+    server.assert_serves("hello", "/", &format!("v{}", EVERY.len() + 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_the_app_that_serves_in_each_phase() {
+    let (server, repo, _) = on(Server::start().await, "hello").await;
+    for (n, phase) in EVERY.iter().enumerate() {
+        let version = format!("v{}", n + 2);
+        let serving = server.pids("hello").await["web"];
+        repo.commit(App::new(&version).build("sleep 1").release("sleep 1").env("START_DELAY", "1").files(), &version);
+        let deployment = server.deploy("hello").await;
+        let met = server.reach(&deployment.id, *phase).await;
+        if processes::is_alive(serving) {
+            processes::kill9(serving);
+        }
+        active(server.end(&deployment.id).await);
+        server.assert_serves("hello", "/", &version).await;
+        server.settle("hello").await;
+        assert_eq!(server.apps().len(), 1, "the serving app was killed in {met}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ mod kills;
 mod postgres;
 mod rollback;
 mod secrets;
+mod stacks;
 mod streams;
 
 use domain::deployment::Deployment;

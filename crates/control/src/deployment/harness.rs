@@ -7,6 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
@@ -115,8 +116,16 @@ static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     dir
 });
 
+/// Ports that no other world has at the same time, be it of this test (`lane`) or of one that runs beside it: two
+/// worlds don't know of each other, and a port that both found free would be taken by one.
+fn ports(lane: u16) -> Ports {
+    static WORLDS: AtomicU16 = AtomicU16::new(0);
+    let first = 30_000 + lane * 900 + WORLDS.fetch_add(1, Ordering::Relaxed) % 112 * 8;
+    Ports::new(first..=first + 7)
+}
+
 /// A world in which version one serves, and a deployment of version two (or a rollback to it) is recorded.
-async fn world(kind: DeploymentKind) -> World {
+async fn world(kind: DeploymentKind, lane: u16) -> World {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::prepare(dir.path()).unwrap();
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
@@ -138,7 +147,7 @@ async fn world(kind: DeploymentKind) -> World {
         executor: Executor::new(layout.data()),
         sites: Sites::new(layout.sites()).unwrap(),
         ingress: client,
-        ports: Ports::default(),
+        ports: ports(lane),
         git: forge::Git::new(layout.repositories()),
         outputs: Outputs::new(layout.clone()),
         domain: "localhost".to_owned(),
@@ -302,9 +311,13 @@ fn initial(world: &World) -> State {
     STARTS.lock().unwrap()[world.layout.data()].state.clone()
 }
 
-async fn put_through<G: Deploying>(kind: DeploymentKind, chosen: impl Fn(&Case) -> bool + Send + Sync + 'static) {
+async fn put_through<G: Deploying>(
+    kind: DeploymentKind,
+    lane: u16,
+    chosen: impl Fn(&Case) -> bool + Send + Sync + 'static,
+) {
     LazyLock::force(&REPOSITORY);
-    Harness::<G>::new(move || world(kind), initial, check)
+    Harness::<G>::new(move || world(kind, lane), initial, check)
         .concurrency(4)
         .case_limit(Duration::from_secs(60))
         .only(chosen)
@@ -320,15 +333,15 @@ fn is_kill(case: &Case) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_survives_every_fault() {
-    put_through::<Deploy>(DeploymentKind::Deploy, |case| !is_kill(case)).await;
+    put_through::<Deploy>(DeploymentKind::Deploy, 0, |case| !is_kill(case)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_survives_a_kill_at_every_write() {
-    put_through::<Deploy>(DeploymentKind::Deploy, is_kill).await;
+    put_through::<Deploy>(DeploymentKind::Deploy, 1, is_kill).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_survives_everything() {
-    put_through::<Rollback>(DeploymentKind::Rollback, |_| true).await;
+    put_through::<Rollback>(DeploymentKind::Rollback, 2, |_| true).await;
 }
