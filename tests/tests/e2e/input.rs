@@ -95,7 +95,7 @@ async fn the_api_refuses_what_it_does_not_understand_and_whom_it_does_not_know()
         assert_eq!((status, &problem["code"]), (400, &json!("invalid")), "{body}: {problem}");
         assert!(problem["detail"].as_str().unwrap().contains(told), "{body}: {problem}");
     }
-    let answer = announced(&server, token.unwrap_or_default(), 20 << 20);
+    let answer = announced(&server, local.token.expose_secret(), 20 << 20);
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert_eq!(raw(&server, "GET", "/api/v1/nothing", token, "").await.0, 404);
     assert_eq!(raw(&server, "GET", "/api/v1/apps?limit=0", token, "").await.0, 400);
