@@ -230,7 +230,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &s
     };
     let row = store::deployments::Record { app_id: app.clone(), environment_id: environment.clone(), deployment };
     store::deployments::insert(&tx, &row).await.unwrap();
-    store::sagas::create(&tx, id.as_str(), Deploy::NAME_OF, 1).await.unwrap();
+    store::sagas::create(&tx, id.as_str(), <Deploy as saga::Saga>::NAME, 1).await.unwrap();
     tx.commit().await.unwrap();
     State::deploy(Order {
         deployment: id,
@@ -241,10 +241,6 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &s
         generation,
         source: Some(source),
     })
-}
-
-impl Deploy {
-    const NAME_OF: &'static str = <Deploy as saga::Saga>::NAME;
 }
 
 /// Runs a deployment to its end over the real journal.

@@ -15,7 +15,10 @@ use store::environments::Claim as Answer;
 use super::{CLAIM, store_away, store_retry};
 use crate::deployment::{Deploying, State, World, fail};
 
-const PHASE: Phase = Phase::Building;
+/// Waiting has no phase of its own: it is seen in the one before.
+fn phase(state: &State) -> Phase {
+    if state.order.source.is_some() { Phase::Building } else { Phase::Queued }
+}
 
 /// The wait ends with the commit that frees the environment; this is the safety net.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -33,21 +36,21 @@ impl<G: Deploying> Stage<G> for Claim {
     }
 
     async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
-        let order = &state.order;
+        let (order, phase) = (&state.order, phase(&state));
         let mut changes = world.store.changes();
         let mut told: Option<DeploymentId> = None;
         loop {
             changes.borrow_and_update();
-            match claim(world, &state).await.map_err(|e| store_away(PHASE, e))? {
+            match claim(world, &state).await.map_err(|e| store_away(phase, e))? {
                 Answer::Granted => return Ok(state),
                 Answer::Superseded { by_generation } => {
-                    return Err(saga::Failure::permanent(superseded(PHASE, by_generation, order.generation)));
+                    return Err(saga::Failure::permanent(superseded(phase, by_generation, order.generation)));
                 }
                 Answer::Held { by } => {
                     world.slots.give_up(&order.deployment);
                     if told.as_ref() != Some(&by) {
-                        note(world, &state, &by).await.map_err(|e| store_away(PHASE, e))?;
-                        world.sink(&order.deployment, PHASE, None).say(&format!("waiting for {by} to finish"));
+                        note(world, &state, &by).await.map_err(|e| store_away(phase, e))?;
+                        world.sink(&order.deployment, phase, None).say(&format!("waiting for {by} to finish"));
                         told = Some(by);
                     }
                 }
@@ -55,13 +58,13 @@ impl<G: Deploying> Stage<G> for Claim {
             tokio::select! {
                 _ = changes.changed() => {}
                 () = tokio::time::sleep(RECHECK) => {}
-                () = step.cancel.cancelled() => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+                () = step.cancel.cancelled() => return Err(saga::Failure::cancelled(fail::cancelled(phase))),
             }
         }
     }
 
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
-        release(world, state).await.map_err(|e| store_away(PHASE, e))
+        release(world, state).await.map_err(|e| store_away(phase(state), e))
     }
 }
 
