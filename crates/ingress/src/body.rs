@@ -13,8 +13,8 @@ use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
-use crate::connection::Heads;
 use crate::epoch::InFlight;
+use crate::heads::Heads;
 use crate::upstream::{Sender, Upstream};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -1,31 +1,27 @@
 //! Client connections: taking them in, within limits, and letting them go.
 
 use std::convert::Infallible;
-use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http::{HeaderValue, Request, header};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::heads::{Heads, Recorded};
 use crate::live::Shared;
+use crate::peer::Peer;
 use crate::proxy;
 
 /// What the requests of one client connection have in common.
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
-    /// The client's address.
-    pub(crate) client: HeaderValue,
+    pub(crate) peer: Peer,
     pub(crate) heads: Arc<Heads>,
     _place: OwnedSemaphorePermit,
 }
@@ -57,7 +53,7 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, most: usi
                 shared.connections.fetch_add(1, Ordering::Relaxed);
                 let connection = Connection {
                     shared: shared.clone(),
-                    client: proxy::client_header(address.ip()),
+                    peer: Peer::new(address.ip(), false),
                     heads: Arc::default(),
                     _place: place,
                 };
@@ -94,7 +90,7 @@ async fn serve(stream: TcpStream, address: SocketAddr, connection: Connection, s
     if limits.headers != 100 {
         http.max_headers(limits.headers);
     }
-    let serving = http.serve_connection(TokioIo::new(Recorded { stream, heads }), service).with_upgrades();
+    let serving = http.serve_connection(TokioIo::new(Recorded::new(stream, heads)), service).with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
@@ -105,125 +101,5 @@ async fn serve(stream: TcpStream, address: SocketAddr, connection: Connection, s
     };
     if let Err(e) = ended {
         tracing::debug!(client = %address, error = %e, "connection ended");
-    }
-}
-
-/// Whether a request's length is beyond doubt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Framing {
-    Clear,
-    /// `Content-Length` and `Transfer-Encoding`: what one server takes for a body is a request for another.
-    Ambiguous,
-    /// Chunked, and its head was not recorded. hyper goes by the encoding alone, which is safe, but RFC 9112
-    /// section 6.3 wants the connection closed after it.
-    Unknown,
-}
-
-/// The bytes of the request head that a connection read last.
-///
-/// hyper drops `Content-Length` where there is a `Transfer-Encoding` too, before anyone can see it; so the raw
-/// bytes are kept until the request is with us. Bodies are not recorded.
-#[derive(Debug)]
-pub(crate) struct Heads {
-    bytes: Mutex<Vec<u8>>,
-    recording: AtomicBool,
-}
-
-impl Default for Heads {
-    fn default() -> Self {
-        Self { bytes: Mutex::default(), recording: AtomicBool::new(true) }
-    }
-}
-
-impl Heads {
-    /// Judges a request that has just arrived, and forgets its head.
-    pub(crate) fn framing<B: hyper::body::Body>(&self, request: &Request<B>) -> Framing {
-        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let framing = if request.headers().contains_key(header::TRANSFER_ENCODING) {
-            judge(&bytes, request)
-        } else {
-            Framing::Clear
-        };
-        bytes.clear();
-        if !request.body().is_end_stream() {
-            self.recording.store(false, Ordering::Relaxed);
-        }
-        framing
-    }
-
-    /// The body is through; what is read from now on is a head again.
-    pub(crate) fn resume(&self) {
-        self.recording.store(true, Ordering::Relaxed);
-    }
-
-    fn record(&self, read: &[u8]) {
-        if self.recording.load(Ordering::Relaxed) {
-            let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-            // Longer than any head that hyper accepts: of no use.
-            if bytes.len() <= 1 << 20 {
-                bytes.extend_from_slice(read);
-            }
-        }
-    }
-}
-
-fn judge<B>(recorded: &[u8], request: &Request<B>) -> Framing {
-    let mut lines = recorded.split(|&b| b == b'\n').map(<[u8]>::trim_ascii).skip_while(|l| l.is_empty());
-    let expected = format!("{} {} ", request.method(), request.uri());
-    if !lines.next().is_some_and(|first| first.starts_with(expected.as_bytes())) {
-        return Framing::Unknown;
-    }
-    let mut encoded = false;
-    for line in lines {
-        if line.is_empty() {
-            return if encoded { Framing::Clear } else { Framing::Unknown };
-        }
-        let name = line.split(|&b| b == b':').next().unwrap_or_default().trim_ascii();
-        if name.eq_ignore_ascii_case(b"content-length") {
-            return Framing::Ambiguous;
-        }
-        encoded |= name.eq_ignore_ascii_case(b"transfer-encoding");
-    }
-    Framing::Unknown
-}
-
-/// A stream that leaves a copy of request heads.
-struct Recorded {
-    stream: TcpStream,
-    heads: Arc<Heads>,
-}
-
-impl AsyncRead for Recorded {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.heads.record(buf.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Recorded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

@@ -1,6 +1,5 @@
 //! One request's way: from the client's connection to the release that answers it, and back.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,10 +12,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 use crate::body::{Lease, Progress, RequestBody, ResponseBody};
-use crate::connection::{Connection, Framing};
+use crate::connection::Connection;
 use crate::counters::Failure;
 use crate::epoch::InFlight;
 use crate::headers;
+use crate::heads::Framing;
 use crate::live::{LiveStandby, LiveTarget};
 use crate::pages::{last_page, page};
 use crate::static_files;
@@ -133,7 +133,7 @@ async fn forward(
     let upgrade = headers::wanted_upgrade(&parts.method, &parts.headers);
     let client = upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     headers::origin_form(&mut parts.uri, &mut parts.headers);
-    headers::prepare(&mut parts.headers, &connection.client, upgrade);
+    headers::prepare(&mut parts.headers, &connection.peer.text, upgrade);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
     let (body, progress) = RequestBody::new(body, limits.body_idle, &connection.heads);
@@ -320,9 +320,4 @@ fn tunnel(
         drop((in_flight, open));
     });
     Response::from_parts(parts, ResponseBody::empty(None))
-}
-
-/// The client's address as apps are told it.
-pub(crate) fn client_header(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_str(&address.to_canonical().to_string()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
