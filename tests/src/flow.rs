@@ -40,6 +40,8 @@ impl Server {
             environment: "production".parse().unwrap(),
             source: None,
             reference: reference.map(str::to_owned),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
         };
         self.client().call::<Deploy>(&request).await
     }
@@ -56,8 +58,12 @@ impl Server {
     }
 
     pub async fn rollback(&self, app: &str, release: Option<u32>) -> Result<Deployment, CallError> {
-        let request =
-            RollbackRequest { app: app.parse().unwrap(), environment: "production".parse().unwrap(), release };
+        let request = RollbackRequest {
+            app: app.parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            release,
+            tag: None,
+        };
         self.client().call::<Rollback>(&request).await
     }
 

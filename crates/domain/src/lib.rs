@@ -11,6 +11,7 @@ pub mod failure;
 pub mod health;
 pub mod id;
 pub mod instance;
+pub mod labels;
 pub mod limit;
 pub mod name;
 pub mod order;

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ReleaseId;
+use crate::labels::{Key, Tag, Text};
 use crate::source::Commit;
 use crate::spec::AppSpec;
 
@@ -69,8 +70,9 @@ pub struct Release {
     /// Bytes and files of the release folder.
     pub size: u64,
     pub files: u64,
-    pub tags: Vec<String>,
-    pub metadata: BTreeMap<String, String>,
+    pub tags: Vec<Tag>,
+    /// The users' own.
+    pub metadata: BTreeMap<Key, Text>,
     pub created_at: DateTime<Utc>,
 }
 

@@ -1,7 +1,10 @@
 //! Deployments and rollbacks.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use domain::deployment::Deployment;
+use domain::labels::{Key, Tag, Text};
 use domain::phase::Phase;
 use domain::source::Source;
 use domain::{DeploymentId, Name};
@@ -26,6 +29,14 @@ pub struct DeployRequest {
     /// Branch, tag or commit of the app's git repository, instead of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
+    /// Tags for the release, such as `v1.2`: at most 16. Those that it has already stay.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    pub tags: Vec<Tag>,
+    /// Metadata for the release, such as a ticket: at most 32 entries. No secrets: it is shown to everybody.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub metadata: BTreeMap<Key, Text>,
 }
 
 impl Operation for Deploy {
@@ -55,6 +66,10 @@ pub struct RollbackRequest {
     #[arg(value_name = "RELEASE", value_parser = parse_release_number)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<u32>,
+    /// The newest release with this tag that has served in the environment; instead of a number.
+    #[arg(long = "to", value_name = "TAG", conflicts_with = "release")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
 }
 
 fn parse_release_number(text: &str) -> Result<u32, String> {

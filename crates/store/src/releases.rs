@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
+use domain::labels::{Key, Labels, Tag, Text};
 use domain::phase::Phase;
 use domain::release::{Digest, Release};
 use domain::source::Commit;
@@ -28,8 +29,8 @@ pub struct NewRelease {
     /// Bytes and files of the release folder.
     pub size: u64,
     pub files: u64,
-    pub tags: Vec<String>,
-    pub metadata: BTreeMap<String, String>,
+    pub tags: Vec<Tag>,
+    pub metadata: BTreeMap<Key, Text>,
     /// The environment's variables as they were, sealed.
     pub snapshot: Vec<u8>,
     pub created_at: DateTime<Utc>,
@@ -111,6 +112,23 @@ pub async fn good(session: &impl Session, environment: &EnvironmentId) -> Result
         .await?;
     let mut seen = HashSet::new();
     rows.iter().filter(|id| seen.insert(id.as_str())).map(|id| parse(id)).collect()
+}
+
+/// Adds labels to those that the release has. Repeating it is without effect.
+pub async fn label(tx: &Tx, id: &ReleaseId, labels: &Labels) -> Result<(), StoreError> {
+    if labels.is_empty() {
+        return Ok(());
+    }
+    let Release { tags, metadata, .. } = get(tx, id).await?;
+    let mut all = Labels { tags, metadata };
+    all.merge(labels);
+    Entity::update_many()
+        .col_expr(Column::Tags, Expr::value(to_json(&all.tags)?))
+        .col_expr(Column::Metadata, Expr::value(to_json(&all.metadata)?))
+        .filter(Column::Id.eq(id.as_str()))
+        .exec(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Deletes a release. `Conflict(ReleaseInUse)` while it serves, an instance or a deployment that has not ended

@@ -62,6 +62,8 @@ async fn while_the_source_is_pulled() {
         environment: "production".parse().unwrap(),
         source: Some(Source::Git { url, reference: None }),
         reference: None,
+        tags: Vec::new(),
+        metadata: Default::default(),
     };
     let load = load(&server, "hello");
     let pulling = server.client().call::<Deploy>(&request).await.unwrap();

@@ -143,6 +143,8 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             environment: "production".parse().unwrap(),
             source: Some(source.clone()),
             reference: None,
+            tags: Vec::new(),
+            metadata: Default::default(),
         };
         let started = server.client().call::<Deploy>(&request).await.unwrap_or_else(|e| panic!("{source:?}: {e:?}"));
         let failed = server.end(&started.id).await;
@@ -165,6 +167,8 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             environment: "production".parse().unwrap(),
             source: Some(git(url, None)),
             reference: None,
+            tags: Vec::new(),
+            metadata: Default::default(),
         };
         match server.client().call::<Deploy>(&request).await {
             Ok(started) => assert_eq!(server.end(&started.id).await.phase, Phase::Failed, "{url}"),

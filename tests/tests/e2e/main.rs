@@ -8,6 +8,7 @@ mod examples;
 mod failures;
 mod input;
 mod kills;
+mod labels;
 mod postgres;
 mod rollback;
 mod secrets;

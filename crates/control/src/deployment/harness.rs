@@ -240,6 +240,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &s
         environment_name: "production".parse().unwrap(),
         generation,
         source: Some(source),
+        labels: domain::labels::Labels { tags: vec![tag.parse().unwrap()], ..Default::default() },
     })
 }
 

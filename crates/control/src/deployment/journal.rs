@@ -78,7 +78,8 @@ impl<G: Deploying> Journal<G> for StoreJournal {
     }
 }
 
-/// What a record changes beyond the deployment's own row: passing the pivot makes the release active.
+/// What a record changes beyond the deployment's own row: passing the pivot makes the release active, and gives a
+/// release that was there before the labels that this deployment brings.
 async fn effect(
     tx: &Tx,
     event: &Event<State, Failure>,
@@ -89,6 +90,7 @@ async fn effect(
     match (&state.release, passed) {
         (Some(release), true) => {
             let order = &state.order;
+            store::releases::label(tx, &release.id, &order.labels).await?;
             store::environments::activate(tx, &order.environment, &order.deployment, &release.id, order.generation)
                 .await
         }

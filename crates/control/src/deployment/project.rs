@@ -148,6 +148,7 @@ mod tests {
             environment_name: "production".parse().unwrap(),
             generation: 1,
             source: None,
+            labels: Default::default(),
         })
     }
 

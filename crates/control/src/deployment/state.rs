@@ -2,6 +2,7 @@
 //! no secret is ever in it.
 
 use domain::instance::InstanceKey;
+use domain::labels::Labels;
 use domain::release::Digest;
 use domain::source::{Commit, Source};
 use domain::spec::AppSpec;
@@ -46,6 +47,9 @@ pub(crate) struct Order {
     pub generation: u64,
     /// None for a rollback.
     pub source: Option<Source>,
+    /// For the release.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

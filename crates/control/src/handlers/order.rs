@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::event::EventKind;
+use domain::labels::{Labels, Tag};
 use domain::phase::Phase;
 use domain::release::Release;
 use domain::source::Source;
@@ -26,12 +27,15 @@ impl Handle<Deploy> for Control {
     async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
+        let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
+            Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
+        })?;
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
         let source = source(&app, request.source, request.reference)?;
         let mut draft = draft(&tx, &environment, DeploymentKind::Deploy, caller).await?;
         draft.deployment.source = Some(source);
-        let state = State::deploy(order(&draft));
+        let state = State::deploy(Order { labels, ..order(&draft) });
         self.accept::<Deploy, deployment::Deploy>(caller, tx, draft, state).await
     }
 }
@@ -40,7 +44,7 @@ impl Handle<Rollback> for Control {
     async fn handle(&self, caller: &Caller, request: RollbackRequest) -> Result<Deployment, Error> {
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
-        let release = target(&tx, &app, &environment, request.release).await?;
+        let release = target(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
         if !self.world().layout.release(&app.id, &release.digest).is_dir() {
             let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
             return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
@@ -105,14 +109,18 @@ fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result
     }
 }
 
-/// The release to go back to: the one of this number, or the newest good one that is older than the active
-/// one. Going back twice goes back two releases; it does not return to what was just left.
+/// The release to go back to: the one of this number, the newest good one with this tag, or the newest good one that
+/// is older than the active one. Going back twice goes back two releases; it does not return to what was just left.
 async fn target(
     session: &impl Session,
     app: &App,
     environment: &Environment,
     number: Option<u32>,
+    tag: Option<&Tag>,
 ) -> Result<Release, Error> {
+    if number.is_some() && tag.is_some() {
+        return Err(Error::invalid("`release` and `tag` are two ways to name a release").hint("give one of the two"));
+    }
     let what = format!("{}/{}", environment.app, environment.name);
     let Some(active) = &environment.active_release else {
         return Err(Error::conflict(format!("nothing serves in {what}, so there is nothing to go back from"))
@@ -120,6 +128,12 @@ async fn target(
     };
     let good = store::releases::good(session, &environment.id).await.map_err(store_error)?;
     let list = format!("list the releases with `plimsoll releases list --app {}`", environment.app);
+    if let Some(tag) = tag {
+        return tagged(session, &good, active, tag).await?.ok_or_else(|| {
+            Error::not_found(format!("no release with the tag `{tag}` has served in {what}, but for what serves now"))
+                .hint(list)
+        });
+    }
     let Some(number) = number else {
         let now = store::releases::get(session, active).await.map_err(store_error)?.number;
         let mut previous: Option<Release> = None;
@@ -146,6 +160,23 @@ async fn target(
             .hint(format!("{list}, or deploy that version")));
     }
     Ok(release)
+}
+
+/// The newest of the good releases with the tag, other than what serves.
+async fn tagged(
+    session: &impl Session,
+    good: &[domain::ReleaseId],
+    active: &domain::ReleaseId,
+    tag: &Tag,
+) -> Result<Option<Release>, Error> {
+    let mut newest: Option<Release> = None;
+    for id in good.iter().filter(|id| *id != active) {
+        let release = store::releases::get(session, id).await.map_err(store_error)?;
+        if release.tags.contains(tag) && newest.as_ref().is_none_or(|n| n.number < release.number) {
+            newest = Some(release);
+        }
+    }
+    Ok(newest)
 }
 
 /// A new deployment, queued, with the next generation.
@@ -186,5 +217,6 @@ fn order(draft: &Record) -> Order {
         environment_name: deployment.environment.clone(),
         generation: deployment.generation,
         source: deployment.source.clone(),
+        labels: Labels::default(),
     }
 }

@@ -93,6 +93,7 @@ pub(super) async fn active_state(inner: &Inner, environment: &Environment) -> Re
         environment_name: environment.name.clone(),
         generation: environment.active_generation,
         source: None,
+        labels: Default::default(),
     };
     let reference = ReleaseRef {
         id: release.id,

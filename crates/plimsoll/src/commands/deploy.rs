@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use domain::Name;
+use domain::labels::{Key, Tag, Text};
 use domain::source::Source;
 use operations::deployments::{Deploy, DeployRequest};
 use operations::{Operation, apps};
@@ -21,6 +22,7 @@ Examples:
   plimsoll deploy shop --env staging --ref v1.4
   plimsoll deploy --dir .                this folder as it is, uncommitted changes included
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
+  plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
 /// Deploy a version of the source, and follow it to its end.
@@ -48,6 +50,12 @@ pub(crate) struct Args {
     /// Deploy from this git repository, this once.
     #[arg(long, value_name = "URL")]
     git: Option<String>,
+    /// Tag for the release, to find it and to go back to it (`plimsoll rollback --to TAG`); may be repeated.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<Tag>,
+    /// Metadata for the release, shown to everybody; may be repeated.
+    #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = entry)]
+    metadata: Vec<(Key, Text)>,
     /// Answer as soon as the server has taken it on.
     #[arg(long, visible_alias = "no-follow")]
     detach: bool,
@@ -68,7 +76,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if source.is_none() {
         warn_of_uncommitted(context, own.as_ref());
     }
-    let request = DeployRequest { app, environment: args.environment, source, reference };
+    let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
+    let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     match (args.detach, context.out.json) {
         (true, true) => context.out.document(&started),
@@ -79,6 +88,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         }
         (false, _) => follow::to_the_end(context, &connection, started).await,
     }
+}
+
+fn entry(text: &str) -> Result<(Key, Text), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE, such as ticket=SHOP-12")?;
+    let value = value.parse().map_err(|e: domain::labels::InvalidLabel| e.to_string())?;
+    Ok((key.parse().map_err(|e: domain::labels::InvalidLabel| e.to_string())?, value))
 }
 
 /// The app's own source; the app is made if it isn't there and it is known where it comes from.

@@ -2,6 +2,8 @@
 
 use chrono::Utc;
 use domain::Name;
+use domain::labels::Tag;
+use domain::release::Release;
 use domain::spec::Serve;
 use operations::Operation;
 use operations::releases::{Get, GetRequest, List, ListRequest, ReleaseStatus};
@@ -76,7 +78,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 }
 
 fn table(context: &Context, items: &[ReleaseStatus]) -> String {
-    let mut table = Table::new(&context.out, &["release", "commit", "summary", "made", "active in"]);
+    let mut table = Table::new(&context.out, &["release", "tags", "commit", "summary", "made", "active in"]);
     let now = Utc::now();
     for ReleaseStatus { release, active_in, .. } in items {
         let (commit, summary) = match &release.commit {
@@ -88,6 +90,7 @@ fn table(context: &Context, items: &[ReleaseStatus]) -> String {
         let made = format!("{} ago", text::age(release.created_at, now));
         table.row([
             (format!("v{}", release.number), tone),
+            (tags(release), Tone::Plain),
             (commit, Tone::Plain),
             (summary, Tone::Plain),
             (made, Tone::Plain),
@@ -97,6 +100,10 @@ fn table(context: &Context, items: &[ReleaseStatus]) -> String {
     table.render()
 }
 
+fn tags(release: &Release) -> String {
+    release.tags.iter().map(Tag::as_str).collect::<Vec<_>>().join(" ")
+}
+
 fn details(status: &ReleaseStatus) -> Vec<String> {
     let release = &status.release;
     let mut lines = vec![format!("release   v{} ({})", release.number, release.id)];
@@ -104,6 +111,10 @@ fn details(status: &ReleaseStatus) -> Vec<String> {
         lines.push(format!("commit    {} {}", commit.short(), clean(&commit.summary)));
         lines.push(format!("author    {}", clean(&commit.author)));
     }
+    if !release.tags.is_empty() {
+        lines.push(format!("tags      {}", tags(release)));
+    }
+    lines.extend(release.metadata.iter().map(|(key, value)| format!("metadata  {key}={}", clean(value.as_str()))));
     lines.push(format!("made      {}", text::local(release.created_at)));
     lines.push(format!("digest    {}", release.digest));
     lines.push(format!("size      {} in {}", text::bytes(release.size), text::count(release.files as usize, "file")));

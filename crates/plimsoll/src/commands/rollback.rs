@@ -16,6 +16,7 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll rollback                      to the last good release before the active one
   plimsoll rollback v3 --env staging
+  plimsoll rollback --to v1.4            to the release that was deployed with --tag v1.4
   plimsoll rollback 3 --app shop --detach";
 
 #[derive(Debug, clap::Args)]

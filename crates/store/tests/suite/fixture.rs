@@ -72,8 +72,8 @@ pub(crate) fn new_release(app: &App, digest: &str) -> NewRelease {
         spec: AppSpec { builds: vec![], components: vec![] },
         size: u64::from(u32::MAX) * 4,
         files: 7,
-        tags: vec!["stable".into()],
-        metadata: BTreeMap::from([("who".into(), "Zoë \u{1f6a2}".into())]),
+        tags: vec!["stable".parse().unwrap()],
+        metadata: BTreeMap::from([("who".parse().unwrap(), "Zoë \u{1f6a2}".parse().unwrap())]),
         snapshot: vec![0, 159, 146, 150],
         created_at: kept(),
     }

@@ -1,5 +1,8 @@
 //! Releases.
 
+use std::collections::BTreeMap;
+
+use domain::labels::Labels;
 use domain::release::Digest;
 use domain::source::Commit;
 use store::deployments::DeploymentUpdate;
@@ -27,6 +30,15 @@ pub(crate) async fn rows(db: Database) {
     assert_eq!(fixture::release(&tx, &blog, "aa").await.number, 1);
     let two = fixture::release(&tx, &shop, "bb").await;
     assert_eq!(two.number, 2);
+    let more = Labels {
+        tags: vec!["stable".parse().unwrap(), "v2".parse().unwrap()],
+        metadata: BTreeMap::from([("who".parse().unwrap(), "Ann".parse().unwrap())]),
+    };
+    for _ in 0..2 {
+        releases::label(&tx, &two.id, &more).await.unwrap();
+        let labelled = releases::get(&tx, &two.id).await.unwrap();
+        assert_eq!((labelled.tags, labelled.metadata), (more.tags.clone(), more.metadata.clone()));
+    }
     // The number of a deleted release is not given again.
     releases::delete(&tx, &two.id).await.unwrap();
     let three = fixture::release(&tx, &shop, "cc").await;

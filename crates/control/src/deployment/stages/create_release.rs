@@ -58,8 +58,8 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             spec: spec.clone(),
             size: counted.bytes,
             files: counted.files,
-            tags: Vec::new(),
-            metadata: Default::default(),
+            tags: order.labels.tags.clone(),
+            metadata: order.labels.metadata.clone(),
             snapshot: sealed,
             created_at: Utc::now(),
         };
