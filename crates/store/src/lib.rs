@@ -11,6 +11,8 @@
 //! failures and no retries, a decision that was read inside a `Tx` still holds at
 //! its commit, and the order of event cursors is the order of commits. The price
 //! is that a `Tx` must be short: never await anything else while holding one.
+//! Who writes often, as journals do, shares transactions with others who do so at
+//! the same moment: [`Store::write_together`].
 //!
 //! Points in time have microsecond precision and are rounded down on their way in
 //! ([`time::micros`]).
@@ -22,6 +24,7 @@ mod entity;
 pub mod environments;
 mod error;
 pub mod events;
+mod group;
 pub mod idempotency;
 pub mod instances;
 pub mod leases;
@@ -37,6 +40,7 @@ mod url;
 pub mod variables;
 
 pub use error::{Constraint, StoreError};
+pub use group::Written;
 pub use session::{Session, Tx};
 pub use store::{Kind, Store};
 pub use url::{DatabaseUrl, InvalidUrl};

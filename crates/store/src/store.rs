@@ -10,8 +10,9 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, Transa
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
+use crate::group::Group;
 use crate::migration;
 use crate::session::sealed::Connected;
 use crate::url::Target;
@@ -31,7 +32,8 @@ pub struct Store {
     reader: DatabaseConnection,
     /// One connection: writers take turns.
     writer: DatabaseConnection,
-    turn: Arc<Mutex<()>>,
+    pub(crate) turn: Arc<Mutex<()>>,
+    pub(crate) group: Group,
     changes: watch::Sender<u64>,
 }
 
@@ -55,6 +57,10 @@ impl Store {
     /// Begins to write: waits until every writer before is done, in the order of asking.
     pub async fn write(&self) -> Result<Tx, StoreError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.begin(turn).await
+    }
+
+    pub(crate) async fn begin(&self, turn: OwnedMutexGuard<()>) -> Result<Tx, StoreError> {
         let options = TransactionOptions {
             // A transaction that reads first and asks for the write lock later fails when somebody else wrote in between.
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
@@ -101,6 +107,7 @@ impl Store {
             reader,
             writer,
             turn: Arc::new(Mutex::new(())),
+            group: Group::default(),
             changes: watch::Sender::new(0),
         };
         match url.target() {

@@ -1,6 +1,8 @@
 //! The saga journal in our database: an append, the deployment's row and the events
 //! that tell of it are one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::Utc;
 use domain::event::EventKind;
@@ -47,34 +49,58 @@ impl<G: Deploying> Journal<G> for StoreJournal {
             .map(serde_json::to_value)
             .collect::<Result<_, _>>()
             .map_err(|e| JournalError::Corrupt(e.to_string()))?;
-        let tx = self.store.write().await.map_err(journal_error)?;
-        let appended = async {
-            store::sagas::append(&tx, id.as_str(), fence.0, seq, &values).await?;
-            for record in records {
-                effect(&tx, &record.event, after).await?;
-            }
-            let order = &after.state().order;
-            let row = store::deployments::get(&tx, &order.deployment).await?;
-            let projection = project(after);
-            for event in tell(&row, &projection, records.iter().map(|r| &r.event), after) {
-                let at = after.updated_at();
-                let (app, environment) = (&order.app_name, &order.environment_name);
-                store::events::insert(&tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
-            }
-            store::deployments::update(&tx, &order.deployment, Utc::now(), update(projection)).await?;
-            if after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. })) {
-                store::sagas::finish(&tx, id.as_str()).await?;
-            }
-            Ok(())
-        };
-        appended.await.map_err(|e| match e {
+        let append = Arc::new(Append {
+            id: id.clone(),
+            fence,
+            seq,
+            values,
+            records: records.iter().map(|record| record.event.clone()).collect(),
+            after: after.clone(),
+        });
+        let written = self.store.write_together(move |tx| {
+            let append = Arc::clone(&append);
+            Box::pin(async move { append.write(tx).await })
+        });
+        written.await.map_err(|e| match e {
             StoreError::Fenced { by, .. } => JournalError::Fenced { held: fence, current: Fence(by) },
             StoreError::Conflict(Constraint::SagaSequence { expected, actual }) => {
                 JournalError::Conflict { expected, found: actual }
             }
             other => journal_error(other),
-        })?;
-        tx.commit().await.map_err(journal_error)
+        })
+    }
+}
+
+/// One append, as a value: the store may write it together with those of other deployments.
+struct Append {
+    id: SagaId,
+    fence: Fence,
+    seq: u64,
+    values: Vec<serde_json::Value>,
+    records: Vec<Event<State, Failure>>,
+    after: saga::History<State, Failure>,
+}
+
+impl Append {
+    async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
+        let Self { id, after, .. } = self;
+        store::sagas::append(tx, id.as_str(), self.fence.0, self.seq, &self.values).await?;
+        for record in &self.records {
+            effect(tx, record, after).await?;
+        }
+        let order = &after.state().order;
+        let row = store::deployments::get(tx, &order.deployment).await?;
+        let projection = project(after);
+        for event in tell(&row, &projection, self.records.iter(), after) {
+            let at = after.updated_at();
+            let (app, environment) = (&order.app_name, &order.environment_name);
+            store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
+        }
+        store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
+        if after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. })) {
+            store::sagas::finish(tx, id.as_str()).await?;
+        }
+        Ok(())
     }
 }
 

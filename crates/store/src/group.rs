@@ -1,0 +1,208 @@
+//! Writers that wait at the same time share one transaction, and so one wait for the disk.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+use crate::{Store, StoreError, Tx};
+
+/// How many share a transaction at most: enough to make the disk's share of each small, few enough to be short.
+const LARGEST: usize = 64;
+
+/// What one writer does. It may be called twice, in two transactions of which one is undone.
+type Work = Box<dyn for<'a> Fn(&'a Tx) -> Written<'a> + Send + Sync>;
+/// The writing of one writer in a transaction.
+pub type Written<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
+
+/// Writers that wait for the next transaction, first come first.
+#[derive(Clone, Default)]
+pub(crate) struct Group {
+    waiting: Arc<Mutex<VecDeque<Member>>>,
+}
+
+struct Member {
+    work: Work,
+    answer: oneshot::Sender<Result<(), StoreError>>,
+}
+
+impl Group {
+    fn join(&self, member: Member) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(member);
+    }
+
+    fn next(&self) -> Vec<Member> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = waiting.len().min(LARGEST);
+        waiting.drain(..count).collect()
+    }
+}
+
+impl Store {
+    /// Writes what `work` writes, durably, in a transaction that others may share who call this at the same time.
+    ///
+    /// An error of one is its own: the others are written. Alone it is [`Store::write`] with a commit. `work` may be called again, after
+    /// what it did was undone. Who drops the future may find it written all the same.
+    ///
+    /// # Errors
+    /// Those of `work`; and those of [`Tx::commit`], after which the write may have been done or not.
+    pub async fn write_together<W>(&self, work: W) -> Result<(), StoreError>
+    where
+        W: for<'a> Fn(&'a Tx) -> Written<'a> + Send + Sync + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        self.group.join(Member { work: Box::new(work), answer });
+        let store = self.clone();
+        // A task of its own: it writes for others too, who must not suffer when this caller goes away.
+        tokio::spawn(async move { store.write_waiting().await });
+        answered.await.unwrap_or_else(|_| {
+            let reason = "the write was given up, as the process is ending".to_owned();
+            Err(StoreError::Unavailable { reason, hint: "see after the next start whether it was done" })
+        })
+    }
+
+    /// Writes for all who wait when its turn comes. Each caller brings one such turn, so nobody is left waiting; those whose
+    /// work was done in an earlier turn find nothing to do.
+    async fn write_waiting(&self) {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let members = self.group.next();
+        if members.is_empty() {
+            return;
+        }
+        let together = match self.begin(turn).await {
+            Ok(tx) => all(tx, &members).await,
+            Err(error) => Together::Known(Err(error)),
+        };
+        match together {
+            Together::Known(result) => members.into_iter().for_each(|member| member.tell(result.clone())),
+            // Whose error it was and whom it touched isn't asked: each gets a transaction of its own.
+            Together::Spoilt => {
+                for member in members {
+                    let result = self.alone(&member.work).await;
+                    member.tell(result);
+                }
+            }
+        }
+    }
+
+    async fn alone(&self, work: &Work) -> Result<(), StoreError> {
+        let tx = self.write().await?;
+        work(&tx).await?;
+        tx.commit().await
+    }
+}
+
+impl Member {
+    fn tell(self, result: Result<(), StoreError>) {
+        // Nobody listens when the caller has gone.
+        let _ = self.answer.send(result);
+    }
+}
+
+enum Together {
+    /// What it came to, for each of them alike.
+    Known(Result<(), StoreError>),
+    /// One of several failed, and nothing was written.
+    Spoilt,
+}
+
+async fn all(tx: Tx, members: &[Member]) -> Together {
+    for member in members {
+        if let Err(error) = (member.work)(&tx).await {
+            return if members.len() == 1 { Together::Known(Err(error)) } else { Together::Spoilt };
+        }
+    }
+    Together::Known(tx.commit().await)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{DatabaseUrl, leases, sagas};
+
+    async fn open() -> (Store, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+        (store, dir)
+    }
+
+    async fn together(store: &Store, ids: impl IntoIterator<Item = String>) -> Vec<Result<(), StoreError>> {
+        // They meet while somebody else writes.
+        let tx = store.write().await.unwrap();
+        let writers: Vec<_> = ids
+            .into_iter()
+            .map(|id| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    store
+                        .write_together(move |tx| {
+                            let id = id.clone();
+                            Box::pin(async move { sagas::create(tx, &id, "test", 1).await })
+                        })
+                        .await
+                })
+            })
+            .collect();
+        while store.group.waiting.lock().unwrap().len() < writers.len() {
+            tokio::task::yield_now().await;
+        }
+        drop(tx);
+        let mut results = Vec::new();
+        for writer in writers {
+            results.push(writer.await.unwrap());
+        }
+        results
+    }
+
+    #[tokio::test]
+    async fn writers_that_wait_share_a_commit() {
+        let (store, _dir) = open().await;
+        let commits = store.changes();
+        let before = *commits.borrow();
+        let results = together(&store, (0..LARGEST).map(|n| n.to_string())).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        assert_eq!(*commits.borrow() - before, 1);
+        assert_eq!(sagas::open(&store).await.unwrap().len(), LARGEST);
+    }
+
+    #[tokio::test]
+    async fn an_error_of_one_is_its_own() {
+        let (store, _dir) = open().await;
+        let results = together(&store, ["a", "b", "a", "c"].map(str::to_owned)).await;
+        let good = results.iter().filter(|r| r.is_ok()).count();
+        assert!(good == 3 && matches!(results[2], Err(StoreError::Conflict(_))), "{results:?}");
+        assert_eq!(sagas::open(&store).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_takes_nobody_along() {
+        let (store, _dir) = open().await;
+        let calls = Arc::new(AtomicUsize::new(0));
+        let write = |name: &'static str| {
+            let (store, calls) = (store.clone(), Arc::clone(&calls));
+            tokio::spawn(async move {
+                store
+                    .write_together(move |tx| {
+                        calls.fetch_add(1, Ordering::Relaxed);
+                        Box::pin(async move { leases::acquire(tx, name, "holder").await.map(drop) })
+                    })
+                    .await
+            })
+        };
+        let tx = store.write().await.unwrap();
+        let (gone, stays) = (write("gone"), write("stays"));
+        while store.group.waiting.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        gone.abort();
+        drop(tx);
+        stays.await.unwrap().unwrap();
+        assert!(leases::find(&store, "stays").await.unwrap().is_some());
+        assert_eq!(calls.load(Ordering::Relaxed), 2);
+    }
+}
