@@ -19,6 +19,7 @@ check: ## Format, lints, conventions: what is quick and must pass before a commi
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask tidy
 
-bench: ## Measure against the bare steps; only=NAME runs one
-	cargo build --release --package plimsoll
-	bench/run $(only)
+bench: ## Measure against the bare steps, the disk and peers; only=NAME runs one
+	@bench/peers
+	cargo build --release --package plimsoll --package plimsoll-bench
+	target/release/bench $(only)

@@ -42,7 +42,7 @@ struct Shared {
 /// How one request ended.
 #[derive(Debug, Clone)]
 pub struct End {
-    /// Since the load began: when it was sent, when its end was known.
+    /// Since the load began: when it was due, when its end was known.
     pub sent: Duration,
     pub ended: Duration,
     /// Status and body, or what happened instead.
@@ -79,6 +79,11 @@ impl RawLoad {
     /// How many were answered with 200 so far.
     pub fn answered(&self) -> usize {
         self.shared.answered.load(Ordering::Relaxed)
+    }
+
+    /// Since it began.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.began.elapsed()
     }
 
     /// Waits until `more` requests were answered from now on.
@@ -149,15 +154,14 @@ impl Shared {
         let mut ticks = tokio::time::interval(Duration::from_secs(1) / rate);
         let mut under_way = tokio::task::JoinSet::new();
         while !self.stop.load(Ordering::Relaxed) {
-            ticks.tick().await;
-            under_way.spawn(self.clone().one());
+            let due = ticks.tick().await.into_std().saturating_duration_since(self.began);
+            under_way.spawn(self.clone().one(due));
             while under_way.try_join_next().is_some() {}
         }
         while under_way.join_next().await.is_some() {}
     }
 
-    async fn one(self: Arc<Self>) {
-        let sent = self.began.elapsed();
+    async fn one(self: Arc<Self>, sent: Duration) {
         let answer = match tokio::time::timeout(PATIENCE, self.exchange()).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => Err(error.to_string()),

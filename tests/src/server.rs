@@ -75,7 +75,7 @@ impl Server {
                 return;
             }
             assert!(Instant::now() < deadline, "plimsoll server does not answer:\n{}", self.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -128,6 +128,23 @@ impl Server {
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "plimsoll {args:?}: {}\n{out}\n{err}", output.status);
         serde_json::from_str(&out).unwrap_or_else(|e| panic!("plimsoll {args:?} printed no JSON ({e}):\n{out}"))
+    }
+
+    /// Process of the server.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn pid(&self) -> i32 {
+        self.child.as_ref().unwrap().id() as i32
+    }
+
+    /// Has the ingress replaced by a new process, and waits for it.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn restart_ingress(&self) {
+        let done = self.cli(&["ingress", "restart"]);
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// Process of the ingress.
