@@ -83,6 +83,7 @@ pub struct Deployment {
     /// A cancel was asked for and has not been answered yet.
     pub cancelling: bool,
     /// It can't go on or back by itself and waits for an operator; the reason.
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub stuck: Option<String>,
     /// Name of the token that asked for it.
     pub requested_by: String,

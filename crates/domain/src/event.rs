@@ -52,6 +52,7 @@ pub enum EventKind {
     /// The failure is on its way to being undone.
     StepFailed {
         phase: Phase,
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
         message: String,
         will_retry: bool,
     },
@@ -65,6 +66,7 @@ pub enum EventKind {
     },
     DeploymentStuck {
         phase: Phase,
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
         message: String,
     },
     InstanceCrashLooping {

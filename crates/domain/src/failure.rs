@@ -42,9 +42,11 @@ pub struct Failure {
     pub phase: Phase,
     pub cause: Cause,
     /// One line that says what went wrong.
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub message: String,
     /// The last lines of the output that belongs to it, oldest first; at most 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub output: Vec<String>,
     /// What to try, in one line.
     pub hint: String,

@@ -26,7 +26,9 @@ pub struct Commit {
     /// 40 (or 64) hexadecimal digits.
     pub sha: String,
     /// First line of the message.
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub summary: String,
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub author: String,
     /// Seconds since the epoch, as the author's clock said.
     pub time: i64,

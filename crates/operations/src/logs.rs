@@ -28,6 +28,7 @@ pub struct LogLine {
     /// Instance or component that printed it, or the phase for a deployment's output.
     pub source: String,
     pub stream: Stream,
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub text: String,
 }
 

@@ -24,6 +24,7 @@ pub struct Detected {
     pub name: Option<Name>,
     pub spec: AppSpec,
     /// Remarks, such as a version that is asked for and not installed.
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub notes: Vec<String>,
 }
 

@@ -20,6 +20,7 @@ pub struct Variable {
 /// A value on its way in: readable by JSON, hidden from `Debug`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("writeOnly" = true))]
 pub struct Value(#[schemars(with = "String")] pub SecretString);
 
 impl Serialize for Value {

@@ -1,0 +1,36 @@
+//! Calling an operation of the contract by its name.
+
+use futures::future::BoxFuture;
+use operations::{Error, Operation};
+use serde_json::{Map, Value};
+
+/// One call of one operation.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// [`Operation::NAME`] of an operation of the contract.
+    pub operation: &'static str,
+    /// Fields of its request; not decoded yet, see [`decode`].
+    pub request: Map<String, Value>,
+    /// The caller's promise that two calls with this key are one: 1 to 128 visible ASCII characters. Checked by
+    /// whoever carries the call out.
+    pub key: Option<String>,
+    /// What stands beside the HTTP request that brought the call; empty when none did.
+    pub from: http::Extensions,
+}
+
+/// Carries out operations. What an operation has begun goes on when the future is dropped or the client is gone.
+pub trait Contract: Send + Sync + 'static {
+    /// The response of the operation as JSON, or why there is none. An operation that is not in the list is
+    /// `not_found`; a request that can't be decoded is `invalid` and names the field.
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Value, Error>>;
+}
+
+/// The request of `O` from its fields. `invalid`, and the field's name, when it is not one.
+pub fn decode<O: Operation>(request: Map<String, Value>) -> Result<O::Request, Error> {
+    serde_path_to_error::deserialize(Value::Object(request)).map_err(|error| {
+        let (field, what) = (error.path().to_string(), error.inner().to_string());
+        // Errors about unknown and missing fields name them already.
+        let named = field == "." || what.contains(&format!("`{field}`"));
+        Error::invalid(if named { what } else { format!("`{field}`: {what}") })
+    })
+}

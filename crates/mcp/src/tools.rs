@@ -1,0 +1,264 @@
+//! The tools: one for each operation of the contract, and `deployments_wait`.
+
+use std::sync::{Arc, OnceLock};
+
+use operations::{Effect, Operation, deployments, path_parameters};
+use rmcp::model::{Tool as Definition, ToolAnnotations};
+use serde_json::{Map, Value, json};
+
+use crate::{answer, schema, wait};
+
+/// An operation's tool is called like the operation, with `_` for the dot: `apps.list` is `apps_list`. These few have
+/// the names that our requirements give them.
+const NAMES: [(&str, &str); 3] = [
+    ("deployments.deploy", "deploy_full"),
+    ("deployments.promote", "deploy_cross_environment"),
+    ("deployments.rollback", "rollback"),
+];
+
+/// Argument of every tool that changes something.
+pub(crate) const KEY: &str = "idempotency_key";
+/// Argument of every tool that destroys something.
+pub(crate) const CONFIRM: &str = "confirm";
+/// Argument of a tool whose operation answers with a plain list.
+pub(crate) const CURSOR: &str = "cursor";
+
+/// A tool, and what there is to know about it when it is called.
+#[derive(Debug)]
+pub struct Tool {
+    /// What clients see.
+    pub definition: Definition,
+    /// What it carries out, [`deployments::Get`] again and again for `deployments_wait`.
+    pub operation: &'static str,
+    pub effect: Effect,
+    pub(crate) action: Action,
+    /// Fields of the request that name what the operation acts on.
+    pub(crate) target: Vec<&'static str>,
+    /// Fields of the request whose values are secrets.
+    pub(crate) secrets: Vec<String>,
+    /// Fields of the result with text from outside.
+    pub(crate) untrusted: Vec<String>,
+    /// The operation answers with a plain list, which a result can't be.
+    pub(crate) list: bool,
+    /// The request has a `limit`: what is too large can be asked for in smaller pages.
+    pub(crate) paged: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    Call,
+    Wait,
+}
+
+impl Tool {
+    pub fn name(&self) -> &str {
+        &self.definition.name
+    }
+
+    /// May it be called in read-only mode?
+    pub fn reads_only(&self) -> bool {
+        self.effect == Effect::Read
+    }
+}
+
+/// All tools, in the order of the API document.
+pub fn all() -> &'static [Tool] {
+    static ALL: OnceLock<Vec<Tool>> = OnceLock::new();
+    ALL.get_or_init(|| {
+        let mut tools = Vec::new();
+        macro_rules! describe_all {
+            ($($operation:ty),* $(,)?) => { $( tools.push(describe::<$operation>()); )* };
+        }
+        operations::for_each_operation!(describe_all);
+        tools.push(waiting());
+        tools
+    })
+}
+
+/// The tool with this name.
+pub fn named(name: &str) -> Option<&'static Tool> {
+    all().iter().find(|tool| tool.name() == name)
+}
+
+/// The name of the tool of an operation.
+pub fn name_of(operation: &str) -> String {
+    match NAMES.iter().find(|(given, _)| *given == operation) {
+        Some((_, name)) => (*name).to_owned(),
+        None => operation.replace('.', "_"),
+    }
+}
+
+fn describe<O: Operation>() -> Tool {
+    let mut input = schema::input::<O::Request>();
+    let mut output = schema::output::<O::Response>();
+    let list = output.get("type") == Some(&json!("array"));
+    if list {
+        output = answer::as_items(output);
+        property(&mut input, CURSOR, cursor_argument());
+    }
+    if O::EFFECT != Effect::Read {
+        property(&mut input, KEY, key_argument());
+    }
+    let target: Vec<&'static str> = path_parameters(O::PATH).collect();
+    if O::EFFECT == Effect::Destroy {
+        property(&mut input, CONFIRM, confirm_argument(&target));
+        if let Some(required) = input.entry("required").or_insert_with(|| json!([])).as_array_mut() {
+            required.push(json!(CONFIRM));
+        }
+    }
+    let mut summary = O::SUMMARY.to_owned();
+    // It is only recorded when the answer is sent.
+    if O::STATUS == 202 {
+        summary.push_str(
+            ". Answers at once; the deployment goes on by itself. Follow it by its id with `deployments_wait`",
+        );
+    }
+    let paged = field_of(&input, "limit");
+    let definition = Definition::new(name_of(O::NAME), summary, Map::new());
+    finish(
+        Tool {
+            definition: definition.with_title(O::SUMMARY),
+            operation: O::NAME,
+            effect: O::EFFECT,
+            action: Action::Call,
+            target,
+            secrets: Vec::new(),
+            untrusted: Vec::new(),
+            list,
+            paged,
+        },
+        input,
+        output,
+    )
+}
+
+fn waiting() -> Tool {
+    let summary = "Wait for the end of a deployment, some seconds at most: an answer with `ended: false` is the state so \
+        far, call again. To stop waiting never stops the deployment; `deployments_cancel` does";
+    finish(
+        Tool {
+            definition: Definition::new(wait::NAME, summary, Map::new()).with_title("Wait for a deployment"),
+            operation: deployments::Get::NAME,
+            effect: Effect::Read,
+            action: Action::Wait,
+            target: vec!["deployment"],
+            secrets: Vec::new(),
+            untrusted: Vec::new(),
+            list: false,
+            paged: false,
+        },
+        schema::input::<wait::Request>(),
+        schema::output::<wait::Waited>(),
+    )
+}
+
+/// Puts the schemas into the definition, with what every tool's has.
+fn finish(mut tool: Tool, input: Map<String, Value>, mut output: Map<String, Value>) -> Tool {
+    tool.secrets = schema::secrets(&input);
+    tool.untrusted = schema::take_untrusted(&mut output);
+    answer::describe_additions(&mut output, &tool.untrusted);
+    tool.definition.input_schema = Arc::new(input);
+    tool.definition = tool.definition.with_raw_output_schema(Arc::new(output)).annotate(annotations(tool.effect));
+    tool
+}
+
+/// From the effect alone.
+fn annotations(effect: Effect) -> ToolAnnotations {
+    let (read_only, destructive, idempotent, open_world) = match effect {
+        // A look: sources are fetched for some, and what is seen was written by others.
+        Effect::Read => (true, false, true, true),
+        // Adds something each time, unless an idempotency key says that it is the same; builds run foreign code.
+        Effect::Write => (false, false, false, true),
+        // What is gone stays gone; nothing outside is touched.
+        Effect::Destroy => (false, true, true, false),
+    };
+    ToolAnnotations::from_raw(None, Some(read_only), Some(destructive), Some(idempotent), Some(open_world))
+}
+
+fn key_argument() -> Value {
+    json!({
+        "description": "A word of yours for this one change, such as a UUID. Repeat a call whose answer was lost with \
+            the same word: it is done once.",
+        "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$",
+    })
+}
+
+fn confirm_argument(target: &[&str]) -> Value {
+    let shown: Vec<_> = target.iter().map(|name| format!("<{name}>")).collect();
+    json!({
+        "description": format!(
+            "This can't be undone. Ask the person you work for, then write `{}` here.", shown.join("/")
+        ),
+        "type": "string",
+    })
+}
+
+fn cursor_argument() -> Value {
+    json!({ "description": "Continue after this result's `next`.", "type": ["string", "null"], "default": null })
+}
+
+fn property(schema: &mut Map<String, Value>, name: &str, argument: Value) {
+    if let Some(properties) = schema.entry("properties").or_insert_with(|| json!({})).as_object_mut() {
+        properties.insert(name.to_owned(), argument);
+    }
+}
+
+fn field_of(schema: &Map<String, Value>, name: &str) -> bool {
+    schema.get("properties").and_then(Value::as_object).is_some_and(|fields| fields.contains_key(name))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_is_a_tool_and_no_name_is_there_twice() {
+        let names: BTreeSet<&str> = all().iter().map(Tool::name).collect();
+        assert_eq!(names.len(), all().len());
+        for expected in ["deploy_full", "rollback", "deployments_wait", "deployments_cancel", "logs_read"] {
+            assert!(names.contains(expected), "{expected}: {names:?}");
+        }
+        for name in &names {
+            assert!(name.len() <= 64 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert_eq!(named(name).unwrap().name(), *name);
+        }
+    }
+
+    #[test]
+    fn schemas_are_valid_and_arguments_of_ours_hide_none_of_the_operations() {
+        for tool in all() {
+            let input = Value::Object((*tool.definition.input_schema).clone());
+            let output = Value::Object((**tool.definition.output_schema.as_ref().unwrap()).clone());
+            for schema in [&input, &output] {
+                assert_eq!(schema["type"], "object", "{}", tool.name());
+                assert!(jsonschema::meta::is_valid(schema), "{}: {schema}", tool.name());
+                jsonschema::validator_for(schema).unwrap();
+                assert!(!schema.to_string().contains("$ref"), "{}: {schema}", tool.name());
+            }
+            assert_eq!(input["additionalProperties"], false);
+            let has = |name: &str| input["properties"].get(name).is_some();
+            assert_eq!(has(KEY), tool.effect != Effect::Read, "{}", tool.name());
+            assert_eq!(has(CONFIRM), tool.effect == Effect::Destroy, "{}", tool.name());
+            assert!(tool.effect != Effect::Destroy || !tool.target.is_empty(), "{}", tool.name());
+        }
+        macro_rules! no_field_of_ours {
+            ($($operation:ty),* $(,)?) => { $(
+                let input = schema::input::<<$operation as Operation>::Request>();
+                assert!(!field_of(&input, KEY) && !field_of(&input, CONFIRM), "{}", <$operation>::NAME);
+            )* };
+        }
+        operations::for_each_operation!(no_field_of_ours);
+    }
+
+    #[test]
+    fn annotations_follow_the_effect() {
+        for tool in all() {
+            let annotations = tool.definition.annotations.as_ref().unwrap();
+            assert_eq!(annotations.read_only_hint, Some(tool.effect == Effect::Read));
+            assert_eq!(annotations.destructive_hint, Some(tool.effect == Effect::Destroy));
+        }
+    }
+}
