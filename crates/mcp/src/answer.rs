@@ -36,7 +36,8 @@ pub(crate) fn describe_additions(schema: &mut Map<String, Value>, untrusted: &[S
     let Some(properties) = schema.entry("properties").or_insert_with(|| json!({})).as_object_mut() else { return };
     let texts = json!({ "type": "array", "items": { "type": "string" } });
     let mut truncated = texts.clone();
-    truncated["description"] = json!("Fields from which something was left out, as the result would have been too large.");
+    truncated["description"] =
+        json!("Fields from which something was left out, as the result would have been too large.");
     properties.insert(TRUNCATED.to_owned(), truncated);
     if !untrusted.is_empty() {
         let marking = json!({

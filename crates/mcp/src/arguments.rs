@@ -99,7 +99,8 @@ fn text(given: &mut Map<String, Value>, name: &str) -> Result<Option<String>, Re
 fn cursor(given: &mut Map<String, Value>) -> Result<usize, Refusal> {
     let Some(text) = text(given, CURSOR)? else { return Ok(0) };
     text.parse().map_err(|_| {
-        Refusal::arguments("`cursor` is not one of this tool's").hint("Use the `next` of the result before, or leave it out")
+        Refusal::arguments("`cursor` is not one of this tool's")
+            .hint("Use the `next` of the result before, or leave it out")
     })
 }
 

@@ -7,7 +7,9 @@ use std::time::Instant;
 use operations::{Error, ErrorKind};
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorCode, ErrorData, Implementation, ListToolsResult,
+    CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult, ErrorCode,
+    ErrorData, Implementation, ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool as Definition,
 };
 use rmcp::service::{RequestContext, RoleServer};
@@ -63,8 +65,11 @@ impl Door {
     ) -> Result<Value, Refusal> {
         // Before anything else is looked at: nothing that a request says may weaken it.
         if self.settings.read_only && !tool.reads_only() {
-            return Err(Refusal::new("read_only", format!("`{}` changes something, and this server only shows", tool.name()))
-                .hint("Whoever runs it has chosen so with --read-only or --mcp-read-only; ask them"));
+            return Err(Refusal::new(
+                "read_only",
+                format!("`{}` changes something, and this server only shows", tool.name()),
+            )
+            .hint("Whoever runs it has chosen so with --read-only or --mcp-read-only; ask them"));
         }
         let _place = self.places.try_acquire().map_err(|_| busy())?;
         let arguments = arguments::read(tool, given)?;
@@ -127,6 +132,39 @@ impl ServerHandler for Door {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         Ok(ListToolsResult::with_all_items(self.tools().map(|tool| tool.definition.clone()).collect()))
+    }
+
+    // What is not declared is not there: the library would answer with empty lists.
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+
+    async fn complete(
+        &self,
+        _: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
     }
 
     fn get_tool(&self, name: &str) -> Option<Definition> {

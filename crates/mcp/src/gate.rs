@@ -111,11 +111,12 @@ impl Gate {
         }
         let begins = clean.rfind(" PRIVATE KEY-----").filter(|at| clean[..*at].contains("-----BEGIN"));
         *inside_key |= begins.is_some() && !clean.contains("-----END ");
-        let masked = LOOKS.replace_all(&clean, |found: &Captures<'_>| match (found.name("scheme"), found.name("user")) {
-            (Some(scheme), _) => format!("{}{MASK}", scheme.as_str()),
-            (_, Some(user)) => format!("{}{MASK}@", user.as_str()),
-            _ => MASK.to_owned(),
-        });
+        let masked =
+            LOOKS.replace_all(&clean, |found: &Captures<'_>| match (found.name("scheme"), found.name("user")) {
+                (Some(scheme), _) => format!("{}{MASK}", scheme.as_str()),
+                (_, Some(user)) => format!("{}{MASK}@", user.as_str()),
+                _ => MASK.to_owned(),
+            });
         masked.into_owned()
     }
 }
@@ -198,8 +199,14 @@ mod tests {
             ("postgres://me:p%40ss@host/db".to_owned(), "postgres://me:[secret]@host/db".to_owned()),
             ("https://:tok3n@example.org/a.git".to_owned(), "https://:[secret]@example.org/a.git".to_owned()),
             ("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3".to_owned(), "[secret]".to_owned()),
-            ("a\n-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nb".to_owned(), "a\n[secret]\nb".to_owned()),
-            ("basically nothing to hide: http://localhost:8080/a@b".to_owned(), "basically nothing to hide: http://localhost:8080/a@b".to_owned()),
+            (
+                "a\n-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\nb".to_owned(),
+                "a\n[secret]\nb".to_owned(),
+            ),
+            (
+                "basically nothing to hide: http://localhost:8080/a@b".to_owned(),
+                "basically nothing to hide: http://localhost:8080/a@b".to_owned(),
+            ),
         ] {
             assert_eq!(Gate::default().text(&text), expected);
         }

@@ -72,12 +72,14 @@ fn largest_list(value: &Value, path: &str) -> Option<(usize, String)> {
     match value {
         Value::Array(items) => {
             let own = (items.len() > 1).then(|| (of(value), path.to_owned()));
-            let below = items.iter().enumerate().filter_map(|(n, item)| largest_list(item, &join(path, &n.to_string())));
+            let below =
+                items.iter().enumerate().filter_map(|(n, item)| largest_list(item, &join(path, &n.to_string())));
             below.chain(own).max_by_key(|(size, _)| *size)
         }
-        Value::Object(fields) => {
-            fields.iter().filter_map(|(name, value)| largest_list(value, &join(path, name))).max_by_key(|(size, _)| *size)
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .filter_map(|(name, value)| largest_list(value, &join(path, name)))
+            .max_by_key(|(size, _)| *size),
         _ => None,
     }
 }

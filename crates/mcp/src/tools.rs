@@ -239,6 +239,9 @@ mod tests {
                 assert!(!schema.to_string().contains("$ref"), "{}: {schema}", tool.name());
             }
             assert_eq!(input["additionalProperties"], false);
+            for (name, argument) in input["properties"].as_object().unwrap() {
+                assert!(argument["description"].is_string(), "{}: `{name}` has no description", tool.name());
+            }
             let has = |name: &str| input["properties"].get(name).is_some();
             assert_eq!(has(KEY), tool.effect != Effect::Read, "{}", tool.name());
             assert_eq!(has(CONFIRM), tool.effect == Effect::Destroy, "{}", tool.name());

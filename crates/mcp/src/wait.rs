@@ -123,9 +123,8 @@ impl Waiter<'_> {
 }
 
 fn read(request: Map<String, Value>) -> Result<Request, Refusal> {
-    let request: Request = serde_path_to_error::deserialize(Value::Object(request)).map_err(|error| {
-        Refusal::arguments(format!("`{}`: {}", error.path(), error.inner()))
-    })?;
+    let request: Request = serde_path_to_error::deserialize(Value::Object(request))
+        .map_err(|error| Refusal::arguments(format!("`{}`: {}", error.path(), error.inner())))?;
     if !(1..=LONGEST).contains(&request.timeout_seconds) {
         return Err(Refusal::arguments(format!(
             "`timeout_seconds` must be 1 to {LONGEST}, not {}",

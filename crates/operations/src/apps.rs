@@ -34,6 +34,7 @@ pub struct Create;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
+    /// Name of the app.
     pub name: Name,
     /// Where deployments take their source from unless they say otherwise.
     #[serde(default)]
@@ -101,7 +102,9 @@ pub struct SetSource;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetSourceRequest {
+    /// Name of the app.
     pub app: Name,
+    /// Where deployments take their source from from now on.
     pub source: Source,
 }
 

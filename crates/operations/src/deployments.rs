@@ -21,7 +21,9 @@ pub struct Deploy;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeployRequest {
+    /// Name of the app.
     pub app: Name,
+    /// Name of the environment.
     pub environment: Name,
     /// Instead of the app's own source, for this deployment only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -186,6 +188,7 @@ pub struct Output;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OutputRequest {
+    /// Id of the deployment (`dep_…`).
     pub deployment: DeploymentId,
     /// Lines after this number; from the first when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]

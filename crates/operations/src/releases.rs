@@ -53,6 +53,7 @@ pub struct Get;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GetRequest {
+    /// Name of the app.
     pub app: Name,
     /// The 3 of v3.
     pub number: u32,

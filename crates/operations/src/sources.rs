@@ -14,6 +14,7 @@ pub struct Detect;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DetectRequest {
+    /// What to look at.
     pub source: Source,
 }
 

@@ -68,9 +68,11 @@ pub struct Set;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SetRequest {
+    /// Name of the app.
     pub app: Name,
+    /// Name of the environment.
     pub environment: Name,
-    /// Names of letters, digits and `_`, not beginning with a digit.
+    /// Values by name. A name consists of letters, digits and `_`, not beginning with a digit.
     pub variables: BTreeMap<String, Value>,
 }
 

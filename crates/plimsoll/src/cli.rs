@@ -83,6 +83,7 @@ pub(crate) enum Command {
     #[command(alias = "release")]
     Releases(releases::Args),
     Events(events::Args),
+    Mcp(mcp::Args),
     #[command(alias = "app")]
     Apps(apps::Args),
     Envs(envs::Args),

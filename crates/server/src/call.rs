@@ -14,40 +14,50 @@ use crate::{Plane, decode, idempotency};
 /// Reads the request of `O`, carries it out, writes the response.
 pub(crate) async fn call<O: Operation>(
     State(plane): State<Plane>,
-    Extension(mut caller): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem>
 where
     Control: Handle<O>,
 {
-    if O::EFFECT == Effect::Read {
-        let request = decode::request::<O>(request).await?;
-        let response = Handle::<O>::handle(&plane.control, &caller, request).await?;
-        return Ok(success::<O>(&response));
-    }
-    let key = idempotency::header(request.headers())?;
+    // Nothing that only looks has a use for a key.
+    let key = if O::EFFECT == Effect::Read { None } else { idempotency::header(request.headers())? };
     let request = decode::request::<O>(request).await?;
+    Ok(match carry_out::<O>(plane.control, caller, request, key).await? {
+        Answer::New(response) => success::<O>(&response),
+        Answer::Recorded(response) => replayed::<O>(&response),
+    })
+}
+
+/// Carries out one operation for `caller`, whichever door the request came through.
+pub(crate) async fn carry_out<O: Operation>(
+    control: Control,
+    mut caller: Caller,
+    request: O::Request,
+    key: Option<String>,
+) -> Result<Answer<O::Response>, Error>
+where
+    Control: Handle<O>,
+{
+    if O::EFFECT == Effect::Read {
+        return Handle::<O>::handle(&control, &caller, request).await.map(Answer::New);
+    }
     caller.key = key.map(|key| idempotency::bind::<O>(key, &request)).transpose()?;
-    let control = plane.control;
     let work = async move {
         let replay = || control.replay::<O>(&caller);
         let handle = Handle::<O>::handle(&control, &caller, request);
-        let answer = if caller.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) };
-        answer.map(|answer| match answer {
-            Answer::New(response) => success::<O>(&response),
-            Answer::Recorded(response) => replayed::<O>(&response),
-        })
+        if caller.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) }
     };
     // In a task of its own: a client that leaves must not stop half-way what it asked for.
     match tokio::spawn(work.in_current_span()).await {
-        Ok(result) => Ok(result?),
+        Ok(result) => result,
         Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-        Err(_) => Err(Error::unavailable("the server is stopping").hint("Try again once it is back").into()),
+        Err(_) => Err(Error::unavailable("the server is stopping").hint("Try again once it is back")),
     }
 }
 
 #[derive(Debug, PartialEq)]
-enum Answer<R> {
+pub(crate) enum Answer<R> {
     New(R),
     /// That of an earlier request with the same key.
     Recorded(R),

@@ -145,7 +145,7 @@ fn field_error<E: std::fmt::Display>(place: &str, error: &serde_path_to_error::E
 }
 
 /// The whole body, which is neither larger than [`MAX_BODY`] nor slower than [`BODY_TIME`].
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(problem::too_large(MAX_BODY));

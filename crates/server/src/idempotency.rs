@@ -14,21 +14,25 @@ pub(crate) const MAX_KEY: usize = 128;
 pub(crate) fn header(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let mut values = headers.get_all(HEADER).iter();
     let Some(value) = values.next() else { return Ok(None) };
-    let invalid = |what: &str| {
-        Error::invalid(format!("the header Idempotency-Key {what}"))
-            .hint(format!("A key has 1 to {MAX_KEY} visible ASCII characters, such as a UUID"))
-    };
     if values.next().is_some() {
-        return Err(invalid("is there more than once"));
+        return Err(invalid("the header Idempotency-Key is there more than once"));
     }
-    let bytes = value.as_bytes();
+    check("the header Idempotency-Key", value.as_bytes()).map(Some)
+}
+
+/// A key that came as `place`: 1 to 128 visible ASCII characters.
+pub(crate) fn check(place: &str, bytes: &[u8]) -> Result<String, Error> {
     if !(1..=MAX_KEY).contains(&bytes.len()) {
-        return Err(invalid(&format!("has {} characters", bytes.len())));
+        return Err(invalid(&format!("{place} has {} characters", bytes.len())));
     }
     if !bytes.iter().all(u8::is_ascii_graphic) {
-        return Err(invalid("has a character that is not visible ASCII"));
+        return Err(invalid(&format!("{place} has a character that is not visible ASCII")));
     }
-    Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+    Ok(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn invalid(what: &str) -> Error {
+    Error::invalid(what).hint(format!("A key has 1 to {MAX_KEY} visible ASCII characters, such as a UUID"))
 }
 
 /// Binds a key to operation and request. The digest does not depend on the order

@@ -1,8 +1,8 @@
 //! The HTTP door: adapters over [`control`], and no decision of their own.
 //!
 //! Routes and the OpenAPI document come from the one list of operations; only the
-//! three streams and the two health pages are written by hand. A request goes
-//! through these, in this order:
+//! three streams, the two health pages and the door for agents ([`mcp_door`]) are
+//! written by hand. A request goes through these, in this order:
 //!
 //! 1. [`observe`]: request id, tracing span, the headers every answer has;
 //! 2. a net for panics ([`problem::panicked`]);
@@ -18,6 +18,7 @@ mod guard;
 mod health;
 mod idempotency;
 mod listen;
+mod mcp_door;
 mod observe;
 mod openapi;
 mod problem;
@@ -33,9 +34,18 @@ use axum::Router;
 use control::Control;
 use tokio_util::sync::CancellationToken;
 
+/// How the doors are run.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// What agents may do at `/mcp`.
+    pub mcp: mcp::Settings,
+    /// The names by which `/mcp` may be called.
+    pub mcp_hosts: mcp::Hosts,
+}
+
 /// The whole API over one control plane.
-pub fn router(control: Control) -> Router {
-    routes::router(Plane { control, closing: CancellationToken::new() })
+pub fn router(control: Control, settings: &Settings) -> Router {
+    routes::router(Plane { control, closing: CancellationToken::new() }, settings)
 }
 
 /// What handlers work with.

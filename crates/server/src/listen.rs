@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::{Plane, routes};
+use crate::{Plane, Settings, routes};
 
 /// How long the head of a request may take, and how long a connection may wait for its next request.
 const HEAD_TIME: Duration = Duration::from_secs(60);
@@ -23,9 +23,14 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves the API until `shutdown` resolves, then lets requests in flight end, for ten
 /// seconds at most. Streams end at once, in a way that makes clients come back.
-pub async fn serve(control: Control, listener: TcpListener, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+pub async fn serve(
+    control: Control,
+    settings: &Settings,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
     let closing = CancellationToken::new();
-    let router = routes::router(Plane { control, closing: closing.clone() });
+    let router = routes::router(Plane { control, closing: closing.clone() }, settings);
     serve_router(router, listener, shutdown, closing).await
 }
 

@@ -13,12 +13,13 @@ use operations::{Error, Method, Operation, stream};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Problem, no_such_route, panicked, refused};
-use crate::{Plane, call, guard, health, observe, openapi, streams};
+use crate::{Plane, Settings, call, guard, health, mcp_door, observe, openapi, streams};
 
 /// Everything the server answers.
-pub(crate) fn router(plane: Plane) -> Router {
+pub(crate) fn router(plane: Plane, settings: &Settings) -> Router {
     let control = plane.control.clone();
-    let routes = pages(operations()).route("/readyz", get(health::ready));
+    let door = mcp_door::route(&plane, settings);
+    let routes = pages(operations()).route("/readyz", get(health::ready)).route(mcp::http::PATH, door);
     shell(routes, move |token: String| {
         let control = control.clone();
         async move { control.authenticate(&token).await }
@@ -71,7 +72,7 @@ async fn document() -> impl IntoResponse {
 }
 
 /// What stands around the routes, whatever they are: see the crate's page.
-fn shell<S, A, F>(routes: Router<S>, authenticate: A) -> Router<S>
+pub(crate) fn shell<S, A, F>(routes: Router<S>, authenticate: A) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     A: FnOnce(String) -> F + Clone + Send + Sync + 'static,

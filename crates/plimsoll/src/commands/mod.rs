@@ -12,6 +12,7 @@ pub(crate) mod events;
 pub(crate) mod ingress;
 pub(crate) mod init;
 pub(crate) mod logs;
+pub(crate) mod mcp;
 pub(crate) mod releases;
 pub(crate) mod resume;
 pub(crate) mod rollback;
@@ -99,6 +100,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Deployments(args) => deployments::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
+        Command::Mcp(args) => mcp::run(context, args).await,
         Command::Apps(args) => apps::run(context, args).await,
         Command::Envs(args) => envs::run(context, args).await,
         Command::Env(args) => env::run(context, args).await,

@@ -25,6 +25,7 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll server
   plimsoll server --data /var/lib/plimsoll --ingress-listen 0.0.0.0:80 --domain apps.example.org
+  plimsoll server --listen 10.0.0.5:7878 --mcp-host deploy.example.org --mcp-read-only
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
 
 Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
@@ -54,6 +55,12 @@ pub(crate) struct Args {
     /// Deployments at work at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
+    /// Agents at /mcp may only look, whatever they ask for.
+    #[arg(long)]
+    mcp_read_only: bool,
+    /// A name by which agents call /mcp, besides localhost and the address of the API; NAME or NAME:PORT, may be repeated.
+    #[arg(long = "mcp-host", value_name = "NAME")]
+    mcp_hosts: Vec<String>,
     /// Form of the log on stderr.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -122,7 +129,11 @@ async fn serve(
             () = control.taken_over() => told.store(true, Ordering::Relaxed),
         }
     };
-    server::serve(started.control.clone(), listener, stop)
+    let settings = server::Settings {
+        mcp: mcp::Settings { read_only: args.mcp_read_only },
+        mcp_hosts: mcp::Hosts::new(Some(args.listen.ip()), args.mcp_hosts.iter().cloned()),
+    };
+    server::serve(started.control.clone(), &settings, listener, stop)
         .await
         .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))?;
     match taken_over.load(Ordering::Relaxed) {
