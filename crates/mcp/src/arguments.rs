@@ -1,5 +1,6 @@
 //! From the arguments of a tool call to the request of an operation: nothing is ignored, nothing is guessed.
 
+use operations::Effect;
 use serde_json::{Map, Value};
 
 use crate::refusal::Refusal;
@@ -70,7 +71,7 @@ fn complete(tool: &Tool, given: &Map<String, Value>) -> Result<(), Refusal> {
 
 /// What is destroyed must be named once more.
 fn confirm(tool: &Tool, given: &Map<String, Value>, confirmed: Option<&str>) -> Result<(), Refusal> {
-    if !tool.definition.input_schema.get("properties").is_some_and(|p| p.get(CONFIRM).is_some()) {
+    if tool.effect != Effect::Destroy {
         return Ok(());
     }
     let part = |name: &&str| given.get(*name).map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned));
