@@ -18,7 +18,7 @@ const fn rule(name: &'static str, sees: &'static [&'static str], tests_see: &'st
 }
 
 /// Siblings (store, runtime, ingress, forge, detect) never see each other: `control` brings them together.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     rule("domain", &[], &[]),
     rule("saga", &[], &[]),
     rule("operations", &["domain"], &[]),
