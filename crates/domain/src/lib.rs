@@ -13,6 +13,7 @@ pub mod id;
 pub mod instance;
 pub mod labels;
 pub mod limit;
+pub mod limits;
 pub mod name;
 pub mod order;
 pub mod phase;

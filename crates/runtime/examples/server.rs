@@ -29,6 +29,7 @@ async fn main() {
                 env: BTreeMap::new(),
                 limit: Duration::from_secs(600),
                 marker: marker.to_owned(),
+                sandbox: None,
             };
             let executor = Executor::new(&command.directory);
             executor.run(&command, |line| println!("{}", line.text), &Default::default()).await.unwrap();

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::isolation::Exceeded;
+
 /// The file system refused something that the runtime needs.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {what} {}: {source}", path.display())]
@@ -64,6 +66,9 @@ pub enum ExecError {
     TimedOut(std::time::Duration),
     #[error("it was cancelled")]
     Cancelled,
+    /// More than it was allowed of memory, processes or disk.
+    #[error("it {0}, and was killed")]
+    Exceeded(Exceeded),
     /// Its output or end can't be observed.
     #[error("lost sight of the command: {0}")]
     Io(#[from] io::Error),

@@ -7,6 +7,7 @@
 
 mod output;
 mod running;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -21,11 +22,15 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking::blocking;
 use crate::error::ExecError;
 pub use crate::exit::Exit;
+use crate::isolation::cgroup::{self, Group};
+use crate::isolation::ownership::give_pipe;
+use crate::isolation::{Exceeded, Sandbox};
 use crate::log::Stream;
 use crate::marker::{self, Scope};
 use crate::{environment, spawn};
 use output::Output;
 use running::{Running, spawn_on_lasting_thread};
+use watch::Watch;
 
 /// For output that is still in the pipes when the command and all it started have ended.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -43,6 +48,8 @@ pub struct Command {
     pub limit: Duration,
     /// Names the piece of work that it belongs to (a deployment's id), for [`Executor::sweep`].
     pub marker: String,
+    /// `None`: it runs as the server itself does.
+    pub sandbox: Option<Sandbox>,
 }
 
 /// A line of a command's output.
@@ -63,6 +70,7 @@ enum Cause {
     Ended,
     TimedOut,
     Cancelled,
+    Exceeded(Exceeded),
 }
 
 impl Executor {
@@ -88,8 +96,13 @@ impl Executor {
         let deadline = Instant::now() + command.limit;
         let (out, stdout) = std::io::pipe()?;
         let (err, stderr) = std::io::pipe()?;
+        let user = command.sandbox.as_ref().and_then(|sandbox| sandbox.user);
+        give_pipe(&stdout, user).and_then(|()| give_pipe(&stderr, user))?;
         let mut output = Output::new(out, err, output)?;
-        let mut running = self.spawn(command, stdout.into(), stderr.into()).await?;
+        let run = unique();
+        let group = self.group(command, &run)?;
+        let watch = command.sandbox.as_ref().map(|sandbox| Watch::new(sandbox, group.clone()));
+        let mut running = self.spawn(command, run, group, stdout.into(), stderr.into()).await?;
 
         let exited = running.exited()?;
         let cause = tokio::select! {
@@ -97,6 +110,7 @@ impl Executor {
             () = cancel.cancelled() => Cause::Cancelled,
             () = sleep_until(deadline) => Cause::TimedOut,
             done = exited => { done?; Cause::Ended }
+            exceeded = watch::until_exceeded(watch) => Cause::Exceeded(exceeded),
             never = output.forward_for_ever() => match never {},
         };
         // Its output is read on, or it could not end on its own terms.
@@ -108,10 +122,19 @@ impl Executor {
         timeout(DRAIN, output.forward_to_end()).await.ok();
         output.finish();
         match cause {
-            Cause::Ended => Ok(ended?),
+            Cause::Ended => judge(command, ended?),
             Cause::TimedOut => Err(ExecError::TimedOut(command.limit)),
             Cause::Cancelled => Err(ExecError::Cancelled),
+            Cause::Exceeded(exceeded) => Err(ExecError::Exceeded(exceeded)),
         }
+    }
+
+    /// Its control group, where there are any.
+    fn group(&self, command: &Command, run: &str) -> Result<Option<Group>, ExecError> {
+        let Some(sandbox) = &command.sandbox else { return Ok(None) };
+        let Some(cgroups) = &sandbox.cgroups else { return Ok(None) };
+        let made = cgroups.group(&cgroup::command(run), &sandbox.limits, sandbox.background);
+        made.map(Some).map_err(|source| command.not_spawned(source))
     }
 
     /// Kill what a dead server left running of this piece of work; how many processes there were.
@@ -126,23 +149,65 @@ impl Executor {
         count(blocking(move || scope.kill_except(marker::WORK, &keep)).await)
     }
 
-    async fn spawn(&self, command: &Command, stdout: Stdio, stderr: Stdio) -> Result<Running, ExecError> {
-        let Command { command: line, directory, env, marker, .. } = command.clone();
-        let run = unique();
+    async fn spawn(
+        &self,
+        command: &Command,
+        run: String,
+        group: Option<Group>,
+        stdout: Stdio,
+        stderr: Stdio,
+    ) -> Result<Running, ExecError> {
+        let Command { command: line, directory, env, marker, sandbox, .. } = command.clone();
         let mut env = environment::complete(env, environment::own_path(), &directory, None);
         self.scope.mark(&mut env, marker::WORK, &marker);
         self.scope.mark(&mut env, marker::RUN, &run);
         let scope = self.scope.clone();
         let spawn = move || {
-            let launch = spawn::Launch { command: &line, directory: &directory, env: &env, stdout, stderr };
-            spawn::spawn(launch).map(|child| Running::new(child, scope, run))
+            let (sandbox, entered) = (sandbox.as_ref(), group.as_ref());
+            let launch = spawn::Launch {
+                command: &line,
+                directory: &directory,
+                env: &env,
+                stdout,
+                stderr,
+                sandbox,
+                group: entered,
+            };
+            let spawned = spawn::spawn(launch);
+            if let (Err(_), Some(group)) = (&spawned, &group) {
+                group.remove();
+            }
+            spawned.map(|child| Running::new(child, scope, run, group))
         };
-        let failed = |source| ExecError::Spawn {
-            command: command.command.clone(),
-            directory: command.directory.clone(),
-            source,
-        };
-        spawn_on_lasting_thread(spawn).await.map_err(failed)
+        spawn_on_lasting_thread(spawn).await.map_err(|source| command.not_spawned(source))
+    }
+}
+
+/// An end that the kernel brought about is told as what it is.
+fn judge(command: &Command, ended: running::Ended) -> Result<Exit, ExecError> {
+    let limits = command.sandbox.as_ref().map(|sandbox| sandbox.limits).unwrap_or_default();
+    match (ended.exit, limits.memory, limits.processes, limits.disk) {
+        (exit, ..) if exit.success() => Ok(exit),
+        (_, Some(memory), ..) if ended.oom_kills > 0 => {
+            Err(ExecError::Exceeded(Exceeded::Memory { limit: memory.get() }))
+        }
+        (_, _, Some(processes), _) if ended.forks_refused > 0 => {
+            Err(ExecError::Exceeded(Exceeded::Processes { limit: processes.get() }))
+        }
+        // What it started got the signal, and a shell said so with its exit status.
+        (Exit::Signal(nix::libc::SIGXFSZ), _, _, Some(disk)) => {
+            Err(ExecError::Exceeded(Exceeded::File { limit: disk.get() }))
+        }
+        (Exit::Code(code), _, _, Some(disk)) if code == 128 + nix::libc::SIGXFSZ => {
+            Err(ExecError::Exceeded(Exceeded::File { limit: disk.get() }))
+        }
+        (exit, ..) => Ok(exit),
+    }
+}
+
+impl Command {
+    fn not_spawned(&self, source: std::io::Error) -> ExecError {
+        ExecError::Spawn { command: self.command.clone(), directory: self.directory.clone(), source }
     }
 }
 
@@ -169,6 +234,7 @@ impl fmt::Debug for Command {
             .field("env", &format_args!("{} variables", self.env.len()))
             .field("limit", &self.limit)
             .field("marker", &self.marker)
+            .field("sandbox", &self.sandbox)
             .finish()
     }
 }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FileError;
+use crate::isolation::ownership::folder_for;
 use crate::proc::Process;
 use crate::spec::InstanceSpec;
 
@@ -41,10 +42,14 @@ impl Folder {
         Self { path }
     }
 
-    /// All that the supervisor and the app need, readable by nobody else.
-    pub(crate) fn create(&self) -> Result<(), FileError> {
-        for path in [&self.path, &self.home(), &self.temp(), &self.log()] {
+    /// All that the supervisor and the app need, readable by nobody else: the app's `user` gets its home and its folder
+    /// for temporary files.
+    pub(crate) fn create(&self, user: Option<u32>) -> Result<(), FileError> {
+        for path in [&self.path, &self.log()] {
             create_private(path)?;
+        }
+        for path in [self.home(), self.temp()] {
+            folder_for(&path, user).map_err(FileError::new("create", &path))?;
         }
         Ok(())
     }

@@ -30,7 +30,7 @@
 //! | `lock` | supervisor | locked for its life: whether it is there is asked of the kernel, not of a file |
 //! | `log/current`, `log/<number>` | supervisor | output; see [`log`] |
 //! | `supervisor.err` | supervisor | its own panics |
-//! | `home/`, `tmp/` | app | defaults for `HOME` and `TMPDIR` |
+//! | `home/`, `tmp/` | app | defaults for `HOME` and `TMPDIR`; the app's user's, the rest is the server's |
 //!
 //! Beside the instances: `.generations/<environment>` (the newest generation that has started
 //! anything; synced before it does), `.locks/<instance>` (one change at a time) and
@@ -53,8 +53,8 @@
 //! program is `exec`ed, so signals and exit status are the program's own; TERM goes to the whole
 //! group either way, and the stop timeout holds for all of it, also when a shell in front
 //! has died. Nothing is inherited: the environment is what was asked for, `PORT`, and
-//! defaults for `PATH` (the server's), `HOME`, `LANG`, `TMPDIR`. Isolation and limits will go
-//! into `spawn`, the only place where commands of users become processes.
+//! defaults for `PATH` (the server's), `HOME`, `LANG`, `TMPDIR`. What it may reach and use is a [`Sandbox`], which
+//! `spawn`, the only place where commands of users become processes, puts into force; see [`isolation`].
 //!
 //! # How nothing is left
 //!
@@ -62,7 +62,8 @@
 //! and reap them all. Where there is no supervisor any more, and for commands, processes are
 //! found by marks in their environment (`PLIMSOLL_RUNTIME` with `PLIMSOLL_INSTANCE`,
 //! `PLIMSOLL_SUPERVISOR`, `PLIMSOLL_WORK` or `PLIMSOLL_RUN`). The one thing that gets away is a
-//! process that has both replaced its environment and outlived a supervisor killed with -9.
+//! process that has both replaced its environment and outlived a supervisor killed with -9, where there is no control
+//! group either: with one, all that is in it is killed.
 //! A signal never hits a stranger that has got a dead process's pid: each goes through a pidfd
 //! whose process was checked after opening it.
 //!
@@ -84,6 +85,7 @@ mod spawn;
 
 pub mod error;
 pub mod exec;
+pub mod isolation;
 pub mod log;
 pub mod ports;
 pub mod probe;
@@ -94,6 +96,7 @@ pub mod supervise;
 
 pub use error::{ExecError, FileError, SiteError, StartError, StopError};
 pub use exec::{Command, Executor, Exit, Line};
+pub use isolation::{Exceeded, Host, Sandbox, Users};
 pub use log::{Follower, LogLine, LogReader, Stream};
 pub use ports::{NoFreePort, Ports};
 pub use probe::{NotHealthy, Target, observe, wait_healthy};

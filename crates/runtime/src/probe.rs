@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ExecError;
 use crate::exec::{Command, Executor, Line};
+use crate::isolation::Sandbox;
 use crate::log::Stream;
 
 /// Between two looks at whether the app still runs, if the check's own interval is longer.
@@ -31,6 +32,7 @@ pub struct Target {
     pub env: BTreeMap<String, String>,
     /// See [`Command::marker`].
     pub marker: String,
+    pub sandbox: Option<Sandbox>,
     pub executor: Executor,
 }
 
@@ -137,6 +139,7 @@ async fn ask_command(command: &str, target: &Target, limit: Duration) -> Observa
         env: target.env.clone(),
         limit,
         marker: target.marker.clone(),
+        sandbox: target.sandbox.clone(),
     };
     let (mut said, mut complained) = (None, None);
     let keep_last = |line: Line| {

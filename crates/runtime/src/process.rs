@@ -14,6 +14,7 @@ use domain::instance::{InstanceState, InstanceStatus};
 
 use crate::error::{FileError, StartError, StopError};
 use crate::folder::{Folder, StatusFile, create_private};
+use crate::isolation::Sandbox;
 use crate::log::LogReader;
 use crate::marker::Scope;
 use crate::spec::InstanceSpec;
@@ -67,6 +68,11 @@ impl ProcessRuntime {
     pub async fn start(&self, spec: &InstanceSpec) -> Result<Started, StartError> {
         let (inner, spec) = (self.inner.clone(), spec.clone());
         blocking(move || inner.start(&spec)).await
+    }
+
+    /// What the instance's own sandbox is, for a probe that is to see what the app sees.
+    pub fn sandbox(&self, spec: &InstanceSpec) -> Option<Sandbox> {
+        self.inner.in_its_folders(spec).sandbox
     }
 
     /// `None` if there is no such instance.

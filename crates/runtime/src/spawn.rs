@@ -1,6 +1,6 @@
 //! The one place where commands of users become processes.
 //!
-//! Whatever limits or isolates them belongs here, between `fork` and `exec`.
+//! What limits and isolates them (see [`isolation`](crate::isolation)) is put into force here, between `fork` and `exec`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,6 +14,9 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{getppid, setsid};
 
+use crate::isolation::Sandbox;
+use crate::isolation::cgroup::Group;
+use crate::isolation::enter::{Entry, explain};
 use crate::shell;
 
 pub(crate) struct Launch<'a> {
@@ -23,6 +26,10 @@ pub(crate) struct Launch<'a> {
     pub(crate) env: &'a BTreeMap<String, String>,
     pub(crate) stdout: Stdio,
     pub(crate) stderr: Stdio,
+    /// `None`: as the caller itself, unlimited.
+    pub(crate) sandbox: Option<&'a Sandbox>,
+    /// Made for it; it enters it.
+    pub(crate) group: Option<&'a Group>,
 }
 
 /// Run it by `/bin/sh`, in a session and process group of its own whose number is the child's
@@ -38,11 +45,11 @@ pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
     if let Some(name) = launch.env.keys().find(|name| name.is_empty() || name.contains(['=', '\0'])) {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("`{name}` cannot be a variable's name")));
     }
+    let mut entry = Entry::prepare(launch.directory, launch.sandbox, launch.group)?;
     let mut command = Command::new("/bin/sh");
     command
         .arg("-c")
         .arg(shell::line(launch.command))
-        .current_dir(launch.directory)
         .env_clear()
         .envs(launch.env)
         .stdin(Stdio::null())
@@ -50,12 +57,14 @@ pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
         .stderr(launch.stderr);
     let parent = std::process::id().cast_signed();
     // SAFETY: only async-signal-safe system calls, no allocation.
-    unsafe { command.pre_exec(move || between_fork_and_exec(parent)) };
-    command.spawn()
+    unsafe { command.pre_exec(move || between_fork_and_exec(parent, &mut entry)) };
+    command.spawn().map_err(explain)
 }
 
-fn between_fork_and_exec(parent: i32) -> io::Result<()> {
+fn between_fork_and_exec(parent: i32, entry: &mut Entry) -> io::Result<()> {
     setsid()?;
+    entry.enter()?;
+    // Not before: it is forgotten when the process becomes another user's.
     set_pdeathsig(Signal::SIGKILL)?;
     // The parent may have died before the line above; then no signal will ever come.
     if getppid().as_raw() != parent {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use domain::instance::InstanceKey;
 use serde::{Deserialize, Serialize};
 
+use crate::isolation::Sandbox;
+
 /// One instance, complete.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct InstanceSpec {
@@ -26,6 +28,9 @@ pub struct InstanceSpec {
     pub stop_timeout: Duration,
     pub restart: RestartPolicy,
     pub log: LogLimits,
+    /// `None`: it runs as the server itself does. Its home and its folder for temporary files are added at the start.
+    #[serde(default)]
+    pub sandbox: Option<Sandbox>,
 }
 
 /// What happens when the app ends without having been told to.
@@ -96,6 +101,7 @@ impl fmt::Debug for InstanceSpec {
             .field("stop_timeout", &self.stop_timeout)
             .field("restart", &self.restart)
             .field("log", &self.log)
+            .field("sandbox", &self.sandbox)
             .finish()
     }
 }

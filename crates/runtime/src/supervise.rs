@@ -4,6 +4,7 @@
 //! instance's spec from its folder and the environment from its standard input, and
 //! writes one line about the start to its standard output.
 
+mod bounds;
 mod capture;
 mod family;
 mod life;

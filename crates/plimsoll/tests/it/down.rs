@@ -53,6 +53,7 @@ fn everything_of_the_folder_is_stopped_and_nothing_else() {
         stop_timeout: Duration::from_secs(5),
         restart: RestartPolicy::Never,
         log: LogLimits::default(),
+        sandbox: None,
     };
     // As the server does it: an async runtime for the start alone.
     let async_runtime = tokio::runtime::Runtime::new().unwrap();

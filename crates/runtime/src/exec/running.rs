@@ -12,6 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use crate::exit::Exit;
+use crate::isolation::cgroup::Group;
 use crate::marker::{self, Scope, Unkillable};
 use crate::proc::PidFd;
 
@@ -28,11 +29,20 @@ struct Processes {
     child: Child,
     scope: Scope,
     run: String,
+    /// All of it is in there, whatever it has done to its environment.
+    group: Option<Group>,
+}
+
+/// How the command ended, and what the kernel did against it and what it started.
+pub(super) struct Ended {
+    pub(super) exit: Exit,
+    pub(super) oom_kills: u64,
+    pub(super) forks_refused: u64,
 }
 
 impl Running {
-    pub(super) fn new(child: Child, scope: Scope, run: String) -> Self {
-        Self { processes: Some(Processes { child, scope, run }) }
+    pub(super) fn new(child: Child, scope: Scope, run: String, group: Option<Group>) -> Self {
+        Self { processes: Some(Processes { child, scope, run, group }) }
     }
 
     /// Waits for the command itself, not for what it started. Doesn't reap it: its number stays taken.
@@ -45,7 +55,7 @@ impl Running {
     }
 
     /// Ends it with all it started. Blocks for the grace at most, or for as long as the kernel takes to kill.
-    pub(super) fn end(&mut self, grace: bool) -> io::Result<Exit> {
+    pub(super) fn end(&mut self, grace: bool) -> io::Result<Ended> {
         match self.processes.take() {
             Some(mut processes) => {
                 if grace {
@@ -98,12 +108,21 @@ impl Processes {
         }
     }
 
-    fn kill(&mut self) -> io::Result<Exit> {
+    fn kill(&mut self) -> io::Result<Ended> {
+        let (oom_kills, forks_refused) = self.group.as_ref().map_or((0, 0), |g| (g.oom_kills(), g.forks_refused()));
         self.signal_group(libc::SIGKILL);
-        if let Err(Unkillable(left)) = self.scope.kill(marker::RUN, &self.run) {
+        let mut left = self.group.as_ref().map_or(0, Group::kill);
+        if let Err(Unkillable(others)) = self.scope.kill(marker::RUN, &self.run) {
+            left = left.max(others);
+        }
+        if left > 0 {
             tracing::warn!(left, "processes of a command do not end, not even when killed");
         }
-        self.child.wait().map(Exit::from)
+        let exit = self.child.wait().map(Exit::from);
+        if let Some(group) = &self.group {
+            group.remove();
+        }
+        Ok(Ended { exit: exit?, oom_kills, forks_refused })
     }
 }
 

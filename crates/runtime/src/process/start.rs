@@ -40,7 +40,8 @@ impl Inner {
             Found::Nothing => {}
         }
         self.clear(&name)?;
-        folder.create()?;
+        let spec = &self.in_its_folders(spec);
+        folder.create(spec.sandbox.as_ref().and_then(|sandbox| sandbox.user))?;
         folder.forget_status()?;
         folder.write_spec(spec)?;
         let launched = self.launch(spec, &folder, &name);
@@ -51,6 +52,13 @@ impl Inner {
         launched.map(|()| Started::New)
     }
 
+    /// With the folders that an instance has for itself.
+    pub(super) fn in_its_folders(&self, spec: &InstanceSpec) -> InstanceSpec {
+        let folder = Folder::new(self.dir.join(spec.key.name()));
+        let sandbox = spec.sandbox.clone().map(|sandbox| sandbox.writing(folder.home()).with_temp(folder.temp()));
+        InstanceSpec { sandbox, ..spec.clone() }
+    }
+
     /// Kills what an earlier run under this name left: the supervisor first, or it would start the app again.
     fn clear(&self, name: &str) -> Result<(), StartError> {
         for mark in [marker::SUPERVISOR, marker::INSTANCE] {
@@ -59,6 +67,7 @@ impl Inner {
                 reason: format!("{left} processes of an earlier run do not end, not even when killed"),
             })?;
         }
+        self.end_group(name);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use nix::libc;
 use super::{Inner, folder_names};
 use crate::error::{FileError, StopError};
 use crate::folder::{Folder, StatusFile};
+use crate::isolation::cgroup;
 use crate::marker::{self, Unkillable};
 
 /// Folders on their way out; hidden, so that they are no instances.
@@ -61,6 +62,7 @@ impl Inner {
             let unkillable = |Unkillable(left)| StopError::Unkillable { name: name.to_owned(), left };
             self.scope.kill(mark, name).map_err(unkillable)?;
         }
+        self.end_group(name);
         if folder.spec().is_none() {
             return Ok(None);
         }
@@ -77,6 +79,18 @@ impl Inner {
         let status = StatusFile { supervisor: None, app: None, state, stopping: false, restarts, last_exit: last };
         folder.write_status(&status).map_err(FileError::new("write the status in", &folder.path))?;
         Ok(Some(last_exit))
+    }
+
+    /// A supervisor that was killed could not remove its app's control group, nor kill what has got away in it.
+    pub(super) fn end_group(&self, name: &str) {
+        let spec = self.folder(name).and_then(|folder| folder.spec());
+        let Some(cgroups) = spec.and_then(|spec| spec.sandbox?.cgroups) else { return };
+        let group = cgroups.existing(&cgroup::instance(name));
+        let left = group.kill();
+        if left > 0 {
+            tracing::warn!(name, left, "processes in its control group do not end, not even when killed");
+        }
+        group.remove();
     }
 
     /// Ask the supervisor to stop the app and wait for it to go. If it doesn't (it was stopped by a

@@ -9,6 +9,7 @@ use chrono::Utc;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
+use crate::isolation::ownership::give_pipe;
 use crate::lines::Splitter;
 use crate::log::{LogWriter, Stream};
 
@@ -32,8 +33,10 @@ struct Pipe {
 }
 
 impl Capture {
-    pub(super) fn new(log: LogWriter) -> io::Result<Self> {
+    /// `user`: who the app runs as, if it isn't who we are.
+    pub(super) fn new(log: LogWriter, user: Option<u32>) -> io::Result<Self> {
         let (stdout, stderr) = (Pipe::new(Stream::Stdout)?, Pipe::new(Stream::Stderr)?);
+        give_pipe(&stdout.write, user).and_then(|()| give_pipe(&stderr.write, user))?;
         Ok(Self { stdout, stderr, log, chunk: vec![0; 64 * 1024].into_boxed_slice() })
     }
 

@@ -13,6 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use super::Report;
+use super::bounds::Bounds;
 use super::capture::Capture;
 use super::family::{self, Reaped, reap};
 use super::restarts::{Next, Restarts};
@@ -40,6 +41,7 @@ pub(super) struct Life {
     signals: SignalFd,
     capture: Capture,
     restarts: Restarts,
+    bounds: Bounds,
     phase: Phase,
     status: StatusFile,
     /// The status on disk is not the newest.
@@ -84,7 +86,8 @@ impl Life {
         let mask: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let capture = Capture::new(LogWriter::open(folder.log(), spec.log))?;
+        let capture =
+            Capture::new(LogWriter::open(folder.log(), spec.log), spec.sandbox.as_ref().and_then(|s| s.user))?;
         let status = StatusFile {
             supervisor: Process::itself(),
             app: None,
@@ -94,6 +97,7 @@ impl Life {
             last_exit: None,
         };
         let restarts = Restarts::new(spec.restart.clone());
+        let bounds = Bounds::new(spec.sandbox.as_ref());
         let born = Instant::now();
         Ok(Self {
             folder,
@@ -103,6 +107,7 @@ impl Life {
             signals,
             capture,
             restarts,
+            bounds,
             phase: Phase::Done,
             status,
             unwritten: false,
@@ -138,7 +143,8 @@ impl Life {
     /// Until there is output, a signal, or something to do at this time.
     fn wait(&mut self) {
         let mut due = match &self.phase {
-            Phase::Running { .. } | Phase::Done => None,
+            Phase::Running { .. } => self.bounds.due(),
+            Phase::Done => None,
             Phase::Waiting { until, left } => Some(left.as_ref().map_or(*until, |left| left.next_round)),
             Phase::Stopping { kill_at, .. } => Some(*kill_at),
         };
@@ -220,11 +226,13 @@ impl Life {
             Phase::Running { app, since } if *app == pid => {
                 let ran = since.elapsed();
                 self.capture.drain();
-                self.app_ended(exit.to_string(), ran);
+                let how = self.bounds.tell(exit);
+                self.bounds.clear(&self.folder);
+                self.app_ended(how, ran);
             }
             Phase::Stopping { app, reaped, .. } if *app == pid => {
                 *reaped = true;
-                self.status.last_exit = Some(exit.to_string());
+                self.status.last_exit = Some(self.bounds.tell(exit));
             }
             _ => {}
         }
@@ -260,10 +268,13 @@ impl Life {
     }
 
     fn on_time(&mut self, now: Instant) {
+        if matches!(self.phase, Phase::Running { .. }) {
+            self.look_at_bounds(now);
+        }
         match &mut self.phase {
             Phase::Waiting { left: Some(left), .. } if now >= left.next_round => {
                 // They hold the app's port and files; a second app beside them is worth less than none.
-                family::signal_all(libc::SIGKILL);
+                kill_all(&self.bounds);
                 left.next_round = now + KILL_ROUND;
                 let given_up = now >= left.give_up;
                 if !std::mem::replace(&mut left.told, true) {
@@ -280,7 +291,7 @@ impl Life {
             }
             Phase::Waiting { until, left: None } if now >= *until => self.start_again(),
             Phase::Stopping { kill_at, give_up, .. } if now >= *kill_at => {
-                family::signal_all(libc::SIGKILL);
+                kill_all(&self.bounds);
                 *kill_at = now + KILL_ROUND;
                 if now >= *give_up {
                     self.capture.remark("processes of the app cannot be killed");
@@ -297,6 +308,17 @@ impl Life {
         }
     }
 
+    fn look_at_bounds(&mut self, now: Instant) {
+        if let Some(refused) = self.bounds.forks_refused() {
+            self.capture.remark(&format!("the app {refused}, and gets no more"));
+        }
+        if let Err(exceeded) = self.bounds.look(now) {
+            self.capture.remark(&format!("the app {exceeded}, and is killed"));
+            // Its end comes as any other.
+            kill_all(&self.bounds);
+        }
+    }
+
     fn start_again(&mut self) {
         self.status.restarts += 1;
         if let Err(why) = self.spawn() {
@@ -306,8 +328,10 @@ impl Life {
 
     fn spawn(&mut self) -> io::Result<()> {
         let (stdout, stderr) = self.capture.ends()?;
-        let InstanceSpec { command, directory, .. } = &self.spec;
-        let child = spawn(spawn::Launch { command, directory, env: &self.env, stdout, stderr })?;
+        let InstanceSpec { command, directory, key, sandbox, .. } = &self.spec;
+        let sandbox = sandbox.as_ref();
+        let group = self.bounds.begin(sandbox, &key.name())?;
+        let child = spawn(spawn::Launch { command, directory, env: &self.env, stdout, stderr, sandbox, group })?;
         let app = child.id().cast_signed();
         self.phase = Phase::Running { app, since: Instant::now() };
         self.status.app = Process::of(app);
@@ -323,6 +347,7 @@ impl Life {
         self.capture.drain();
         self.capture.remark(&format!("stopped: {last_exit}"));
         self.phase = Phase::Done;
+        self.bounds.end();
         self.status.app = None;
         self.status.stopping = false;
         self.status.last_exit = Some(last_exit.clone());
@@ -334,6 +359,12 @@ impl Life {
         self.status.state = state;
         self.unwritten = self.folder.write_status(&self.status).is_err();
     }
+}
+
+/// Whatever the app has started: what is in its group, and what is ours by descent.
+fn kill_all(bounds: &Bounds) {
+    bounds.kill_round();
+    family::signal_all(libc::SIGKILL);
 }
 
 fn from_now(wait: Duration) -> DateTime<Utc> {

@@ -32,6 +32,7 @@ impl Work {
             env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
             limit: Duration::from_secs(60),
             marker: "work".to_owned(),
+            sandbox: None,
         }
     }
 

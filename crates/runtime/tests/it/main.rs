@@ -4,7 +4,9 @@
 
 mod exec;
 mod instances;
+mod isolation;
 mod kill;
+mod limits;
 mod logs;
 mod probe;
 mod restart;

@@ -34,7 +34,15 @@ fn app(answers: &'static [&'static str]) -> (SocketAddr, Arc<AtomicUsize>) {
 fn target(addr: Option<SocketAddr>) -> Target {
     let directory = std::env::temp_dir();
     let executor = Executor::new(&directory.join("plimsoll-probe-test"));
-    Target { addr, host: "localhost".into(), directory, env: BTreeMap::new(), marker: "probe".into(), executor }
+    Target {
+        addr,
+        host: "localhost".into(),
+        directory,
+        env: BTreeMap::new(),
+        marker: "probe".into(),
+        sandbox: None,
+        executor,
+    }
 }
 
 fn check(probe: Probe) -> HealthCheck {

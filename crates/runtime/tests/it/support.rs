@@ -39,6 +39,7 @@ impl Machine {
             stop_timeout: Duration::from_secs(10),
             restart: RestartPolicy::default(),
             log: LogLimits::default(),
+            sandbox: None,
         }
     }
 

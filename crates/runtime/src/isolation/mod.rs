@@ -1,0 +1,117 @@
+//! Isolation: what a user's command may reach, and how much of the machine it may use.
+//!
+//! [`Host`] knows what this machine can do and makes a [`Sandbox`] of it for each command; a sandbox is data, so it can
+//! be kept in an instance's spec and entered anew by its supervisor at each restart. `spawn` is the only place that enters
+//! one, between `fork` and `exec`, in this order:
+//!
+//! 1. the control group, while we may still write to it;
+//! 2. a mount namespace with a view of its own: `/tmp` is the command's own folder, and folders that others may not enter
+//!    (the data folder, root's home) are replaced by empty ones in which only what it was granted is there;
+//! 3. resource limits, the user, no new privileges, Landlock.
+//!
+//! What the machine lacks is left out and told by [`Facts`]:
+//!
+//! | lacking | then |
+//! |---|---|
+//! | root | all runs as the server's user; Landlock and no-new-privileges apply, limits of groups don't |
+//! | mount namespaces (a container without `CAP_SYS_ADMIN`) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock |
+//! | Landlock | users and the view alone |
+//! | control group of memory | `RLIMIT_DATA` of twice the size for each process |
+//! | … of processes | `RLIMIT_NPROC`, which counts all of the app's |
+//! | … of CPU | no limit |
+
+pub(crate) mod cgroup;
+pub(crate) mod enter;
+mod facts;
+mod host;
+pub(crate) mod landlock;
+pub mod ownership;
+mod reach;
+pub(crate) mod usage;
+pub(crate) mod view;
+
+use std::path::PathBuf;
+
+use domain::limits::{Limits, Size};
+use serde::{Deserialize, Serialize};
+
+pub use cgroup::Cgroups;
+pub use facts::{Fact, Facts, facts};
+pub use host::{Host, InvalidUsers, Users};
+
+/// What one command may reach and use. Complete; made by [`Host::sandbox`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// Number of the user and the group that it runs as; `None` for the server's own.
+    pub user: Option<u32>,
+    /// It gets a mount namespace.
+    pub view: bool,
+    pub cgroups: Option<Cgroups>,
+    /// What it may read and execute beside the system's own folders. Absolute, without links.
+    pub read: Vec<PathBuf>,
+    /// What it may change, too.
+    pub write: Vec<PathBuf>,
+    /// Its own folder in place of `/tmp`; also in `write`.
+    pub temp: Option<PathBuf>,
+    /// What others may change, too: it doesn't count as its use of the disk.
+    pub shared: Vec<PathBuf>,
+    pub limits: Limits,
+    /// It gives way to others when processors or memory are scarce, as builds do to what serves.
+    pub background: bool,
+}
+
+impl Sandbox {
+    #[must_use]
+    pub fn reading(mut self, path: impl Into<PathBuf>) -> Self {
+        self.read.push(path.into());
+        self
+    }
+
+    #[must_use]
+    pub fn writing(mut self, path: impl Into<PathBuf>) -> Self {
+        self.write.push(path.into());
+        self
+    }
+
+    /// Whose sizes together are its use of the disk.
+    pub(crate) fn own_folders(&self) -> Vec<PathBuf> {
+        self.write.clone()
+    }
+
+    /// A folder that it may change, and finds as `/tmp`.
+    #[must_use]
+    pub fn with_temp(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        self.write.push(path.clone());
+        self.temp = Some(path);
+        self
+    }
+}
+
+/// A limit that was hit, and ended what hit it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Exceeded {
+    #[error("used more than its {} of memory", Size(*limit))]
+    Memory { limit: u64 },
+    #[error("started more than its {limit} processes")]
+    Processes { limit: u32 },
+    #[error("used {} of disk, more than its {}", Size(*used), Size(*limit))]
+    Disk { used: u64, limit: u64 },
+    /// A single file of the whole limit's size.
+    #[error("wrote a file of more than its {} of disk", Size(*limit))]
+    File { limit: u64 },
+    /// Before the limit was reached there was no room left for everybody else.
+    #[error("left only {} free on the disk, having used {} of it itself", Size(*free), Size(*used))]
+    Floor { free: u64, used: u64 },
+}
+
+impl Exceeded {
+    /// The key in `plimsoll.toml` that raises it.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Memory { .. } => "memory",
+            Self::Processes { .. } => "processes",
+            Self::Disk { .. } | Self::File { .. } | Self::Floor { .. } => "disk",
+        }
+    }
+}

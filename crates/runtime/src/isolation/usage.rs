@@ -1,0 +1,128 @@
+//! How much disk folders use, counted in small steps so that nobody waits for it.
+
+use std::fs::{self, ReadDir};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::statvfs;
+
+use super::Exceeded;
+
+/// Left for everybody else: this, or a twentieth of the disk if that is less.
+const FLOOR: u64 = 1 << 30;
+
+/// Counts again and again.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    folders: Vec<PathBuf>,
+    limit: Option<u64>,
+    /// Still to be read in this round, and what the round has found so far.
+    open: Vec<ReadDir>,
+    counted: u64,
+    /// What the last whole round found.
+    last: Option<u64>,
+    /// Free bytes when that round ended.
+    free_then: u64,
+}
+
+impl Usage {
+    /// `limit` in bytes, of all folders together; folders that are not there count nothing.
+    pub(crate) fn new(folders: Vec<PathBuf>, limit: Option<u64>) -> Self {
+        Self { folders, limit, open: Vec::new(), counted: 0, last: None, free_then: 0 }
+    }
+
+    /// A look at the free space, which is cheap, and a whole count if `due`, or if what was written since the last one may
+    /// matter. Also ends whoever adds to it when the disk is nearly full.
+    pub(crate) fn look(&mut self, due: bool) -> Result<(), Exceeded> {
+        let (free, floor) = self.space();
+        let written = self.free_then.saturating_sub(free);
+        let room = self.limit.unwrap_or(u64::MAX).saturating_sub(self.last.unwrap_or(0));
+        let short = free < floor;
+        if due || short || self.last.is_none() || written > room / 2 {
+            let before = self.last;
+            while !self.step(1000)? {}
+            // Others may have filled it: only who has grown is ended.
+            let grown = self.counted.saturating_sub(before.unwrap_or(self.counted));
+            if short && grown > floor / 64 {
+                return Err(Exceeded::Floor { free, used: self.counted });
+            }
+        }
+        Ok(())
+    }
+
+    /// By the last whole round, in bytes.
+    pub(crate) fn found(&self) -> u64 {
+        self.last.unwrap_or(0)
+    }
+
+    fn space(&self) -> (u64, u64) {
+        self.folders.first().and_then(|folder| space(folder)).unwrap_or((u64::MAX, 0))
+    }
+
+    /// Counts up to `entries` files; `true` at the end of a round.
+    pub(crate) fn step(&mut self, entries: usize) -> Result<bool, Exceeded> {
+        if self.open.is_empty() {
+            self.counted = 0;
+            self.open = self.folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).collect();
+        }
+        for _ in 0..entries {
+            let Some(listing) = self.open.last_mut() else { break };
+            match listing.next() {
+                None => drop(self.open.pop()),
+                // Gone since it was listed, or not ours to see.
+                Some(Err(_)) => {}
+                Some(Ok(entry)) => {
+                    // Of a link, the link itself.
+                    let Ok(metadata) = entry.metadata() else { continue };
+                    self.counted += metadata.blocks() * 512;
+                    if metadata.is_dir() {
+                        self.open.extend(fs::read_dir(entry.path()));
+                    }
+                }
+            }
+            if let Some(limit) = self.limit.filter(|limit| self.counted > *limit) {
+                return Err(Exceeded::Disk { used: self.counted, limit });
+            }
+        }
+        let whole = self.open.is_empty();
+        if whole {
+            self.last = Some(self.counted);
+            self.free_then = self.space().0;
+        }
+        Ok(whole)
+    }
+}
+
+/// Free bytes of the disk that a folder is on, and how many of them are to be left.
+fn space(folder: &Path) -> Option<(u64, u64)> {
+    let disk = statvfs(folder).ok()?;
+    let block = disk.fragment_size();
+    Some((disk.blocks_available() * block, FLOOR.min(disk.blocks() * block / 20)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_small_files_count_as_much_as_one_large() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut usage = Usage::new(vec![dir.path().to_owned(), dir.path().join("missing")], Some(2 << 20));
+        assert_eq!(usage.step(1000), Ok(true));
+        for i in 0..300 {
+            let folder = dir.path().join(format!("d{}", i % 7)).join("deep");
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(i.to_string()), [1; 4096]).unwrap();
+        }
+        // In several steps, and all over again.
+        for _ in 0..2 {
+            assert_eq!(usage.step(100), Ok(false));
+            while !usage.step(100).unwrap() {}
+        }
+        assert!(usage.last.unwrap() >= 300 * 4096);
+        fs::write(dir.path().join("large"), vec![1; 1 << 20]).unwrap();
+        let over = (0..10).find_map(|_| usage.step(1000).err());
+        assert!(matches!(over, Some(Exceeded::Disk { used, limit }) if used > limit), "{over:?}");
+    }
+}

@@ -1,0 +1,260 @@
+//! Hostile commands and apps: each ends in a clear error, and everything else keeps running.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use domain::instance::InstanceState;
+use domain::limits::{Limits, Tasks};
+use runtime::isolation::ownership;
+use runtime::{Exceeded, ExecError, Exit, InstanceSpec, RestartPolicy};
+
+use crate::isolation::{Ground, is_root};
+use crate::support::{Machine, NONE, kill, marked, until};
+
+/// Two of itself, for ever; one that has lost its marks, in a session of its own.
+const BOMB: &str =
+    "b() { b | b & }; (env -i PATH=\"$PATH\" setsid sh -c 'b() { b | b & }; b; sleep 1000' &); b; sleep 1000";
+
+/// As many bytes as there are, in steps, and kept.
+const HOG: &str =
+    "exec python3 -c 'import time\nx = []\nwhile len(x) < 4096: x.append(b\"x\" * (1 << 20))\ntime.sleep(60)'";
+
+fn exceeded(ended: Result<Exit, ExecError>) -> Exceeded {
+    match ended {
+        Err(ExecError::Exceeded(exceeded)) => exceeded,
+        other => panic!("expected a limit, not {other:?}"),
+    }
+}
+
+/// Nobody of this user is left.
+fn is_quiet(user: u32) -> bool {
+    let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse::<i32>().ok());
+    let of = |pid: i32| fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    pids.map(of).all(|status| {
+        let owner = status.lines().find_map(|l| l.strip_prefix("Uid:")?.split_whitespace().next()?.parse::<u32>().ok());
+        owner != Some(user) || status.contains("State:\tZ")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_bomb_is_ended_whole_and_its_neighbour_runs_on() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits { processes: Tasks::new(64), ..Limits::default() };
+    let bomb = ground.command(1, BOMB, limits);
+    let neighbour = ground.command(2, "for i in 1 2 3 4 5; do sh -c 'sleep 0.1'; done; echo well", limits);
+    let begun = Instant::now();
+    let ((bombed, _), (neighbour, said)) = tokio::join!(ground.run(&bomb), ground.run(&neighbour));
+    assert_eq!(exceeded(bombed), Exceeded::Processes { limit: 64 });
+    assert!(neighbour.unwrap().success());
+    assert_eq!(said, ["well"]);
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    until(|| is_quiet(bomb.sandbox.as_ref().unwrap().user.unwrap()), "the bomb to be gone");
+    assert_no_groups(&ground.data());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_hog_is_told_as_one() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits { memory: "64MiB".parse().ok(), ..Limits::default() };
+    let (ended, _) = ground.run(&ground.command(1, HOG, limits)).await;
+    let exceeded = exceeded(ended);
+    assert_eq!(exceeded, Exceeded::Memory { limit: 64 << 20 });
+    assert_eq!(exceeded.to_string(), "used more than its 64MiB of memory");
+    // In a child, of a shell that would go on.
+    let (ended, said) = ground
+        .run(&ground.command(
+            1,
+            &format!("sh -c '{}'; echo on; sleep 30", "x=y; head -c 200M /dev/zero | tail"),
+            limits,
+        ))
+        .await;
+    assert!(matches!(ended, Err(ExecError::Exceeded(Exceeded::Memory { .. }))), "{ended:?} {said:?}");
+    let (ended, _) = ground.run(&ground.command(1, "true", limits)).await;
+    assert!(ended.unwrap().success());
+    assert_no_groups(&ground.data());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_control_groups_memory_and_processes_are_limited_all_the_same() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let limits = Limits { memory: "64MiB".parse().ok(), processes: Tasks::new(30), ..Limits::default() };
+    let mut hog = ground.command(6, HOG, limits);
+    hog.sandbox.as_mut().unwrap().cgroups = None;
+    let (ended, said) = ground.run(&hog).await;
+    assert!(!ended.unwrap().success() && said.concat().contains("MemoryError"), "{said:?}");
+    let mut bomb = ground.command(6, "i=0; while [ $i -lt 200 ]; do sleep 5 & i=$((i + 1)); done; echo all", limits);
+    bomb.sandbox.as_mut().unwrap().cgroups = None;
+    let (_, said) = ground.run(&bomb).await;
+    assert!(!said.concat().contains("all"), "{said:?}");
+    until(|| is_quiet(bomb.sandbox.as_ref().unwrap().user.unwrap()), "the bomb to be gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_filler_is_ended_whatever_the_size_of_its_files() {
+    let ground = Ground::new();
+    let limits = Limits { disk: "8MiB".parse().ok(), ..Limits::default() };
+    let run = async |line: &str| {
+        let mut command = ground.command(7, line, limits);
+        if !nix::unistd::geteuid().is_root() {
+            command.sandbox.as_mut().unwrap().cgroups = None;
+        }
+        let ended = ground.run(&command).await.0;
+        fs::remove_dir_all(ground.data().join("workspaces/7")).unwrap();
+        ended
+    };
+    match exceeded(run("head -c 100M /dev/zero > large; echo never").await) {
+        Exceeded::File { limit } | Exceeded::Disk { limit, .. } => assert_eq!(limit, 8 << 20),
+        other => panic!("{other:?}"),
+    }
+    let many = "i=0; while :; do i=$((i + 1)); mkdir -p d$((i % 9)); printf '%08192d' $i > d$((i % 9))/$i; done";
+    match exceeded(run(many).await) {
+        Exceeded::Disk { used, limit } => assert!(limit == 8 << 20 && used > limit && used < 400 << 20, "{used}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(run("head -c 1M /dev/zero > small").await.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cpu_beyond_the_share_is_not_given() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    if ground.host.facts().cgroups.as_ref().is_none_or(|g| g.cpu.is_none()) {
+        eprintln!("NO CONTROL GROUP OF CPU: not tested");
+        return;
+    }
+    let limits = Limits { cpu: domain::limits::Cores::new(0.1), ..Limits::default() };
+    let spin = "exec python3 -c 'import time\nend = time.monotonic() + 2\nwhile time.monotonic() < end: pass\nprint(time.process_time())'";
+    let (ended, said) = ground.run(&ground.command(1, spin, limits)).await;
+    assert!(ended.unwrap().success());
+    let used: f64 = said[0].parse().unwrap();
+    assert!(used < 0.8, "{used} s of 2 s at a tenth of a core");
+}
+
+fn assert_no_groups(data: &Path) {
+    let scope = data.file_name().unwrap().to_string_lossy().replace('.', "");
+    for controller in ["memory", "pids", "cpu", ""] {
+        let parent = Path::new("/sys/fs/cgroup").join(controller).join("plimsoll");
+        for ours in fs::read_dir(parent).into_iter().flatten().flatten() {
+            if ours.file_name().to_string_lossy().starts_with(&scope) {
+                let left: Vec<_> = fs::read_dir(ours.path()).unwrap().flatten().filter(|e| e.path().is_dir()).collect();
+                assert!(left.is_empty(), "{left:?}");
+            }
+        }
+    }
+}
+
+fn sandboxed(machine: &Machine, ground: &Ground, command: &str, limits: Limits) -> InstanceSpec {
+    let user = ground.host.user(8).unwrap();
+    ownership::seal(&machine.app(), user).unwrap();
+    let sandbox = ground.host.sandbox(user, limits).reading(machine.app().canonicalize().unwrap());
+    InstanceSpec { sandbox: Some(sandbox), ..machine.spec(command) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_has_a_home_of_its_own_and_a_release_it_cannot_change() {
+    if !is_root() {
+        return;
+    }
+    let (machine, ground) = (Machine::new(), Ground::new());
+    fs::write(machine.app().join("code"), "as released").unwrap();
+    let script = "id -u; cat code; touch code new 2>&1 | wc -l; touch $HOME/kept $TMPDIR/gone && echo written; \
+                  cat $HOME/../spec.json $HOME/../status.json ../instances/*/log/current 2>&1 | grep -c enied; sleep 1000";
+    let spec = sandboxed(&machine, &ground, script, Limits::default());
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    machine.wait_for_line(&name, "written");
+    until(|| machine.text(&name).len() >= 5, "the last answer");
+    let text = machine.text(&name);
+    let user = spec.sandbox.as_ref().unwrap().user.unwrap();
+    assert_eq!(
+        text[..4],
+        [user.to_string(), "as released".to_owned(), "2".to_owned(), "written".to_owned()],
+        "{text:?}"
+    );
+    assert!(fs::read_to_string(machine.app().join("code")).unwrap() == "as released");
+    assert!(machine.instances().join(&name).join("home/kept").exists());
+    // Restarted by its supervisor, it is in the same sandbox.
+    let pid = machine.running_pid(&name).unwrap();
+    kill(pid, 9);
+    until(|| machine.running_pid(&name).is_some_and(|now| now != pid), "the restart");
+    until(|| machine.text(&name).iter().filter(|l| **l == user.to_string()).count() == 2, "the second run");
+    machine.runtime.remove(&name).await.unwrap();
+    assert!(is_quiet(user));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_eats_memory_is_told_as_one() {
+    if !is_root() {
+        return;
+    }
+    let (machine, ground) = (Machine::new(), Ground::new());
+    let limits = Limits { memory: "64MiB".parse().ok(), ..Limits::default() };
+    let mut spec = sandboxed(&machine, &ground, HOG, limits);
+    spec.restart = RestartPolicy::Never;
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    until(|| matches!(machine.runtime.status(&name).unwrap().state, InstanceState::Stopped { .. }), "the end");
+    let exit = machine.runtime.last_exit(&name).unwrap();
+    assert_eq!(exit, "killed: it used more than its 64MiB of memory");
+    assert!(machine.text(&name).iter().any(|l| l.contains("64MiB of memory")), "{:?}", machine.text(&name));
+    machine.runtime.remove(&name).await.unwrap();
+    assert_no_groups(&ground.data());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_forks_or_fills_the_disk_is_held() {
+    if !is_root() {
+        return;
+    }
+    let (machine, ground) = (Machine::new(), Ground::new());
+    let limits = Limits { processes: Tasks::new(40), disk: "8MiB".parse().ok(), ..Limits::default() };
+    let filler = "i=0; while :; do i=$((i + 1)); printf '%08192d' $i > $TMPDIR/$i; done";
+    let mut spec = sandboxed(&machine, &ground, filler, limits);
+    spec.restart = RestartPolicy::Never;
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    until(|| matches!(machine.runtime.status(&name).unwrap().state, InstanceState::Stopped { .. }), "the end");
+    let exit = machine.runtime.last_exit(&name).unwrap();
+    assert!(exit.contains("of disk, more than its 8MiB"), "{exit}");
+    machine.runtime.remove(&name).await.unwrap();
+
+    let spec = InstanceSpec { command: BOMB.to_owned(), ..spec };
+    machine.runtime.start(&spec).await.unwrap();
+    until(|| machine.text(&name).iter().any(|l| l.contains("more than its 40 processes")), "the refusal to be told");
+    let begun = Instant::now();
+    machine.runtime.remove(&name).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(is_quiet(spec.sandbox.as_ref().unwrap().user.unwrap()));
+    assert_no_groups(&ground.data());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_supervisor_leaves_in_the_group_is_found_there() {
+    if !is_root() {
+        return;
+    }
+    let (machine, ground) = (Machine::new(), Ground::new());
+    let script = "(env -i PATH=\"$PATH\" LOST=mark-7711 setsid sh -c 'exec sleep 1000' &); echo up; exec sleep 1000";
+    let spec = sandboxed(&machine, &ground, script, Limits::default());
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    machine.wait_for_line(&name, "up");
+    until(|| !marked("LOST=mark-7711").is_empty(), "the one without marks");
+    kill(machine.supervisor_pid(&name), 9);
+    until(|| machine.running_pid(&name).is_none(), "the app to die with it");
+    machine.runtime.remove(&name).await.unwrap();
+    assert_eq!(marked("LOST=mark-7711"), NONE);
+    assert_no_groups(&ground.data());
+}
