@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
+use domain::limits::Limits;
 use operations::{Error, ErrorKind};
-use runtime::{Executor, Ports, ProcessRuntime, Sites, Supervisor};
+use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
 use store::{DatabaseUrl, Store};
 use tokio::sync::OnceCell;
@@ -40,6 +41,12 @@ pub struct Options {
     pub binary: PathBuf,
     /// Deployments at work at the same time.
     pub workers: usize,
+    /// Users that apps run as when the server is root; `None` to run them as the server.
+    pub app_users: Option<Users>,
+    /// Folders that all apps may use, as far as permissions go.
+    pub app_paths: Vec<PathBuf>,
+    /// The most that a build command or an instance may ask for, and what it gets when it asks for nothing.
+    pub most: Limits,
 }
 
 /// The control plane of one server.
@@ -94,12 +101,15 @@ impl Control {
         };
         let first_token = if fresh { Some(tokens::first(&store).await?) } else { None };
 
+        let host = host(&options, &layout);
         let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };
         let file = |e: runtime::FileError| Error::unavailable(e.to_string());
         let world = Arc::new(World {
             vault,
             runtime: ProcessRuntime::new(layout.instances(), supervisor).map_err(file)?,
             executor: Executor::new(layout.data()),
+            host,
+            most: options.most,
             sites: Sites::new(layout.sites()).map_err(file)?,
             ingress,
             ports: Ports::default(),
@@ -154,6 +164,16 @@ impl Control {
         let status = self.inner.world.ingress.status().await;
         status.map(|_| ()).map_err(|e| Error::new(ErrorKind::Unavailable, e.to_string()))
     }
+}
+
+/// What keeps apps apart here. Said once when it is less than it could be.
+fn host(options: &Options, layout: &Layout) -> Host {
+    let host = Host::new(layout.data(), options.app_users, &options.app_paths);
+    for fact in host.facts().report().iter().filter(|fact| !fact.applies) {
+        tracing::warn!("isolation: {}: {}", fact.name, fact.detail);
+    }
+    tracing::info!(landlock = host.facts().landlock, users = host.facts().users, "isolation of apps");
+    host
 }
 
 /// One server works on a data folder.

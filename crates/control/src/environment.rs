@@ -148,8 +148,21 @@ pub(crate) fn complete(env: &mut BTreeMap<String, String>, folder: &Path) {
     }
 }
 
-/// Adds what builds need on top: a home of their own, and caches that outlive the deployment.
-pub(crate) fn complete_build(env: &mut BTreeMap<String, String>, home: &Path, cache: &Path) {
+/// Adds who the process is, which programs otherwise look for among the system's users.
+pub(crate) fn identify(env: &mut BTreeMap<String, String>, app: &str) {
+    for name in ["USER", "LOGNAME"] {
+        env.entry(name.to_owned()).or_insert_with(|| app.to_owned());
+    }
+}
+
+/// Adds what a command of a deployment has for itself while it runs.
+pub(crate) fn complete_command(env: &mut BTreeMap<String, String>, home: &Path, temp: &Path) {
+    env.insert("HOME".to_owned(), home.display().to_string());
+    env.insert("TMPDIR".to_owned(), temp.display().to_string());
+}
+
+/// Adds what builds need on top: caches that outlive the deployment.
+pub(crate) fn complete_build(env: &mut BTreeMap<String, String>, cache: &Path) {
     let at = |dir: &str| cache.join(dir).display().to_string();
     // Rustup finds its toolchains below the real home unless told.
     if let (false, Some(home)) = (env.contains_key("RUSTUP_HOME"), std::env::home_dir()) {
@@ -159,8 +172,6 @@ pub(crate) fn complete_build(env: &mut BTreeMap<String, String>, home: &Path, ca
         }
     }
     for (name, value) in [
-        ("HOME", home.display().to_string()),
-        ("TMPDIR", home.display().to_string()),
         ("CI", "true".to_owned()),
         ("npm_config_cache", at("npm")),
         ("YARN_CACHE_FOLDER", at("yarn")),

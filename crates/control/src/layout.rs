@@ -102,9 +102,13 @@ impl Workspace {
     pub(crate) fn snapshot(&self) -> PathBuf {
         self.dir.join("environment.sealed")
     }
-    /// `TMPDIR` and `HOME` of build commands.
+    /// `HOME` of build and release commands.
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.join("home")
+    }
+    /// Their `TMPDIR`, and `/tmp` where they have a view of their own.
+    pub(crate) fn temp(&self) -> PathBuf {
+        self.dir.join("tmp")
     }
 }
 

@@ -7,6 +7,7 @@ use domain::Name;
 use domain::config::{ComponentConfig, Config, ConfigError, locate};
 use domain::health::{HealthCheck, Probe};
 use domain::limit::Span;
+use domain::limits::Limits;
 use domain::order::dependency_order;
 use domain::procfile::{self, Process};
 use domain::spec::{AppSpec, Build, Component, Serve, Stack};
@@ -27,6 +28,7 @@ pub(crate) struct Assembly<'a> {
     /// Of `plimsoll.toml`, for places in errors.
     text: &'a str,
     tools: &'a Toolchain,
+    build_limits: Limits,
     drafts: Vec<Draft>,
     sites: BTreeMap<PathBuf, Site>,
     pub(crate) notes: Vec<String>,
@@ -61,7 +63,9 @@ impl<'a> Assembly<'a> {
             .iter()
             .map(|(name, c)| Draft { name: name.clone(), config: c.clone(), process: None })
             .collect();
-        let assembly = |drafts| Self { source, text, tools, drafts, sites: BTreeMap::new(), notes: Vec::new() };
+        let build_limits = config.build.limits;
+        let assembly =
+            |drafts| Self { source, text, tools, build_limits, drafts, sites: BTreeMap::new(), notes: Vec::new() };
         // The Procfile at the top speaks for the whole app, unless all of it lives further down.
         if drafts.is_empty() || drafts.iter().any(|d| d.config.root.is_root()) {
             let processes = processes(source)?;
@@ -89,7 +93,7 @@ impl<'a> Assembly<'a> {
         let mut components = self.drafts.iter().map(|d| self.component(d)).collect::<Result<Vec<_>, _>>()?;
         give_default_route(&mut components, self.text)?;
         let builds = self.sites.iter().map(|(root, site)| self.build(root, site)).collect();
-        Ok(AppSpec { builds, components: self.ordered(components)? })
+        Ok(AppSpec { builds, build_limits: self.build_limits, components: self.ordered(components)? })
     }
 
     /// Looks into a folder, and at what all its components say of it.
@@ -175,6 +179,7 @@ impl<'a> Assembly<'a> {
             health: HealthCheck::new(Probe::Running),
             routes: config.routes.clone(),
             depends_on: config.depends_on.clone(),
+            limits: config.limits.unwrap_or_default(),
             env,
         };
         component.health = health(config, &component);

@@ -20,6 +20,7 @@ pub use self::error::ConfigError;
 pub use self::nearest::nearest;
 pub use self::values::{Command, Commands, Count, Folder, HttpPath, VariableName};
 use crate::limit::Span;
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::route::RoutePattern;
 use crate::spec::Stack;
@@ -33,6 +34,8 @@ pub const FILE_NAME: &str = "plimsoll.toml";
 pub struct Config {
     #[serde(default)]
     pub app: AppConfig,
+    #[serde(default, skip_serializing_if = "BuildConfig::is_empty")]
+    pub build: BuildConfig,
     /// By name. Without any, detection decides what there is.
     #[serde(default)]
     pub components: BTreeMap<Name, ComponentConfig>,
@@ -45,6 +48,21 @@ pub struct AppConfig {
     /// What the app is called when nobody says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+}
+
+/// `[build]`: of the builds of all components.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct BuildConfig {
+    /// What each command of a build, and each release command, may use.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+}
+
+impl BuildConfig {
+    fn is_empty(&self) -> bool {
+        self.limits.is_empty()
+    }
 }
 
 /// `[components.<name>]`. What is left out is detected.
@@ -93,6 +111,9 @@ pub struct ComponentConfig {
     /// When an instance counts as healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<HealthConfig>,
+    /// What each of its instances may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// Where it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<RoutePattern>,

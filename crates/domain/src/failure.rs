@@ -27,6 +27,8 @@ pub enum Cause {
     RouteConflict,
     /// A phase took longer than it may.
     Timeout,
+    /// A command used more memory, processes or disk than it may.
+    Limit,
     /// A newer deployment of the environment was there first.
     Superseded,
     /// Somebody cancelled it.

@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn the_digest_depends_on_every_input_and_on_no_boundary() {
-        let spec = AppSpec { builds: vec![], components: vec![] };
+        let spec = AppSpec { builds: vec![], build_limits: Default::default(), components: vec![] };
         let tree = Digest("a".into());
         let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let base = release_digest(&tree, &spec, &env(&[("A", "1")]), &[7; 32]);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
 use crate::limit::Span;
+use crate::limits::Limits;
 use crate::name::Name;
 use crate::route::RoutePattern;
 
@@ -53,6 +54,9 @@ impl fmt::Display for Stack {
 pub struct AppSpec {
     /// One for each folder that needs building; components of one folder share it.
     pub builds: Vec<Build>,
+    /// Of each command of a build, and each release command.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub build_limits: Limits,
     pub components: Vec<Component>,
 }
 
@@ -84,6 +88,9 @@ pub struct Component {
     /// Where it answers; empty for the default route of a component with a port.
     pub routes: Vec<RoutePattern>,
     pub depends_on: Vec<Name>,
+    /// Of each instance.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
     /// Settings that are no secrets; the environment's variables win over them.
     pub env: BTreeMap<String, String>,
 }

@@ -8,7 +8,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::apps::{Column, Entity, Model};
 use crate::entity::{deployments, environments, instances, sagas};
-use crate::row::{from_json_option, insert as insert_row, parse, to_json};
+use crate::row::{from_json_option, insert as insert_row, number, parse, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -21,19 +21,28 @@ pub struct App {
     pub created_at: DateTime<Utc>,
 }
 
-/// Writes a new app. `Conflict(AppName)` when the name is taken.
+/// Writes a new app, with the next number for its user. `Conflict(AppName)` when the name is taken.
 pub async fn insert(tx: &Tx, app: &App) -> Result<(), StoreError> {
+    let newest = Entity::find().order_by_desc(Column::UserNumber).one(tx.connection()).await?;
     let row = Model {
         id: app.id.to_string(),
         name: app.name.to_string(),
         source: app.source.as_ref().map(to_json).transpose()?,
         last_release: 0,
+        user_number: newest.map_or(0, |row| row.user_number + 1),
         created_at: time::to_db(app.created_at),
     };
     match insert_row::<Entity, _>(tx, row).await? {
         true => Ok(()),
         false => Err(StoreError::Conflict(Constraint::AppName { name: app.name.to_string() })),
     }
+}
+
+/// The number of the app's user: counts from 0, and no two apps have the same. Whose number it was is never known again,
+/// so that of the newest app may be given anew when it was deleted, with all its files.
+pub async fn user_number(session: &impl Session, id: &AppId) -> Result<u32, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    number("the user of an app", row.ok_or_else(|| StoreError::not_found("app", id))?.user_number)
 }
 
 pub async fn find(session: &impl Session, name: &Name) -> Result<Option<App>, StoreError> {

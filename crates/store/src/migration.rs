@@ -1,5 +1,6 @@
 //! The tables and their history.
 
+mod app_users;
 mod first;
 mod schema;
 
@@ -14,7 +15,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(first::First)]
+        vec![Box::new(first::First), Box::new(app_users::AppUsers)]
     }
 }
 

@@ -7,6 +7,7 @@ mod create;
 mod examples;
 mod failures;
 mod input;
+mod isolation;
 mod kills;
 mod labels;
 mod postgres;

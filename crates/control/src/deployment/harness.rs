@@ -145,6 +145,8 @@ async fn world(kind: DeploymentKind, lane: u16) -> World {
     let runtime = ProcessRuntime::new(layout.instances(), supervisor).unwrap();
     let world = World {
         executor: Executor::new(layout.data()),
+        host: runtime::Host::new(layout.data(), Some(runtime::Users::default()), &[]),
+        most: Default::default(),
         sites: Sites::new(layout.sites()).unwrap(),
         ingress: client,
         ports: ports(lane),

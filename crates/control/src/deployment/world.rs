@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use detect::Toolchain;
 use domain::instance::InstanceKey;
+use domain::limits::Limits;
 use domain::phase::Phase;
 use domain::spec::{AppSpec, Component, Serve};
-use domain::{DeploymentId, EnvironmentId};
+use domain::{AppId, DeploymentId, EnvironmentId};
 use forge::Git;
-use runtime::{Executor, InstanceSpec, LogLimits, Ports, ProcessRuntime, RestartPolicy, Sites};
+use runtime::{Executor, Host, InstanceSpec, LogLimits, Ports, ProcessRuntime, RestartPolicy, Sandbox, Sites};
 use store::Store;
 use tokio::sync::OnceCell;
 
 use super::State;
-use crate::environment::Variables;
+use crate::environment::{Variables, identify};
 use crate::layout::Layout;
 use crate::output::{Outputs, Sink};
 use crate::redact::Redactor;
@@ -28,6 +29,9 @@ pub(crate) struct World {
     pub layout: Layout,
     pub runtime: ProcessRuntime,
     pub executor: Executor,
+    pub host: Host,
+    /// The most that a build command or an instance may ask for, and what it gets when it asks for nothing.
+    pub most: Limits,
     pub sites: Sites,
     pub ingress: ingress::Client,
     pub ports: Ports,
@@ -71,7 +75,13 @@ impl World {
         Variables::open_snapshot(&self.store, &self.vault, environment, &sealed).await
     }
 
-    /// The complete description of an instance.
+    /// Who an app's commands run as; `None` for the server's own user.
+    pub(crate) async fn user(&self, app: &AppId) -> Result<Option<u32>, UserError> {
+        let number = store::apps::user_number(&self.store, app).await?;
+        Ok(self.host.user(number)?)
+    }
+
+    /// The complete description of an instance, to run as `user`.
     pub(crate) fn instance(
         &self,
         state: &State,
@@ -79,12 +89,26 @@ impl World {
         key: &InstanceKey,
         port: Option<u16>,
         variables: &Variables,
+        user: Option<u32>,
     ) -> Option<InstanceSpec> {
         let release = state.release.as_ref()?;
-        let folder = self.layout.release(&state.order.app, &release.digest).join(&component.root);
+        let files = self.layout.release(&state.order.app, &release.digest);
         let peers = state.spec.as_ref().map(|spec| peer_urls(spec, state)).unwrap_or_default();
-        instance(folder, component, key, port, variables, peers)
+        let sandbox = self.host.sandbox(user, component.limits.or(self.most)).reading(&files);
+        let mut spec = instance(files.join(&component.root), component, key, port, variables, peers, sandbox)?;
+        identify(&mut spec.env, state.order.app_name.as_str());
+        Some(spec)
     }
+}
+
+/// Why nobody knows who an app's commands are to run as.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UserError {
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// There are more apps than users.
+    #[error("{0}; give the server more with --app-users")]
+    Users(#[from] runtime::isolation::InvalidUsers),
 }
 
 /// `API_URL=http://127.0.0.1:20001` for each component that listens, so that its dependents find it.
@@ -106,6 +130,7 @@ fn instance(
     port: Option<u16>,
     variables: &Variables,
     peers: BTreeMap<String, String>,
+    sandbox: Sandbox,
 ) -> Option<InstanceSpec> {
     let Serve::Process { command, stop_timeout, .. } = &component.serve else { return None };
     let mut env = peers;
@@ -123,5 +148,6 @@ fn instance(
         stop_timeout: stop_timeout.get(),
         restart: RestartPolicy::default(),
         log: LogLimits::default(),
+        sandbox: Some(sandbox),
     })
 }

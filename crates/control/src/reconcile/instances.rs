@@ -13,6 +13,7 @@ use crate::control::Inner;
 use crate::deployment::State;
 use crate::deployment::stages::target;
 use crate::deployment::state::{Order, Placement, ReleaseRef};
+use crate::deployment::world::UserError;
 use crate::error::{store_error, variables_error};
 
 /// Health checks in a row that may fail before an instance is restarted.
@@ -144,7 +145,11 @@ async fn spec(inner: &Inner, environment: &Environment, placement: &Placement) -
     let Some(component) = spec.component(&placement.key.component) else { return Ok(None) };
     let world = &inner.world;
     let variables = world.release_variables(&environment.id, &release.id).await.map_err(variables_error)?;
-    Ok(world.instance(&state, component, &placement.key, placement.port, &variables))
+    let user = world.user(&environment.app_id).await.map_err(|e| match e {
+        UserError::Store(e) => store_error(e),
+        other => Error::unavailable(other.to_string()),
+    })?;
+    Ok(world.instance(&state, component, &placement.key, placement.port, &variables, user))
 }
 
 async fn start(inner: &Inner, environment: &Environment, placement: &Placement) -> bool {

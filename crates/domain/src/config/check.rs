@@ -51,6 +51,7 @@ fn static_or_process(place: &Place<'_>, component: &ComponentConfig) -> Result<(
         ("instances", component.instances.is_some()),
         ("stop_timeout", component.stop_timeout.is_some()),
         ("health", component.health.is_some()),
+        ("limits", component.limits.is_some()),
     ];
     match process_keys.iter().find(|(_, present)| *present) {
         Some((key, _)) => {

@@ -19,6 +19,13 @@ instances = 2
 depends_on = ["api"]
 stop_timeout = "10s"
 env = { NODE_ENV = "production" }
+[build.limits]
+memory = "2GiB"
+[components.web.limits]
+memory = "512MiB"
+cpu = 1.5
+processes = 256
+disk = "2GiB"
 [components.web.health]
 path = "/healthz?full=1"
 interval = "500ms"
@@ -48,6 +55,10 @@ fn a_whole_file_is_read() {
     assert_eq!(web.build.as_ref().unwrap().iter().collect::<Vec<_>>(), ["npm ci", "npm run build"]);
     assert_eq!(web.instances.unwrap().get(), 2);
     assert_eq!(web.routes.len(), 2);
+    let limits = web.limits.unwrap();
+    assert_eq!((limits.memory.unwrap().get(), limits.cpu.unwrap().millis()), (512 << 20, 1500));
+    assert_eq!((limits.processes.unwrap().get(), limits.disk.unwrap().get()), (256, 2 << 30));
+    assert_eq!(config.build.limits.memory.unwrap().get(), 2 << 30);
     assert_eq!(web.health.as_ref().unwrap().threshold.unwrap().get(), 3);
     let pages = &config.components[&"pages".parse::<Name>().unwrap()];
     assert_eq!(pages.publish.as_ref().unwrap().as_path(), std::path::Path::new("dist"));

@@ -1,15 +1,20 @@
 //! `plimsoll server`: the control plane. It may end at any time; apps and ingress go on.
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use control::{Control, Options};
+use domain::limits::{Bytes, Cores, Limits, Tasks};
 use domain::route::Host;
 use operations::{Error, ErrorKind, local};
+use runtime::Users;
+use runtime::isolation::InvalidUsers;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -26,6 +31,7 @@ Examples:
   plimsoll server
   plimsoll server --data /var/lib/plimsoll --ingress-listen 0.0.0.0:80 --domain apps.example.org
   plimsoll server --listen 10.0.0.5:7878 --mcp-host deploy.example.org --mcp-read-only
+  plimsoll server --max-memory 2GiB --max-disk 5GiB --app-path /srv/shared
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
 
 Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
@@ -61,12 +67,50 @@ pub(crate) struct Args {
     /// A name by which agents call /mcp, besides localhost and the address of the API; NAME or NAME:PORT, may be repeated.
     #[arg(long = "mcp-host", value_name = "NAME")]
     mcp_hosts: Vec<String>,
+    /// Users that apps run as when the server is root, one for each app; `none` to run them as root.
+    #[arg(long, value_name = "FIRST-LAST", default_value_t = AppUsers(Some(Users::default())))]
+    app_users: AppUsers,
+    /// Folder that all apps may use, as far as its permissions allow their users; may be given again.
+    #[arg(long = "app-path", value_name = "FOLDER")]
+    app_paths: Vec<PathBuf>,
+    /// Memory that a build command or an instance may ask for, and gets unless it asks for less [default: three quarters of the machine's].
+    #[arg(long, value_name = "SIZE")]
+    max_memory: Option<Bytes>,
+    /// Cores for the same; by default all there are.
+    #[arg(long, value_name = "CORES")]
+    max_cpu: Option<Cores>,
+    /// Processes and threads for the same.
+    #[arg(long, value_name = "N", default_value = "4096")]
+    max_processes: Tasks,
+    /// Disk for the same.
+    #[arg(long, value_name = "SIZE", default_value = "20GiB")]
+    max_disk: Bytes,
     /// Form of the log on stderr.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
     /// What to log: error, warn, info, debug or trace, or by part such as `info,control=debug`.
     #[arg(long, value_name = "FILTER", env = "PLIMSOLL_LOG", default_value = "info")]
     log: String,
+}
+
+/// A range of users, or `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AppUsers(Option<Users>);
+
+impl FromStr for AppUsers {
+    type Err = InvalidUsers;
+    fn from_str(text: &str) -> Result<Self, InvalidUsers> {
+        if text == "none" { Ok(Self(None)) } else { text.parse().map(|users| Self(Some(users))) }
+    }
+}
+
+impl fmt::Display for AppUsers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(users) => users.fmt(f),
+            None => f.write_str("none"),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -96,6 +140,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         domain: args.domain.to_string(),
         binary,
         workers: usize::from(args.workers),
+        app_users: args.app_users.0,
+        app_paths: app_paths(&args.app_paths)?,
+        most: most(&args),
     })
     .await?;
     // From here on this process holds the folder's lock.
@@ -107,6 +154,21 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     served?;
     context.out.remark("stopped; apps keep serving (`plimsoll down` stops them, too)");
     Ok(())
+}
+
+/// What nobody gets more of.
+fn most(args: &Args) -> Limits {
+    Limits {
+        memory: args.max_memory.or_else(|| Some(Bytes::clamped(runtime::isolation::machine_memory()? / 4 * 3))),
+        cpu: args.max_cpu,
+        processes: Some(args.max_processes),
+        disk: Some(args.max_disk),
+    }
+}
+
+/// Under their true names, as rules are about those.
+fn app_paths(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    paths.iter().map(|path| path.canonicalize().map_err(|e| Failure::file("find", path, &e))).collect()
 }
 
 async fn serve(

@@ -1,7 +1,7 @@
 //! Control groups, of version 1 or 2, by their files.
 //!
-//! `<mount>/plimsoll/<scope>/<group>`: the scope belongs to one data folder, a group to one instance or command. On version
-//! 1 each controller has a mount and so a folder of its own; on version 2 all have one. The groups are outside of the groups
+//! `<mount>/plimsoll/<scope>-<group>`: the scope is that of one data folder, a group is for one instance or command, and
+//! nothing but `plimsoll` stays when it is over. On version 1 each controller has a mount and so a folder of its own; on version 2 all have one. The groups are outside of the groups
 //! of the server and of supervisors, so that killing a group never hits them.
 //!
 //! Source: the kernel's `Documentation/admin-guide/cgroup-v2.rst` and `cgroup-v1/`.
@@ -31,10 +31,12 @@ pub enum Version {
     Two,
 }
 
-/// The controllers that apply here, each with the folder of this server's groups.
+/// The controllers that apply here, each with the folder that groups are made in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroups {
     pub version: Version,
+    /// In front of the names of this server's groups.
+    scope: String,
     pub memory: Option<PathBuf>,
     pub cpu: Option<PathBuf>,
     pub processes: Option<PathBuf>,
@@ -60,7 +62,8 @@ impl Cgroups {
     /// From the text of `mountinfo`. Version 2 counts where it has one of the three controllers: beside version 1 it is
     /// often mounted without any.
     fn mounted(mountinfo: &str, controllers_of: impl Fn(&Path) -> String) -> Option<Self> {
-        let mut one = Self { version: Version::One, memory: None, cpu: None, processes: None };
+        let scope = String::new;
+        let mut one = Self { version: Version::One, scope: scope(), memory: None, cpu: None, processes: None };
         for line in mountinfo.lines() {
             let Some((head, tail)) = line.split_once(" - ") else { continue };
             let (mut head, mut tail) = (head.split(' ').skip(4), tail.split(' '));
@@ -73,8 +76,13 @@ impl Cgroups {
                 "cgroup2" => {
                     let known = controllers_of(&place);
                     let at = |name| has(&known, name, ' ').then(|| place.clone());
-                    let two =
-                        Self { version: Version::Two, memory: at("memory"), cpu: at("cpu"), processes: at("pids") };
+                    let two = Self {
+                        version: Version::Two,
+                        scope: scope(),
+                        memory: at("memory"),
+                        cpu: at("cpu"),
+                        processes: at("pids"),
+                    };
                     if two.memory.is_some() || two.cpu.is_some() || two.processes.is_some() {
                         return Some(two);
                     }
@@ -94,25 +102,22 @@ impl Cgroups {
         (!one.folders().is_empty()).then_some(one)
     }
 
-    /// Makes the folders for the groups of one data folder. `None` where the kernel or the permissions don't allow it.
+    /// Makes the folders for groups, those of one data folder. `None` where the kernel or the permissions don't allow it.
     pub(crate) fn prepare(data: &Path) -> Option<Self> {
-        Self::find()?.prepared(&scope(data))
+        Self::find()?.prepared(scope(data))
     }
 
     /// In whatever folders these are, so that tests can do without a kernel.
-    fn prepared(self, scope: &str) -> Option<Self> {
+    fn prepared(self, scope: String) -> Option<Self> {
         let make = |root: PathBuf, controller: &str| -> Option<PathBuf> {
-            let mut at = root;
-            for name in [PARENT, scope] {
-                if self.version == Version::Two {
-                    // Already given, or the root is that of a container and may give nothing: the look below decides.
-                    fs::write(at.join("cgroup.subtree_control"), format!("+{controller}")).ok();
-                }
-                at.push(name);
-                match fs::create_dir(&at) {
-                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return None,
-                    _ => {}
-                }
+            let at = root.join(PARENT);
+            if self.version == Version::Two {
+                // Already given, or the root is that of a container and may give nothing: the look below decides.
+                fs::write(root.join("cgroup.subtree_control"), format!("+{controller}")).ok();
+            }
+            match fs::create_dir(&at) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return None,
+                _ => {}
             }
             if self.version == Version::Two {
                 fs::write(at.join("cgroup.subtree_control"), format!("+{controller}")).ok()?;
@@ -121,6 +126,7 @@ impl Cgroups {
         };
         let made = Self {
             version: self.version,
+            scope,
             memory: self.memory.and_then(|root| make(root, "memory")),
             cpu: self.cpu.and_then(|root| make(root, "cpu")),
             processes: self.processes.and_then(|root| make(root, "pids")),
@@ -143,7 +149,7 @@ impl Cgroups {
 
     /// A group that may be there.
     pub(crate) fn existing(&self, name: &str) -> Group {
-        let at = |folder: &Option<PathBuf>| folder.as_ref().map(|f| f.join(name));
+        let at = |folder: &Option<PathBuf>| folder.as_ref().map(|f| f.join(format!("{}-{name}", self.scope)));
         Group { version: self.version, memory: at(&self.memory), cpu: at(&self.cpu), processes: at(&self.processes) }
     }
 
@@ -156,7 +162,7 @@ impl Cgroups {
             .filter_map(|folder| fs::read_dir(folder).ok())
             .flat_map(|entries| entries.flatten())
             .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(&format!("{}-", self.scope))?.to_owned()))
             .collect();
         let mut killed = 0;
         for name in names {
@@ -332,7 +338,7 @@ impl Group {
     fn holds(&self, pid: i32) -> bool {
         let Ok(text) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return false };
         self.folders().iter().any(|folder| {
-            let tail: PathBuf = folder.components().rev().take(3).collect::<Vec<_>>().into_iter().rev().collect();
+            let tail: PathBuf = folder.components().rev().take(2).collect::<Vec<_>>().into_iter().rev().collect();
             text.lines().any(|line| line.rsplit(':').next().is_some_and(|path| Path::new(path).ends_with(&tail)))
         })
     }
@@ -397,9 +403,10 @@ mod tests {
     fn version_2_is_told_its_limits_in_its_files() {
         let dir = tempfile::tempdir().unwrap();
         let root = || Some(dir.path().to_owned());
-        let groups = Cgroups { version: Version::Two, memory: root(), cpu: root(), processes: root() };
-        let groups = groups.prepared("data-1").unwrap();
-        let folder = dir.path().join("plimsoll/data-1/command-7");
+        let groups =
+            Cgroups { version: Version::Two, scope: String::new(), memory: root(), cpu: root(), processes: root() };
+        let groups = groups.prepared("data-1".to_owned()).unwrap();
+        let folder = dir.path().join("plimsoll/data-1-command-7");
         fs::create_dir_all(&folder).unwrap();
         for file in ["memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "cpu.weight", "pids.max"] {
             fs::write(folder.join(file), "").unwrap();
@@ -421,7 +428,7 @@ mod tests {
         fs::write(folder.join("pids.events"), "max 5\n").unwrap();
         assert_eq!((group.oom_kills(), group.forks_refused()), (2, 5));
         let given = |at: &Path| fs::read_to_string(at.join("cgroup.subtree_control")).unwrap();
-        assert_eq!(given(&dir.path().join("plimsoll/data-1")), "+pids", "the last of three writes to a plain file");
+        assert_eq!(given(&dir.path().join("plimsoll")), "+pids", "the last of three writes to a plain file");
         assert!(group.doors().is_err(), "no such file in a plain folder");
     }
 

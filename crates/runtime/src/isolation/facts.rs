@@ -100,6 +100,19 @@ impl Facts {
     }
 }
 
+/// Bytes of memory that this machine has, or the group that this process is in.
+pub fn machine_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total =
+        text.lines().find_map(|l| l.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+    // In a container the machine's own size is not to be had.
+    let own = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
+    let total = total? * 1024;
+    Some(own.map_or(total, |own| own.min(total)))
+}
+
 /// All of these numbers mean users here: in a user namespace some may not.
 pub(super) fn is_mapped(first: u32, count: u32) -> bool {
     ["uid_map", "gid_map"].iter().all(|map| {

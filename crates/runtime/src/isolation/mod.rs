@@ -36,7 +36,7 @@ use domain::limits::{Limits, Size};
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::Cgroups;
-pub use facts::{Fact, Facts, facts};
+pub use facts::{Fact, Facts, facts, machine_memory};
 pub use host::{Host, InvalidUsers, Users};
 
 /// What one command may reach and use. Complete; made by [`Host::sandbox`].

@@ -28,6 +28,14 @@ pub fn folder_for(path: &Path, user: Option<u32>) -> io::Result<()> {
     own(&dir, user, user)
 }
 
+/// Bytes on the disk of a folder and all below it, as far as it can be read; links count as links.
+pub fn size(path: &Path) -> u64 {
+    let mut usage = super::usage::Usage::new(vec![path.to_owned()], None);
+    // Without a limit there is nothing to exceed.
+    while let Ok(false) = usage.step(10_000) {}
+    usage.found()
+}
+
 /// All of the folder becomes `user`'s, links as links.
 pub fn give(path: &Path, user: u32) -> io::Result<()> {
     let dir = open_folder(path)?;

@@ -40,13 +40,15 @@ pub(super) fn toolchains(variable: impl Fn(&str) -> Option<String>, home: Option
     if let Some(home) = home {
         found.insert(home.join(".rustup"));
     }
-    let is_needed = |path: &PathBuf| path.exists() && !SYSTEM.iter().any(|s| path.starts_with(s));
+    // Nobody gets the whole disk, or all of a folder at its top.
+    let is_needed =
+        |path: &PathBuf| path.components().count() > 2 && path.exists() && !SYSTEM.iter().any(|s| path.starts_with(s));
     let real: BTreeSet<PathBuf> =
         found.iter().flat_map(|p| [Some(p.clone()), p.canonicalize().ok()]).flatten().collect();
     let real: Vec<PathBuf> = real.into_iter().filter(is_needed).filter(|p| Some(p.as_path()) != home).collect();
-    // What lies in another one is there already, and nobody gets the whole disk.
+    // What lies in another one is there already.
     let inside = |path: &PathBuf| real.iter().any(|other| other != path && path.starts_with(other));
-    real.iter().filter(|p| p.components().count() > 2 && !inside(p)).cloned().collect()
+    real.iter().filter(|p| !inside(p)).cloned().collect()
 }
 
 fn with_what_it_needs(folder: &Path, home: Option<&Path>) -> PathBuf {
@@ -117,7 +119,7 @@ mod tests {
         let path = [".cargo/bin", ".pyenv/shims", "bin", ".nvm/v20/bin", ".local/bin"]
             .map(|f| home.join(f).display().to_string())
             .join(":");
-        let variable = |name: &str| (name == "PATH").then(|| format!("{path}:/usr/bin:relative"));
+        let variable = |name: &str| (name == "PATH").then(|| format!("{path}:/usr/bin:/sbin:relative"));
         let found = toolchains(variable, Some(&home));
         let want = [".cargo/bin", ".local/bin", ".nvm/v20", ".pyenv", ".rustup", "bin", "tool"].map(|f| home.join(f));
         assert_eq!(found, want);

@@ -34,6 +34,7 @@ impl Ground {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         fs::write(dir.path().join("master.key"), "KEY-OF-ALL").unwrap();
+        fs::set_permissions(dir.path().join("master.key"), fs::Permissions::from_mode(0o600)).unwrap();
         let users: Users = format!("{FIRST}-{}", FIRST + 9).parse().unwrap();
         let host = Host::new(dir.path(), Some(users), &[]);
         let executor = Executor::new(dir.path());
@@ -280,9 +281,29 @@ async fn as_the_servers_own_user_landlock_keeps_it_in_its_folders() {
     assert!(run("echo x > mine && cat mine && grep -q 'NoNewPrivs:.1' /proc/self/status".to_owned()).await.0.success());
     let (ended, said) = run(format!("cat {}/master.key 2>&1", data.display())).await;
     assert!(!ended.success() && !said.contains("KEY"), "{said}");
-    let (ended, said) = run(format!("tr '\\0' ' ' < /proc/{}/environ 2>&1", std::process::id())).await;
-    assert!(!ended.success() && !said.contains("PATH="), "{said}");
     assert!(!run("touch /usr/local/mine 2>&1".to_owned()).await.0.success());
+}
+
+/// Two instances of an app have one user, and their secrets may differ.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_of_another_process_of_the_same_user_is_closed() {
+    use std::os::unix::process::CommandExt;
+    let ground = Ground::new();
+    if !is_root() || ground.host.facts().landlock == 0 {
+        return;
+    }
+    let mut other = std::process::Command::new("sleep");
+    other.arg("60").env("SECRET", "of-the-neighbour").uid(FIRST + 4).gid(FIRST + 4);
+    let mut other = other.spawn().unwrap();
+    let pid = other.id();
+    let environ = format!("tr '\\0' ' ' < /proc/{pid}/environ 2>&1; test -d /proc/{pid} && echo there");
+    let (_, said) = ground.run(&ground.command(4, &environ, Limits::default())).await;
+    assert!(said.last().unwrap() == "there" && !said.concat().contains("of-the-neighbour"), "{said:?}");
+    let (_, said) = ground.run(&ground.command(4, &format!("kill {pid} 2>&1"), Limits::default())).await;
+    let scoped = ground.host.facts().landlock >= 6;
+    assert!(!scoped || said.concat().contains("not permitted"), "{said:?}");
+    other.kill().unwrap();
+    other.wait().unwrap();
 }
 
 /// The deployment's budget is 150 ms, with several spawns in it.

@@ -8,6 +8,7 @@ pub struct Model {
     pub name: String,
     pub source: Option<String>,
     pub last_release: i64,
+    pub user_number: i64,
     pub created_at: i64,
 }
 

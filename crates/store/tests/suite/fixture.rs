@@ -69,7 +69,7 @@ pub(crate) fn new_release(app: &App, digest: &str) -> NewRelease {
         app_id: app.id.clone(),
         digest: Digest(digest.to_owned()),
         commit: None,
-        spec: AppSpec { builds: vec![], components: vec![] },
+        spec: AppSpec { builds: vec![], build_limits: Default::default(), components: vec![] },
         size: u64::from(u32::MAX) * 4,
         files: 7,
         tags: vec!["stable".parse().unwrap()],

@@ -43,6 +43,7 @@ const CASES: &[(&str, Case)] = &[
     ("64 writers", |db| Box::pin(concurrency::many_writers(db))),
     ("a follower misses nothing", |db| Box::pin(concurrency::follower(db))),
     ("racing migrators", |db| Box::pin(opening::racing_migrators(db))),
+    ("apps of before they had users", |db| Box::pin(opening::apps_without_users(db))),
     ("a newer schema", |db| Box::pin(opening::newer_schema(db))),
     ("text is compared by bytes", |db| Box::pin(opening::collation(db))),
 ];

@@ -49,6 +49,13 @@ pub(crate) async fn apps(db: Database) {
         fixture::app(&tx, text).await;
     }
     tx.commit().await.unwrap();
+    // Each has a user of its own; a transaction that was given up has taken none.
+    let mut users = std::collections::BTreeSet::new();
+    for app in apps::list(&store, None, 100).await.unwrap() {
+        users.insert(apps::user_number(&store, &app.id).await.unwrap());
+    }
+    assert_eq!(users, (0..8).collect());
+    assert!(matches!(apps::user_number(&store, &missing).await, Err(StoreError::NotFound { .. })));
     let mut seen = Vec::new();
     let mut after = None;
     loop {

@@ -46,6 +46,35 @@ async fn works(store: &Store, text: &str) {
     assert_eq!(apps::list(store, None, 10).await.unwrap(), [app]);
 }
 
+pub(crate) async fn apps_without_users(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let first = fixture::app(&tx, "b-first").await;
+    let second = fixture::app(&tx, "a-second").await;
+    tx.commit().await.unwrap();
+    store.close().await;
+    // As it was before the migration.
+    let raw = db.raw().await;
+    for sql in [
+        "DROP INDEX apps_user_number",
+        "ALTER TABLE apps DROP COLUMN user_number",
+        "DELETE FROM seaql_migrations WHERE version = 'm0002_app_users'",
+    ] {
+        raw.execute_unprepared(sql).await.unwrap();
+    }
+    raw.close().await.unwrap();
+    let store = db.open().await;
+    let mut users = Vec::new();
+    for app in [&first, &second] {
+        users.push(apps::user_number(&store, &app.id).await.unwrap());
+    }
+    users.sort_unstable();
+    assert_eq!(users, [0, 1]);
+    let tx = store.write().await.unwrap();
+    let third = fixture::app(&tx, "third").await;
+    assert_eq!(apps::user_number(&tx, &third.id).await.unwrap(), 2);
+}
+
 pub(crate) async fn newer_schema(db: Database) {
     let store = db.open().await;
     works(&store, "shop").await;

@@ -7,12 +7,14 @@ use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 use domain::spec::{AppSpec, Serve};
 use operations::logs::Stream;
-use runtime::{Command, ExecError};
+use runtime::isolation::ownership;
+use runtime::{Command, Exceeded, ExecError, Sandbox};
 use saga::{Stage, Step};
 
-use super::{BUILD, blocking};
+use super::{BUILD, blocking, open_way, user};
 use crate::deployment::{Deploying, State, World, fail};
-use crate::environment::{Variables, complete, complete_build};
+use crate::environment::{Variables, complete, complete_build, complete_command, identify};
+use crate::layout::remove_dir;
 use crate::output::Sink;
 
 const PHASE: Phase = Phase::Building;
@@ -29,8 +31,14 @@ impl<G: Deploying> Stage<G> for Build {
         let (Some(spec), false) = (&state.spec, state.reused) else { return Ok(state) };
         let variables = snapshot(world, &state).await?;
         let sink = world.sink(&state.order.deployment, PHASE, Some(&variables));
+        let user = user(world, &state.order.app, PHASE).await?;
+        let runs_commands = spec.builds.iter().any(|b| !b.commands.is_empty())
+            || spec.components.iter().any(|c| c.release_command.is_some());
+        if runs_commands {
+            hand_over(world, &state, user).await?;
+        }
         for build in &spec.builds {
-            run(world, &state, build, &variables, &sink, step).await?;
+            run(world, &state, spec, build, user, &variables, &sink, step).await?;
         }
         published(spec, &world.layout.workspace(&state.order.deployment).source())?;
         Ok(state)
@@ -42,34 +50,60 @@ impl<G: Deploying> Stage<G> for Build {
     }
 }
 
+/// The workspace becomes the app's user's, with a home, a place for temporary files and the app's cache.
+async fn hand_over(world: &World, state: &State, user: Option<u32>) -> Result<(), saga::Failure<Failure>> {
+    let workspace = world.layout.workspace(&state.order.deployment);
+    let (source, cache) = (workspace.source(), world.layout.cache(&state.order.app));
+    let folders = [workspace.home(), workspace.temp(), cache];
+    for folder in folders.iter().chain([&source]) {
+        open_way(world, folder, PHASE)?;
+    }
+    let given = move || {
+        folders.iter().try_for_each(|folder| ownership::folder_for(folder, user))?;
+        user.map_or(Ok(()), |user| ownership::give(&source, user))
+    };
+    blocking(PHASE, given)
+        .await?
+        .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't make the build's folders: {e}"))))
+}
+
+/// What a command of a deployment may reach and use.
+pub(super) fn sandbox(world: &World, state: &State, spec: &AppSpec, user: Option<u32>) -> Sandbox {
+    let workspace = world.layout.workspace(&state.order.deployment);
+    let sandbox = world.host.sandbox(user, spec.build_limits.or(world.most));
+    Sandbox { background: true, ..sandbox }.writing(workspace.home()).with_temp(workspace.temp())
+}
+
+#[allow(clippy::too_many_arguments)]
 async fn run(
     world: &World,
     state: &State,
+    spec: &AppSpec,
     build: &domain::spec::Build,
+    user: Option<u32>,
     variables: &Variables,
     sink: &Sink,
     step: &Step,
 ) -> Result<(), saga::Failure<Failure>> {
     let workspace = world.layout.workspace(&state.order.deployment);
-    let (home, cache) = (workspace.home(), world.layout.cache(&state.order.app));
-    let folders = [home.clone(), cache.clone()];
-    blocking(PHASE, move || folders.iter().try_for_each(std::fs::create_dir_all))
-        .await?
-        .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't make the build's folders: {e}"))))?;
-
+    let cache = world.layout.cache(&state.order.app);
+    let sandbox = sandbox(world, state, spec, user).writing(workspace.source()).writing(&cache);
     let directory = workspace.source().join(&build.root);
     let begun = Instant::now();
     for command in &build.commands {
         sink.say(&format!("$ {}", headline(command)));
         let mut env = variables.to_map();
         complete(&mut env, &directory);
-        complete_build(&mut env, &home, &cache);
+        complete_command(&mut env, &workspace.home(), &workspace.temp());
+        complete_build(&mut env, &cache);
+        identify(&mut env, state.order.app_name.as_str());
         let command = Command {
             command: command.clone(),
             directory: directory.clone(),
             env,
             limit: build.timeout.get().saturating_sub(begun.elapsed()),
             marker: state.order.deployment.to_string(),
+            sandbox: Some(sandbox.clone()),
         };
         let print = |line: runtime::Line| sink.line(stream(line.stream), &line.text);
         match world.executor.run(&command, print, &step.cancel).await {
@@ -85,10 +119,36 @@ async fn run(
                 let failure = fail::failure(PHASE, Cause::Timeout, message, hint);
                 return Err(saga::Failure::permanent(fail::with_output(failure, sink.tail())));
             }
+            Err(ExecError::Exceeded(exceeded)) => {
+                let message = format!("`{}` {exceeded}, and was killed", headline(&command.command));
+                let cache = emptied(world, state, &exceeded).await;
+                let failure = fail::failure(PHASE, Cause::Limit, message, hint(&exceeded, cache));
+                return Err(saga::Failure::permanent(fail::with_output(failure, sink.tail())));
+            }
             Err(e) => return Err(failed(e.to_string(), "check that the folder of the component exists", sink)),
         }
     }
     Ok(())
+}
+
+/// Package managers only ever add to their caches. One that takes half of what a build may use is emptied when there was
+/// not enough, or no later build could do better.
+async fn emptied(world: &World, state: &State, exceeded: &Exceeded) -> bool {
+    let Exceeded::Disk { limit, .. } = *exceeded else { return false };
+    let cache = world.layout.cache(&state.order.app);
+    let empty = move || ownership::size(&cache) > limit / 2 && remove_dir(&cache).is_ok();
+    blocking(PHASE, empty).await.unwrap_or(false)
+}
+
+pub(super) fn hint(exceeded: &Exceeded, cache_emptied: bool) -> String {
+    let key = exceeded.key();
+    match exceeded {
+        Exceeded::Floor { .. } => "free some space on the server's disk, and deploy again".to_owned(),
+        _ if cache_emptied => "the app's build cache took most of it and was emptied: deploy again".to_owned(),
+        _ => format!(
+            "make it use less, or raise `{key}` in [build.limits] of plimsoll.toml (the server's own limit is --max-{key})"
+        ),
+    }
 }
 
 /// The variables as the snapshot in the workspace has them.
@@ -106,10 +166,13 @@ pub(super) async fn snapshot(world: &World, state: &State) -> Result<Variables, 
 /// The folder of a static component must be there after the build.
 fn published(spec: &AppSpec, source: &std::path::Path) -> Result<(), saga::Failure<Failure>> {
     for component in &spec.components {
-        if let Serve::Static { publish, .. } = &component.serve
-            && !source.join(&component.root).join(publish).is_dir()
-        {
-            let message = format!("the build left no folder `{}` for `{}`", publish.display(), component.name);
+        let Serve::Static { publish, .. } = &component.serve else { continue };
+        let real = source.join(&component.root).join(publish).canonicalize();
+        // The ingress serves what it finds there with the server's rights: a link must not lead it elsewhere.
+        let inside = real.and_then(|real| Ok(real.is_dir() && real.starts_with(source.canonicalize()?)));
+        if !inside.unwrap_or(false) {
+            let message =
+                format!("the build left no folder `{}` in the source for `{}`", publish.display(), component.name);
             let hint = "name the folder with the built files as `publish` in plimsoll.toml";
             return Err(saga::Failure::permanent(fail::failure(PHASE, Cause::Build, message, hint)));
         }

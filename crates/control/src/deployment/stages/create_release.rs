@@ -3,7 +3,6 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -13,11 +12,12 @@ use domain::failure::Failure;
 use domain::phase::Phase;
 use domain::release::Digest;
 use domain::spec::AppSpec;
+use runtime::isolation::ownership;
 use saga::{Retry, Stage, Step};
 use store::releases::NewRelease;
 use ulid::Ulid;
 
-use super::{CREATE_RELEASE, blocking, store_away, store_retry};
+use super::{CREATE_RELEASE, blocking, store_away, store_retry, user};
 use crate::deployment::state::ReleaseRef;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::layout::remove_dir;
@@ -45,8 +45,10 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             saga::Failure::permanent(fail::internal(PHASE, format!("can't {what} the release {}: {e}", digest.short())))
         };
 
+        let user = user(world, &order.app, PHASE).await?;
         let (from, to, spec_of) = (workspace.source(), folder.clone(), spec.clone());
-        let counted = blocking(PHASE, move || place(&from, &to, &spec_of)).await?.map_err(|e| internal("place", e))?;
+        let counted =
+            blocking(PHASE, move || place(&from, &to, &spec_of, user)).await?.map_err(|e| internal("place", e))?;
         let path = workspace.snapshot();
         let sealed = blocking(PHASE, move || std::fs::read(path)).await?.map_err(|e| internal("seal", e))?;
 
@@ -119,14 +121,15 @@ struct Counted {
 
 /// Moves the workspace's files to the release folder. A rename, so the folder is there whole or not
 /// at all; a repeat finds it done.
-fn place(from: &Path, to: &Path, spec: &AppSpec) -> io::Result<Counted> {
+fn place(from: &Path, to: &Path, spec: &AppSpec, user: Option<u32>) -> io::Result<Counted> {
     if !to.is_dir() {
         for build in &spec.builds {
             for discard in &build.discard {
-                remove_dir(&from.join(&build.root).join(discard))?;
+                discard_inside(from, &build.root.join(discard))?;
             }
         }
-        seal(from)?;
+        // From here on the release does not change any more, and nobody but the app's user can read it.
+        ownership::seal(from, user)?;
         let parent = to.parent().map(PathBuf::from).unwrap_or_default();
         std::fs::create_dir_all(&parent)?;
         // Everything the build wrote is on the disk before the name says that it is.
@@ -142,20 +145,18 @@ fn place(from: &Path, to: &Path, spec: &AppSpec) -> io::Result<Counted> {
     count(to)
 }
 
-/// Takes the permission to write from every file: a release does not change any more.
-/// Folders stay writable, so that an app may put new files beside it.
-fn seal(dir: &Path) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            seal(&entry.path())?;
-        } else if kind.is_file() {
-            let mode = entry.metadata()?.permissions().mode();
-            std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(mode & 0o7555))?;
-        }
+/// Removes a folder of the workspace, unless the build has put a link on the way to it: what is behind that is not ours to
+/// remove.
+fn discard_inside(from: &Path, folder: &Path) -> io::Result<()> {
+    let path = from.join(folder);
+    match path.parent().map_or_else(|| from.canonicalize(), Path::canonicalize) {
+        Ok(parent) if parent.starts_with(from.canonicalize()?) => match path.symlink_metadata() {
+            Ok(metadata) if metadata.is_dir() => remove_dir(&path),
+            _ => Ok(()),
+        },
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn count(dir: &Path) -> io::Result<Counted> {

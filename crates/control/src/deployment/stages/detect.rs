@@ -6,8 +6,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use async_trait::async_trait;
 use detect::DetectError;
 use domain::failure::{Cause, Failure};
+use domain::limits::Limits;
 use domain::phase::Phase;
 use domain::release::release_digest;
+use domain::spec::AppSpec;
 use saga::{Retry, Stage, Step};
 
 use super::{DETECT, blocking, store_away, store_retry};
@@ -37,6 +39,7 @@ impl<G: Deploying> Stage<G> for Detect {
         let detected = blocking(PHASE, move || detect::detect(&source, &toolchain)).await?.map_err(unrecognised)?;
         sink.say(&format!("detected {}", detected.app.stacks()));
         detected.notes.iter().for_each(|note| sink.say(note));
+        within(&detected.app, &world.most)?;
 
         let variables = Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
         let tx = world.store.write().await.map_err(|e| store_away(PHASE, e))?;
@@ -71,6 +74,21 @@ impl<G: Deploying> Stage<G> for Detect {
         state.spec = Some(detected.app);
         Ok(state)
     }
+}
+
+/// The server's settings are the most that anybody gets.
+fn within(app: &AppSpec, most: &Limits) -> Result<(), saga::Failure<Failure>> {
+    let build = [("[build.limits]".to_owned(), app.build_limits)];
+    let components = app.components.iter().map(|c| (format!("[components.{}.limits]", c.name), c.limits));
+    for (table, limits) in build.into_iter().chain(components) {
+        if let Some((key, asked, allowed)) = limits.beyond(most) {
+            let message =
+                format!("`{key}` in {table} of plimsoll.toml asks for {asked}, and this server allows {allowed}");
+            let hint = format!("lower it, or start the server with a larger --max-{key}");
+            return Err(saga::Failure::permanent(fail::failure(PHASE, Cause::Configuration, message, hint)));
+        }
+    }
+    Ok(())
 }
 
 fn write_private(path: &std::path::Path, content: &[u8]) -> std::io::Result<()> {

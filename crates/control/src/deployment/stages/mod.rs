@@ -80,6 +80,29 @@ pub(crate) fn store_retry() -> saga::Retry {
     saga::Retry::attempts(10).base(std::time::Duration::from_millis(200)).cap(std::time::Duration::from_secs(5))
 }
 
+/// Who the app's commands run as.
+pub(crate) async fn user(
+    world: &super::World,
+    app: &domain::AppId,
+    phase: Phase,
+) -> Result<Option<u32>, saga::Failure<domain::failure::Failure>> {
+    world.user(app).await.map_err(|e| match e {
+        super::world::UserError::Store(e) => store_away(phase, e),
+        other => saga::Failure::permanent(super::fail::internal(phase, other.to_string())),
+    })
+}
+
+/// Lets the app's user through to a folder of its own, where it has no view in which it is found anyway.
+pub(crate) fn open_way(
+    world: &super::World,
+    folder: &std::path::Path,
+    phase: Phase,
+) -> Result<(), saga::Failure<domain::failure::Failure>> {
+    world.host.open_way(folder).map_err(|e| {
+        saga::Failure::permanent(super::fail::internal(phase, format!("can't open {}: {e}", folder.display())))
+    })
+}
+
 /// Runs blocking file work off the async threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     phase: Phase,

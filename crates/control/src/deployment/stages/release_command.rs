@@ -5,13 +5,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use runtime::isolation::ownership;
 use runtime::{Command, ExecError};
 use saga::{Stage, Step};
 
-use super::RELEASE_COMMAND;
-use super::build::{headline, snapshot, stream};
+use super::build::{headline, hint, sandbox, snapshot, stream};
+use super::{RELEASE_COMMAND, blocking, open_way, user};
 use crate::deployment::{Deploying, State, World, fail};
-use crate::environment::complete;
+use crate::environment::{complete, complete_command, identify};
 
 const PHASE: Phase = Phase::Migrating;
 const LIMIT: Duration = Duration::from_secs(30 * 60);
@@ -38,18 +39,43 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
             Some(release) => world.layout.release(&order.app, &release.digest),
             None => world.layout.workspace(&order.deployment).source(),
         };
+        let user = user(world, &order.app, PHASE).await?;
+        let workspace = world.layout.workspace(&order.deployment);
+        let (home, temp) = (workspace.home(), workspace.temp());
+        let sandbox = sandbox(world, &state, spec, user);
+        let sandbox = match &state.release {
+            Some(_) => sandbox.reading(&files),
+            None => sandbox.writing(&files),
+        };
+        for folder in [&files, &home, &temp] {
+            open_way(world, folder, PHASE)?;
+        }
+        let folders = [home.clone(), temp.clone()];
+        blocking(PHASE, move || folders.iter().try_for_each(|folder| ownership::folder_for(folder, user)))
+            .await?
+            .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't make its folders: {e}"))))?;
         for (component, command) in commands {
             let directory = files.join(&component.root);
             let mut env = component.env.clone();
             env.extend(variables.to_map());
             complete(&mut env, &directory);
+            complete_command(&mut env, &home, &temp);
+            identify(&mut env, order.app_name.as_str());
             sink.say(&format!("$ {}", headline(command)));
             let marker = order.deployment.to_string();
-            let command = Command { command: command.clone(), directory, env, limit: LIMIT, marker };
+            let sandbox = Some(sandbox.clone());
+            let command = Command { command: command.clone(), directory, env, limit: LIMIT, marker, sandbox };
             let print = |line: runtime::Line| sink.line(stream(line.stream), &line.text);
             match world.executor.run(&command, print, &step.cancel).await {
                 Ok(exit) if exit.success() => {}
                 Err(ExecError::Cancelled) => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+                Err(ExecError::Exceeded(exceeded)) => {
+                    let command = headline(&command.command);
+                    let message =
+                        format!("the release command `{command}` of `{}` {exceeded}, and was killed", component.name);
+                    let failure = fail::failure(PHASE, Cause::Limit, message, hint(&exceeded, false));
+                    return Err(saga::Failure::permanent(fail::with_output(failure, sink.tail())));
+                }
                 ended => {
                     let how = ended.map_or_else(|e| e.to_string(), |exit| exit.to_string());
                     let message =

@@ -9,8 +9,8 @@ use operations::logs::Stream;
 use runtime::{InstanceSpec, NotHealthy, StartError, Target};
 use saga::{Stage, Step};
 
-use super::START;
 use super::claim::superseded;
+use super::{START, open_way, user};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::Variables;
 use crate::output::Sink;
@@ -63,8 +63,15 @@ async fn component_up(
     step: &Step,
 ) -> Result<(), saga::Failure<Failure>> {
     let mut specs = Vec::new();
+    let user = user(world, &state.order.app, PHASE).await?;
+    if let Some(release) = &state.release {
+        let files = world.layout.release(&state.order.app, &release.digest);
+        open_way(world, &files, PHASE)?;
+    }
     for placement in state.placements_of(&component.name) {
-        let Some(spec) = world.instance(state, component, &placement.key, placement.port, variables) else { continue };
+        let Some(spec) = world.instance(state, component, &placement.key, placement.port, variables, user) else {
+            continue;
+        };
         world.runtime.start(&spec).await.map_err(|e| not_started(component, e))?;
         specs.push(spec);
     }
@@ -127,6 +134,7 @@ pub(crate) fn target(world: &World, spec: &InstanceSpec) -> Target {
         directory: spec.directory.clone(),
         env: spec.env.clone(),
         marker: spec.key.deployment.to_string(),
+        sandbox: world.runtime.sandbox(spec),
         executor: world.executor.clone(),
     }
 }
