@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -40,6 +41,8 @@ impl Server {
         let dir = tempfile::Builder::new().prefix("plimsoll-e2e-").tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         fs::create_dir(root.join("home")).unwrap();
+        fs::create_dir(root.join("shared")).unwrap();
+        fs::set_permissions(root.join("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
         let own = |pair: &(&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
         let mut server = Self {
             _dir: dir,
@@ -84,6 +87,8 @@ impl Server {
         let mut command = self.command();
         command
             .args(["server", "--listen", &self.api.to_string(), "--ingress-listen", &self.ingress.to_string()])
+            .arg("--app-path")
+            .arg(self.shared())
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
@@ -173,6 +178,11 @@ impl Server {
 
     pub fn data(&self) -> PathBuf {
         self.root.join("data")
+    }
+
+    /// A folder that builds and apps see, too, which see nothing else of a test's: for files by which they wait for it.
+    pub fn shared(&self) -> PathBuf {
+        self.root.join("shared")
     }
 
     pub fn api(&self) -> SocketAddr {

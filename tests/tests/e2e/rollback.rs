@@ -67,7 +67,7 @@ async fn there_is_nothing_before_the_first_release() {
 async fn an_older_slower_deployment_does_not_win() {
     let (server, repo, _) = with_app("hello").await;
     let load = load(&server, "hello");
-    let gate = repo.path().join("gate");
+    let gate = server.shared().join("gate");
     repo.commit(
         App::new("slow").build(&format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display())).files(),
         "slow",

@@ -67,7 +67,7 @@ async fn events_go_on_where_they_were_left_across_a_kill_of_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn output_comes_as_it_is_printed_and_ends_with_the_deployment() {
     let (server, repo, _) = with_app("hello").await;
-    let gate = repo.path().join("gate");
+    let gate = server.shared().join("gate");
     let build = format!("echo line one; while [ ! -e {} ]; do sleep 0.05; done; echo line two", gate.display());
     repo.commit(App::new("v2").build(&build).files(), "v2");
     let deployment = server.deploy("hello").await;
