@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use domain::instance::InstanceState;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::FileError;
+use crate::isolation::Sandbox;
 use crate::isolation::ownership::folder_for;
 use crate::proc::Process;
 use crate::spec::InstanceSpec;
@@ -44,12 +45,19 @@ impl Folder {
 
     /// All that the supervisor and the app need, readable by nobody else: the app's `user` gets its home and its folder
     /// for temporary files.
-    pub(crate) fn create(&self, user: Option<u32>) -> Result<(), FileError> {
+    pub(crate) fn create(&self, sandbox: Option<&Sandbox>) -> Result<(), FileError> {
         for path in [&self.path, &self.log()] {
             create_private(path)?;
         }
+        let user = sandbox.and_then(|sandbox| sandbox.user);
         for path in [self.home(), self.temp()] {
             folder_for(&path, user).map_err(FileError::new("create", &path))?;
+        }
+        if sandbox.is_some_and(|sandbox| sandbox.user.is_some() && !sandbox.view) {
+            // Nothing else leads another user there.
+            for path in [Some(self.path.as_path()), self.path.parent()].into_iter().flatten() {
+                fs::set_permissions(path, fs::Permissions::from_mode(0o711)).map_err(FileError::new("open", path))?;
+            }
         }
         Ok(())
     }

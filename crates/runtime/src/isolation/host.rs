@@ -85,6 +85,10 @@ impl Host {
             facts.no_users =
                 Some(format!("{} is closed to other users; keep the data elsewhere, with --data", closed.display()));
         }
+        if facts.users && users.is_none() {
+            facts.users = false;
+            facts.no_users = Some("switched off with --app-users none: apps run as root".to_owned());
+        }
         let users = users.filter(|users| {
             // In a container not every number may be mapped to a user of the machine.
             let mapped = users.of(0).is_some_and(|first| facts::is_mapped(first, users.count()));

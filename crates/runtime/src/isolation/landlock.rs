@@ -19,7 +19,7 @@ use super::Sandbox;
 const ABI_USED: ABI = ABI::V6;
 
 /// Folders of the system that programs need. `/proc` and `/sys` say how large the machine and the limits are.
-const SYSTEM: [&str; 19] = [
+const SYSTEM: [&str; 18] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -38,7 +38,6 @@ const SYSTEM: [&str; 19] = [
     "/run/NetworkManager",
     "/var/lib/ca-certificates",
     "/var/cache/fontconfig",
-    "/dev/fd",
 ];
 const DEVICES: [&str; 8] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"];

@@ -123,7 +123,12 @@ fn seal_below(dir: &OwnedFd, user: Option<u32>) -> io::Result<()> {
                 }
             }
             SFlag::S_IFREG => {
-                if user.is_some() && stat.st_nlink > 1 {
+                if let Some(user) = user.filter(|_| stat.st_nlink > 1) {
+                    if stat.st_uid != user {
+                        // The server would hand over what the app may not read.
+                        let why = format!("{} is another name of a file that is not the app's", name.to_string_lossy());
+                        return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+                    }
                     copy_in_place(dir, name)?;
                 }
                 let file = openat(dir, name, FILE, Mode::empty())?;
@@ -207,6 +212,11 @@ mod tests {
         nix::unistd::mkfifo(&release.join("fifo"), Mode::from_bits_truncate(0o600)).unwrap();
 
         let root = nix::unistd::geteuid().is_root();
+        if root {
+            let refused = seal(&release, Some(54_321)).unwrap_err();
+            assert!(refused.to_string().contains("shared is another name of a file"), "{refused}");
+            give(&release, 54_321).unwrap();
+        }
         seal(&release, root.then_some(54_321)).unwrap();
         let mode = |path: &Path| fs::symlink_metadata(path).unwrap().mode() & 0o7777;
         assert_eq!(mode(&outside.join("store/shared")), if root { 0o644 } else { 0o444 });
@@ -214,14 +224,13 @@ mod tests {
         if root {
             assert_eq!(mode(&release.join("sub/shared")), 0o440);
             assert_eq!(fs::read_to_string(release.join("sub/shared")).unwrap(), "content");
-            assert_eq!(fs::metadata(outside.join("store/shared")).unwrap().uid(), 0);
+            assert_eq!(fs::metadata(outside.join("store/shared")).unwrap().uid(), 54_321);
             let sealed = fs::metadata(release.join("sub/shared")).unwrap();
             assert_eq!((sealed.uid(), sealed.gid(), sealed.nlink()), (0, 54_321, 1));
             assert_eq!(mode(&release.join("sub")), 0o750);
             give(&release, 54_321).unwrap();
             assert_eq!(fs::metadata(outside.join("store")).unwrap().uid(), 0);
             assert_eq!(fs::symlink_metadata(release.join("out")).unwrap().uid(), 54_321);
-            assert_eq!(fs::metadata(outside.join("store/shared")).unwrap().uid(), 0);
         }
     }
 }

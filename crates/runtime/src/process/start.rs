@@ -41,7 +41,7 @@ impl Inner {
         }
         self.clear(&name)?;
         let spec = &self.in_its_folders(spec);
-        folder.create(spec.sandbox.as_ref().and_then(|sandbox| sandbox.user))?;
+        folder.create(spec.sandbox.as_ref())?;
         folder.forget_status()?;
         folder.write_spec(spec)?;
         let launched = self.launch(spec, &folder, &name);

@@ -182,6 +182,8 @@ async fn tmp_is_its_own_and_ordinary_programs_run() {
     }
     let ground = Ground::new();
     let (source, sandbox) = ground.workspace(2);
+    let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
+    let rustup = rustup.unwrap_or_else(|| std::env::home_dir().unwrap().join(".rustup"));
     let said = ground
         .try_all(
             2,
@@ -190,7 +192,7 @@ async fn tmp_is_its_own_and_ordinary_programs_run() {
                 "python3 -c 'import ssl, tempfile, multiprocessing; multiprocessing.Lock(); print(open(tempfile.mkstemp()[1]).read() == \"\")'",
                 "node -e 'console.log(require(\"os\").tmpdir() !== \"\", require(\"fs\").readFileSync(\"/etc/resolv.conf\").length >= 0)'",
                 "sh -c 'echo $((6 * 7)) | sort | tee out' && cat < out > /dev/null",
-                "cargo --version | grep -c '^cargo'",
+                &format!("RUSTUP_HOME={} cargo --version | grep -c '^cargo'", rustup.display()),
                 "getent hosts localhost > /dev/null && echo resolved",
             ],
         )

@@ -1,6 +1,7 @@
 //! Hostile commands and apps: each ends in a clear error, and everything else keeps running.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -164,11 +165,21 @@ async fn an_instance_has_a_home_of_its_own_and_a_release_it_cannot_change() {
     if !is_root() {
         return;
     }
+    for view in [true, false] {
+        own_home(view).await;
+    }
+}
+
+async fn own_home(view: bool) {
     let (machine, ground) = (Machine::new(), Ground::new());
     fs::write(machine.app().join("code"), "as released\n").unwrap();
+    if !view {
+        fs::set_permissions(machine.dir.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    }
     let script = "id -u; cat code; touch code new 2>&1 | wc -l; touch $HOME/kept $TMPDIR/gone && echo written; \
                   cat $HOME/../spec.json $HOME/../status.json ../instances/*/log/current 2>&1 | grep -c enied; sleep 1000";
-    let spec = sandboxed(&machine, &ground, script, Limits::default());
+    let mut spec = sandboxed(&machine, &ground, script, Limits::default());
+    spec.sandbox.as_mut().unwrap().view &= view;
     let name = spec.key.name();
     machine.runtime.start(&spec).await.unwrap();
     machine.wait_for_line(&name, "written");
