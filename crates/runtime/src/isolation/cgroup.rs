@@ -432,6 +432,40 @@ mod tests {
         assert!(group.doors().is_err(), "no such file in a plain folder");
     }
 
+    /// On the kernel's own version 2, which is mounted without controllers beside version 1.
+    #[test]
+    fn version_2_is_entered_and_killed_whole() {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mount = mounts.lines().find(|l| l.contains(" - cgroup2 ")).and_then(|l| l.split(' ').nth(4));
+        let (Some(mount), true) = (mount, nix::unistd::geteuid().is_root()) else {
+            eprintln!("NO VERSION 2, OR NOT ROOT: not tested");
+            return;
+        };
+        let dir = Path::new(mount).join(format!("plimsoll-test-{}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        let group = Group { version: Version::Two, memory: Some(dir.clone()), cpu: Some(dir.clone()), processes: None };
+        let mut doors = group.doors().unwrap();
+        assert_eq!(doors.len(), 1, "one folder, one door");
+        let family = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo $$ > /dev/null; wait";
+        let mut child = std::process::Command::new("sh");
+        let mut child =
+            child.arg("-c").arg(format!("read go; {family}")).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        writeln!(doors[0], "{}", child.id()).unwrap();
+        writeln!(child.stdin.take().unwrap(), "go").unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while group.members().len() < 3 {
+            assert!(Instant::now() < deadline, "{:?}", group.members());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(group.members().into_iter().all(|pid| group.holds(pid)) && !group.holds(1));
+        group.remove();
+        assert!(dir.exists(), "somebody is in it");
+        assert_eq!(group.kill(), 0);
+        child.wait().unwrap();
+        group.remove();
+        assert!(!dir.exists());
+    }
+
     #[test]
     fn folders_of_one_name_have_different_scopes() {
         assert_ne!(scope(Path::new("/a/data")), scope(Path::new("/b/data")));

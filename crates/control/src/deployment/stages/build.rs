@@ -37,8 +37,11 @@ impl<G: Deploying> Stage<G> for Build {
         if runs_commands {
             hand_over(world, &state, user).await?;
         }
+        let sandbox = sandbox(world, &state, spec, user)
+            .writing(world.layout.workspace(&state.order.deployment).source())
+            .writing(world.layout.cache(&state.order.app));
         for build in &spec.builds {
-            run(world, &state, spec, build, user, &variables, &sink, step).await?;
+            run(world, &state, build, &sandbox, &variables, &sink, step).await?;
         }
         published(spec, &world.layout.workspace(&state.order.deployment).source())?;
         Ok(state)
@@ -74,20 +77,17 @@ pub(super) fn sandbox(world: &World, state: &State, spec: &AppSpec, user: Option
     Sandbox { background: true, ..sandbox }.writing(workspace.home()).with_temp(workspace.temp())
 }
 
-#[allow(clippy::too_many_arguments)]
 async fn run(
     world: &World,
     state: &State,
-    spec: &AppSpec,
     build: &domain::spec::Build,
-    user: Option<u32>,
+    sandbox: &Sandbox,
     variables: &Variables,
     sink: &Sink,
     step: &Step,
 ) -> Result<(), saga::Failure<Failure>> {
     let workspace = world.layout.workspace(&state.order.deployment);
     let cache = world.layout.cache(&state.order.app);
-    let sandbox = sandbox(world, state, spec, user).writing(workspace.source()).writing(&cache);
     let directory = workspace.source().join(&build.root);
     let begun = Instant::now();
     for command in &build.commands {
