@@ -187,7 +187,8 @@ impl Executor {
 fn judge(command: &Command, ended: running::Ended) -> Result<Exit, ExecError> {
     let limits = command.sandbox.as_ref().map(|sandbox| sandbox.limits).unwrap_or_default();
     match (ended.exit, limits.memory, limits.processes, limits.disk) {
-        (exit, ..) if exit.success() => Ok(exit),
+        // Also when it made the best of it and says that all went well: what a process of it was killed over may be missing,
+        // and had it run on for a moment it would have been ended.
         (_, Some(memory), ..) if ended.oom_kills > 0 => {
             Err(ExecError::Exceeded(Exceeded::Memory { limit: memory.get() }))
         }
