@@ -1,9 +1,10 @@
 //! Whole-system tests: what they need to run the real thing.
 //!
 //! [`Server`] is the real binary with a data folder, a home and ports of its own; [`Repo`] a real git
-//! repository; [`RawLoad`] a client that hides nothing.
+//! repository; [`RawLoad`] a client that hides nothing; [`agent::Agent`] speaks the Model Context Protocol.
 #![allow(clippy::unwrap_used)]
 
+pub mod agent;
 pub mod app;
 pub mod flow;
 pub mod http;

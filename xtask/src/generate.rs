@@ -5,15 +5,18 @@ use std::path::Path;
 use serde_json::Value;
 
 /// Path in the workspace, and what belongs there.
-fn files() -> Vec<(&'static str, Value)> {
-    vec![("openapi.json", server::openapi()), ("docs/plimsoll.schema.json", domain::config::schema().to_value())]
+fn files() -> Result<Vec<(&'static str, String)>, String> {
+    Ok(vec![
+        ("openapi.json", text(server::openapi())?),
+        ("docs/plimsoll.schema.json", text(domain::config::schema().to_value())?),
+        ("docs/tools.md", mcp::tools::page()),
+    ])
 }
 
 /// Writes the generated files, or says how they differ.
 pub(crate) fn run(root: &Path, check: bool) -> Result<(), String> {
     let mut stale = Vec::new();
-    for (path, value) in files() {
-        let wanted = text(value)?;
+    for (path, wanted) in files()? {
         let file = root.join(path);
         let found = std::fs::read_to_string(&file).unwrap_or_default();
         if found == wanted {

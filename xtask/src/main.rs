@@ -22,7 +22,7 @@ struct Arguments {
 enum Chore {
     /// Check the conventions of the workspace.
     Tidy,
-    /// Write openapi.json and docs/plimsoll.schema.json.
+    /// Write openapi.json, docs/plimsoll.schema.json and docs/tools.md.
     Openapi {
         /// Only say whether they are up to date.
         #[arg(long)]

@@ -21,7 +21,7 @@ pub(crate) fn read(tool: &Tool, mut given: Map<String, Value>) -> Result<Argumen
     known(tool, &given)?;
     let key = text(&mut given, KEY)?;
     let confirmed = text(&mut given, CONFIRM)?;
-    let skip = if tool.list { cursor(&mut given)? } else { 0 };
+    let skip = if tool.list && tool.reads_only() { cursor(&mut given)? } else { 0 };
     complete(tool, &given)?;
     confirm(tool, &given, confirmed.as_deref())?;
     Ok(Arguments { request: given, key, skip })
@@ -131,6 +131,7 @@ mod tests {
             ("server_info", json!({ "a": 1, "b": 2 }), "`a`, `b` are not arguments", "takes no arguments"),
             ("apps_get", json!({ "app": "x", "idempotency_key": "k" }), "`idempotency_key` is not", "takes app"),
             ("deployments_list", json!({ "confirm": "x" }), "`confirm` is not", "takes"),
+            ("variables_set", json!({ "cursor": "3" }), "`cursor` is not", "takes app"),
         ] {
             let refusal = check(tool, arguments).unwrap_err();
             assert_eq!(refusal.code, "invalid_arguments");

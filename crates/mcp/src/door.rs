@@ -87,7 +87,8 @@ impl Door {
                 let skip = arguments.skip;
                 let call = Call { operation: tool.operation, request: arguments.request, key: arguments.key, from };
                 match self.fetch(tool, call, gate).await? {
-                    Value::Array(list) if tool.list => Ok(answer::items(list, skip)),
+                    Value::Array(list) if tool.list && tool.reads_only() => Ok(answer::items(list, skip)),
+                    Value::Array(list) if tool.list => Ok(json!({ "items": list })),
                     other => Ok(other),
                 }
             }
@@ -97,6 +98,7 @@ impl Door {
     /// The response, past the gate. A page that is too large is asked for again with fewer items: so the operation's own
     /// cursor says where to go on.
     async fn fetch(&self, tool: &Tool, mut call: Call, gate: &Gate) -> Result<Value, Refusal> {
+        let mut rounds = 0;
         loop {
             let value = gate.value(self.contract.call(call.clone()).await?);
             if !tool.paged || !tool.reads_only() || size::of(&value) <= size::BUDGET {
@@ -110,7 +112,10 @@ impl Door {
             if list.len() < 2 || fits >= list.len() {
                 return Ok(value);
             }
-            call.request.insert("limit".to_owned(), json!(fits));
+            // The newest lines are others than the first of more lines: halving ends where guessing might not.
+            rounds += 1;
+            let limit = if rounds < 3 { fits } else { fits.min(list.len() / 2) };
+            call.request.insert("limit".to_owned(), json!(limit));
         }
     }
 }

@@ -20,7 +20,7 @@ const NAMES: [(&str, &str); 3] = [
 pub(crate) const KEY: &str = "idempotency_key";
 /// Argument of every tool that destroys something.
 pub(crate) const CONFIRM: &str = "confirm";
-/// Argument of a tool whose operation answers with a plain list.
+/// Argument of a tool that reads and whose operation answers with a plain list.
 pub(crate) const CURSOR: &str = "cursor";
 
 /// A tool, and what there is to know about it when it is called.
@@ -88,13 +88,48 @@ pub fn name_of(operation: &str) -> String {
     }
 }
 
+/// The page of the documentation that lists the tools.
+pub fn page() -> String {
+    let mut page = "# Tools\n\nMade from the list of operations by `cargo xtask openapi`. The guide says \
+        [how to connect an agent](guide.md#for-ai-agents).\n\n| tool | effect | arguments | does |\n|---|---|---|---|\n"
+        .to_owned();
+    for tool in all() {
+        let effect = match tool.effect {
+            Effect::Read => "reads",
+            Effect::Write => "changes",
+            Effect::Destroy => "destroys",
+        };
+        let summary = tool.definition.title.as_deref().unwrap_or_default();
+        page.push_str(&format!("| `{}` | {effect} | {} | {summary} |\n", tool.name(), shown_arguments(tool)));
+    }
+    page.push_str(
+        "\nArguments in parentheses may be left out. What changes something takes `idempotency_key` besides, what \
+         destroys `confirm`, too.\n",
+    );
+    page
+}
+
+fn shown_arguments(tool: &Tool) -> String {
+    let input = &tool.definition.input_schema;
+    let required: Vec<&str> =
+        input.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let names = input.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str());
+    let (needed, more): (Vec<&str>, Vec<&str>) =
+        names.filter(|name| ![KEY, CONFIRM].contains(name)).partition(|name| required.contains(name));
+    let more = (!more.is_empty()).then(|| format!("({})", more.join(", ")));
+    needed.into_iter().map(str::to_owned).chain(more).collect::<Vec<_>>().join(", ")
+}
+
 fn describe<O: Operation>() -> Tool {
     let mut input = schema::input::<O::Request>();
     let mut output = schema::output::<O::Response>();
     let list = output.get("type") == Some(&json!("array"));
     if list {
         output = answer::as_items(output);
-        property(&mut input, CURSOR, cursor_argument());
+        // To change something again is no way to read on.
+        if O::EFFECT == Effect::Read {
+            property(&mut input, CURSOR, cursor_argument());
+        }
     }
     if O::EFFECT != Effect::Read {
         property(&mut input, KEY, key_argument());

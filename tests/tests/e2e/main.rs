@@ -10,6 +10,7 @@ mod input;
 mod isolation;
 mod kills;
 mod labels;
+mod mcp;
 mod postgres;
 mod rollback;
 mod secrets;
