@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{DeploymentId, ReleaseId};
+use crate::id::{CertificateId, DeploymentId, ReleaseId};
 use crate::name::Name;
 use crate::phase::Phase;
 
@@ -76,6 +76,14 @@ pub enum EventKind {
     InstanceRestarted {
         instance: String,
     },
+    CertificateAdded {
+        certificate: CertificateId,
+        names: Vec<String>,
+    },
+    CertificateRemoved {
+        certificate: CertificateId,
+        names: Vec<String>,
+    },
     ServerStarted {
         version: String,
     },
@@ -99,6 +107,8 @@ impl EventKind {
             EventKind::DeploymentStuck { .. } => "deployment_stuck",
             EventKind::InstanceCrashLooping { .. } => "instance_crash_looping",
             EventKind::InstanceRestarted { .. } => "instance_restarted",
+            EventKind::CertificateAdded { .. } => "certificate_added",
+            EventKind::CertificateRemoved { .. } => "certificate_removed",
             EventKind::ServerStarted { .. } => "server_started",
         }
     }

@@ -23,5 +23,5 @@ pub mod route;
 pub mod source;
 pub mod spec;
 
-pub use id::{AppId, DeploymentId, EnvironmentId, ReleaseId, TokenId};
+pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, TokenId};
 pub use name::Name;

@@ -15,6 +15,8 @@ use tower_http::services::fs::ServeFileSystemResponseBody;
 
 use crate::epoch::InFlight;
 use crate::heads::Heads;
+use crate::options::Limits;
+use crate::pace::Pace;
 use crate::upstream::{Sender, Upstream};
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -32,6 +34,7 @@ pub(crate) struct Stream {
     heads: Arc<Heads>,
     limit: Duration,
     stall: Option<Pin<Box<Sleep>>>,
+    pace: Pace,
 }
 
 /// How far a request's body has come.
@@ -61,7 +64,7 @@ impl Progress {
 
 impl RequestBody {
     /// The body, and how to watch it if there is one.
-    pub(crate) fn new(incoming: Incoming, limit: Duration, heads: &Arc<Heads>) -> (Self, Option<Arc<Progress>>) {
+    pub(crate) fn new(incoming: Incoming, limits: &Limits, heads: &Arc<Heads>) -> (Self, Option<Arc<Progress>>) {
         if incoming.is_end_stream() {
             return (Self::Empty, None);
         }
@@ -71,7 +74,9 @@ impl RequestBody {
             done: AtomicBool::new(false),
             broken: AtomicBool::new(false),
         });
-        let stream = Stream { incoming, progress: progress.clone(), heads: heads.clone(), limit, stall: None };
+        let pace = Pace::new(limits.body_rate, limits.body_patience);
+        let (limit, heads) = (limits.body_idle, heads.clone());
+        let stream = Stream { incoming, progress: progress.clone(), heads, limit, stall: None, pace };
         (Self::Stream(Box::new(stream)), Some(progress))
     }
 }
@@ -107,6 +112,9 @@ impl Stream {
         match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 self.stall = None;
+                if !self.pace.receive(frame.data_ref().map_or(0, Bytes::len), Instant::now()) {
+                    return self.give_up();
+                }
                 let millis = u64::try_from(self.progress.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
                 self.progress.last.store(millis, Ordering::Relaxed);
                 if self.incoming.is_end_stream() {
@@ -126,12 +134,18 @@ impl Stream {
                 let limit = self.limit;
                 let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
                 if stall.as_mut().poll(cx).is_ready() {
-                    self.progress.broken.store(true, Ordering::Release);
-                    return Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())));
+                    return self.give_up();
                 }
+                self.pace.wait(Instant::now());
                 Poll::Pending
             }
         }
+    }
+
+    /// The client is too slow.
+    fn give_up(&self) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        self.progress.broken.store(true, Ordering::Release);
+        Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into())))
     }
 
     fn finish(&self) {

@@ -5,17 +5,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::route::{Host, PathPrefix};
-use domain::{DeploymentId, EnvironmentId, Name};
+use domain::{CertificateId, DeploymentId, EnvironmentId, Name};
 use tokio::time::timeout;
 
 use crate::protocol::{self, Request, Response};
-use crate::report::{CutoverReport, Drained, Stats, Status, Verified};
+use crate::report::{CertificateReport, CutoverReport, Drained, Stats, Status, Verified};
 use crate::route::{EnvironmentRoutes, Gate, Target};
 use crate::table::{Refused, RouteTable};
+use crate::tls::Sealed;
 use crate::{socket, verify};
 
 /// Time for a request that needs no gate and no drain.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Until a process that has moved is asked for again.
+const MOVED: Duration = Duration::from_millis(5);
 
 /// Talks to the ingress of one directory. Cheap to make and to clone: each call opens a connection of its own.
 #[derive(Debug, Clone)]
@@ -36,6 +39,18 @@ pub struct Unavailable {
 pub enum ChangeError {
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// The ingress could not make the change durable, for instance as the disk is full. Nothing changed.
+    #[error("the ingress could not keep the change: {0}")]
+    Failed(String),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+/// Why a certificate is not served, or still is.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("the ingress can't serve the certificate: {0}")]
+    Unusable(String),
     /// The ingress could not make the change durable, for instance as the disk is full. Nothing changed.
     #[error("the ingress could not keep the change: {0}")]
     Failed(String),
@@ -169,11 +184,44 @@ impl Client {
         }
     }
 
+    /// Certificates in the ingress's folder, with what is wrong with them.
+    pub async fn certificates(&self) -> Result<Vec<CertificateReport>, Unavailable> {
+        match self.ask(Request::Certificates, LIMIT).await? {
+            Response::Certificates(all) => Ok(all),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Serves a certificate, from now on and after any crash. Repeating it is harmless.
+    pub async fn put_certificate(&self, id: &CertificateId, certificate: Sealed) -> Result<(), CertificateError> {
+        match self.ask(Request::PutCertificate { id: id.clone(), certificate }, LIMIT).await? {
+            Response::Done => Ok(()),
+            Response::Unusable(reason) => Err(CertificateError::Unusable(reason)),
+            Response::Failed(reason) => Err(CertificateError::Failed(reason)),
+            other => Err(self.unexpected(&other).into()),
+        }
+    }
+
+    /// Serves it no longer; one that is not there is fine.
+    pub async fn remove_certificate(&self, id: &CertificateId) -> Result<(), CertificateError> {
+        match self.ask(Request::RemoveCertificate { id: id.clone() }, LIMIT).await? {
+            Response::Done => Ok(()),
+            Response::Failed(reason) => Err(CertificateError::Failed(reason)),
+            other => Err(self.unexpected(&other).into()),
+        }
+    }
+
     async fn ask(&self, request: Request, limit: Duration) -> Result<Response, Unavailable> {
         let conversation = async {
-            let mut io = socket::connect(&self.dir).await?;
-            protocol::send(&mut io, request).await?;
-            protocol::receive(&mut io).await
+            loop {
+                let mut io = socket::connect(&self.dir).await?;
+                protocol::send(&mut io, &request).await?;
+                match protocol::receive(&mut io).await? {
+                    // One process takes another's place; the next one answers in a moment.
+                    Response::Moved => tokio::time::sleep(MOVED).await,
+                    response => return Ok(response),
+                }
+            }
         };
         match timeout(limit, conversation).await {
             Ok(response) => response.map_err(|e| self.unavailable(e)),

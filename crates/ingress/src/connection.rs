@@ -1,29 +1,64 @@
 //! Client connections: taking them in, within limits, and letting them go.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use crate::heads::{Heads, Recorded};
+use crate::heads::Heads;
 use crate::live::Shared;
 use crate::peer::Peer;
-use crate::proxy;
+use crate::places::{Place, Places};
+use crate::redirect::Redirect;
+use crate::serve;
+use crate::tls::Tls;
 
 /// What the requests of one client connection have in common.
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
     pub(crate) heads: Arc<Heads>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+/// What a listening socket is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scheme {
+    Http,
+    Https,
+}
+
+/// What all listening sockets share.
+pub(crate) struct Door {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) tls: Tls,
+    pub(crate) redirect: Option<Redirect>,
+    pub(crate) ending: Ending,
+}
+
+/// How far the process is on its way to its end.
+#[derive(Clone, Default)]
+pub(crate) struct Ending {
+    /// Another process accepts connections in our place. Kept ones are served until they can be closed without harm.
+    pub(crate) handed_over: CancellationToken,
+    /// The process is to end soon: connections are closed as soon as they are between two requests.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Ending {
+    /// No connection is accepted any more.
+    pub(crate) async fn begun(&self) {
+        tokio::select! {
+            () = self.handed_over.cancelled() => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
 }
 
 impl Drop for Connection {
@@ -32,17 +67,16 @@ impl Drop for Connection {
     }
 }
 
-/// Takes connections until `stop`, at most `most` at a time.
-pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, most: usize, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(most));
+/// Takes connections until the process is about to end.
+pub(crate) async fn accept(listener: TcpListener, scheme: Scheme, door: Arc<Door>) {
     loop {
         let next = async {
             // Beyond the limit clients wait in the kernel's queue.
-            let place = places.clone().acquire_owned().await.ok()?;
+            let place = door.places.wait().await?;
             Some((listener.accept().await, place))
         };
         let (accepted, place) = tokio::select! {
-            () = stop.cancelled() => return,
+            () = door.ending.begun() => return,
             next = next => match next {
                 Some(next) => next,
                 None => return,
@@ -50,14 +84,10 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, most: usi
         };
         match accepted {
             Ok((stream, address)) => {
-                shared.connections.fetch_add(1, Ordering::Relaxed);
-                let connection = Connection {
-                    shared: shared.clone(),
-                    peer: Peer::new(address.ip(), false),
-                    heads: Arc::default(),
-                    _place: place,
-                };
-                shared.tasks.spawn(serve(stream, address, connection, stop.clone()));
+                if let Some(place) = door.places.take(place, address.ip()) {
+                    let connection = Connection::new(&door.shared, address, scheme, place);
+                    door.shared.tasks.spawn(serve::serve(stream, address, connection, door.clone()));
+                }
             }
             Err(e) => {
                 // Out of file descriptors, or the client is gone already: the next one may do better.
@@ -68,38 +98,23 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>, most: usi
     }
 }
 
-async fn serve(stream: TcpStream, address: SocketAddr, connection: Connection, stop: CancellationToken) {
-    let limits = connection.shared.limits.clone();
+impl Connection {
+    fn new(shared: &Arc<Shared>, address: SocketAddr, scheme: Scheme, place: Place) -> Self {
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        Self {
+            shared: shared.clone(),
+            peer: Peer::new(address.ip(), scheme == Scheme::Https),
+            heads: Arc::default(),
+            _place: place,
+        }
+    }
+}
+
+/// What holds for every connection's socket.
+pub(crate) fn prepare(stream: &TcpStream, stall: Duration) {
     let _ = stream.set_nodelay(true);
     // The kernel gives up on clients that don't take what is sent, so no timer is needed here.
-    let stall = u32::try_from(limits.write_stall.as_millis()).unwrap_or(u32::MAX);
+    let stall = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
     #[cfg(target_os = "linux")]
-    let _ = nix::sys::socket::setsockopt(&stream, nix::sys::socket::sockopt::TcpUserTimeout, &stall);
-    let heads = connection.heads.clone();
-    let connection = Arc::new(connection);
-    let service = service_fn(move |request| {
-        let connection = connection.clone();
-        async move { Ok::<_, Infallible>(proxy::answer(connection, request).await) }
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(limits.head_time)
-        .max_header_size(limits.head_size)
-        .max_buf_size((limits.head_size * 2).max(64 << 10));
-    // Any number but hyper's own costs an allocation for each request.
-    if limits.headers != 100 {
-        http.max_headers(limits.headers);
-    }
-    let serving = http.serve_connection(TokioIo::new(Recorded::new(stream, heads)), service).with_upgrades();
-    let mut serving = std::pin::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(e) = ended {
-        tracing::debug!(client = %address, error = %e, "connection ended");
-    }
+    let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::TcpUserTimeout, &stall);
 }

@@ -1,41 +1,89 @@
 //! What the control socket can ask for. Changes happen one at a time: on the disk first, then for requests.
 
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::DeploymentId;
 use serde_json::Value;
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use crate::files;
+use crate::connection::{Ending, Scheme};
 use crate::gate::{self, GateFailed};
+use crate::handover::{self, Predecessor, Sockets};
 use crate::live::Shared;
+use crate::options::Settings;
+use crate::places::Places;
 use crate::protocol::{self, Request, Response};
 use crate::report::{CutoverReport, Drained, Status};
 use crate::route::{EnvironmentRoutes, Target};
 use crate::table::{Change, Refused, RouteTable};
 use crate::table_file::{self, Loaded};
+use crate::tls::{Keyring, PutError};
+use crate::{build_id, files, listen, socket};
 
 /// For a request to arrive and a response to be taken.
 const IO_LIMIT: Duration = Duration::from_secs(10);
 /// Between two looks at the requests in flight.
 const LOOK: Duration = Duration::from_millis(5);
+const STOPPING: &str = "the ingress is stopping";
+const ENDED: &str = "the change ended unexpectedly; see the ingress's log";
 
 /// The process's side of the control socket.
 pub(crate) struct Control {
     pub(crate) dir: PathBuf,
+    pub(crate) settings: Settings,
     pub(crate) listen: SocketAddr,
+    pub(crate) https: Option<SocketAddr>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) places: Arc<Places>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) ending: Ending,
+    /// The process before this one, while it finishes its requests.
+    pub(crate) predecessor: Option<Predecessor>,
+    belongings: std::sync::Mutex<Option<Belongings>>,
+    handing_over: AtomicBool,
+    /// Those who answer on the control socket.
+    answering: std::sync::Mutex<Vec<AbortHandle>>,
     keeper: Mutex<Keeper>,
+}
+
+/// What the next process gets.
+pub(crate) struct Belongings {
+    pub(crate) sockets: Sockets,
+    pub(crate) lock: File,
+}
+
+/// What a process begins with.
+pub(crate) struct Beginning {
+    pub(crate) dir: PathBuf,
+    pub(crate) settings: Settings,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) ending: Ending,
+    pub(crate) predecessor: Option<Predecessor>,
+    pub(crate) belongings: Belongings,
+}
+
+/// Who may change the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    This,
+    /// Another process has it, or gets it now.
+    Next,
+    /// Nobody: this process ends.
+    Nobody,
 }
 
 /// Holds the table that is in effect. Whoever has it locked may change it.
@@ -46,22 +94,72 @@ struct Keeper {
     found: Vec<String>,
     /// The last change could not be written, or only once.
     write_fault: Option<String>,
-    /// The process stops, and the folder belongs to its successor.
-    closed: bool,
+    owner: Owner,
+}
+
+/// An attempt to give the folder away; over when this is dropped.
+pub(crate) struct HandOver<'a>(&'a AtomicBool);
+
+impl Drop for HandOver<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
 }
 
 impl Control {
-    pub(crate) fn new(
-        dir: PathBuf,
-        listen: SocketAddr,
-        shared: Arc<Shared>,
-        loaded: Loaded,
-        stop: CancellationToken,
-    ) -> Self {
-        shared.switch(&loaded.table);
-        let Loaded { table, unreadable, faults } = loaded;
-        let keeper = Keeper { table, unreadable, found: faults, write_fault: None, closed: false };
-        Self { dir, listen, started_at: Utc::now(), shared, stop, keeper: Mutex::new(keeper) }
+    /// Reads table and certificates from the folder, which must be this process's by now.
+    pub(crate) fn new(beginning: Beginning) -> io::Result<Self> {
+        let Beginning { dir, settings, shared, places, keyring, ending, predecessor, belongings } = beginning;
+        let listen = belongings.sockets.address(Scheme::Http).ok_or(io::ErrorKind::NotConnected)?;
+        let https = belongings.sockets.address(Scheme::Https);
+        let keeper = Keeper {
+            table: RouteTable::default(),
+            unreadable: Vec::new(),
+            found: Vec::new(),
+            write_fault: None,
+            owner: Owner::This,
+        };
+        let control = Self {
+            dir,
+            settings,
+            listen,
+            https,
+            started_at: Utc::now(),
+            shared,
+            places,
+            keyring,
+            ending,
+            predecessor,
+            belongings: std::sync::Mutex::new(Some(belongings)),
+            handing_over: AtomicBool::new(false),
+            answering: std::sync::Mutex::default(),
+            keeper: Mutex::new(keeper),
+        };
+        if let Ok(mut keeper) = control.keeper.try_lock() {
+            control.load(&mut keeper);
+        }
+        Ok(control)
+    }
+
+    fn load(&self, keeper: &mut Keeper) {
+        let Loaded { table, unreadable, faults } = table_file::load(&self.dir);
+        for fault in &faults {
+            tracing::error!(fault, "the route table is not whole");
+        }
+        for fault in self.keyring.load() {
+            tracing::error!("{fault}");
+        }
+        self.shared.switch(&table);
+        (keeper.table, keeper.unreadable, keeper.found) = (table, unreadable, faults);
+    }
+
+    /// Makes this process the one that answers for the folder.
+    pub(crate) fn answer_for_folder(self: &Arc<Self>) -> io::Result<()> {
+        let listener = socket::bind(&self.dir)?;
+        listen::remember(&self.dir, self.listen, self.https)?;
+        let answering = tokio::spawn(self.clone().serve(listener)).abort_handle();
+        self.answering.lock().unwrap_or_else(PoisonError::into_inner).push(answering);
+        Ok(())
     }
 
     /// Answers until the process ends.
@@ -77,13 +175,89 @@ impl Control {
         }
     }
 
-    /// Ends all changes; one that runs is finished first.
+    /// Ends all changes; one that runs is finished first. Sockets and folder are free when this returns.
     pub(crate) async fn close(&self) {
-        self.keeper.lock().await.closed = true;
+        self.answering.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
+        self.keeper.lock().await.owner = Owner::Nobody;
+        drop(self.belongings_mut().take());
+    }
+
+    /// `None` when another attempt is under way, or this process is about to end.
+    pub(crate) fn begin_hand_over(&self) -> Option<HandOver<'_>> {
+        let is_ending = self.ending.stop.is_cancelled() || self.ending.handed_over.is_cancelled();
+        if is_ending || self.handing_over.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        Some(HandOver(&self.handing_over))
+    }
+
+    /// The listening sockets and the folder's lock, for another process.
+    pub(crate) fn belongings(&self) -> io::Result<(Sockets, File)> {
+        match self.belongings_mut().as_ref() {
+            Some(own) => Ok((own.sockets.share()?, own.lock.try_clone()?)),
+            None => Err(io::Error::other("it is stopping")),
+        }
+    }
+
+    /// This process changes nothing any more; a change that runs is finished first.
+    pub(crate) async fn give_away(&self) {
+        self.keeper.lock().await.owner = Owner::Next;
+    }
+
+    /// Another process accepts connections.
+    pub(crate) fn leave(&self) {
+        self.ending.handed_over.cancel();
+        drop(self.belongings_mut().take());
+    }
+
+    /// The other process failed before it served; what it may have changed is on the disk.
+    pub(crate) async fn go_on(self: &Arc<Self>) {
+        let mut keeper = self.keeper.lock().await;
+        self.load(&mut keeper);
+        match self.answer_for_folder() {
+            Ok(()) => keeper.owner = Owner::This,
+            Err(e) => {
+                tracing::error!(error = %e, "the control socket can't be made again; this process stops");
+                keeper.owner = Owner::Nobody;
+                self.ending.stop.cancel();
+            }
+        }
+    }
+
+    /// The other process has changed the table.
+    pub(crate) async fn follow(&self, table: RouteTable) {
+        let mut keeper = self.keeper.lock().await;
+        let shared = self.shared.clone();
+        let switched = tokio::task::spawn_blocking(move || {
+            shared.switch(&table);
+            table
+        });
+        if let Ok(table) = switched.await {
+            keeper.table = table;
+        }
+        if let Some(predecessor) = &self.predecessor {
+            predecessor.follow(&keeper.table).await;
+        }
+    }
+
+    /// Requests in flight, here and in the process before, under routes of `deployment` that are replaced.
+    pub(crate) async fn leaving(&self, deployment: &DeploymentId) -> u64 {
+        let before = match &self.predecessor {
+            Some(predecessor) => predecessor.leaving(deployment).await,
+            None => 0,
+        };
+        before + self.shared.leaving(deployment)
+    }
+
+    /// A panic elsewhere can't leave it half-written.
+    fn belongings_mut(&self) -> std::sync::MutexGuard<'_, Option<Belongings>> {
+        self.belongings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn converse(self: Arc<Self>, mut stream: UnixStream) {
         let response = match timeout(IO_LIMIT, protocol::receive(&mut stream)).await {
+            Ok(Ok(Request::TakeOver)) => return handover::hand_over(&self, stream).await,
+            Ok(Ok(Request::Hold)) => return self.hold(stream).await,
             Ok(Ok(request)) => self.answer(request).await,
             Ok(Err(e)) => Response::Failed(format!("the request can't be read: {e}")),
             Err(_) => return,
@@ -92,7 +266,25 @@ impl Control {
         let _ = timeout(IO_LIMIT, protocol::send(&mut stream, response)).await;
     }
 
+    /// Until the holder or this process has enough of it.
+    async fn hold(&self, mut stream: UnixStream) {
+        let sent = match self.belongings() {
+            Ok((sockets, _)) => handover::send_sockets(&mut stream, &sockets, None).await,
+            Err(e) => protocol::send(&mut stream, Response::Failed(e.to_string())).await,
+        };
+        if sent.is_ok() {
+            tokio::select! {
+                _ = stream.read_u8() => {}
+                () = self.ending.begun() => {}
+            }
+        }
+    }
+
     async fn answer(&self, request: Request) -> Response {
+        // A drain that was asked for here is finished here.
+        if self.keeper.lock().await.owner == Owner::Next {
+            return Response::Moved;
+        }
         match request {
             Request::Status => Response::Status(self.status().await),
             Request::Table => Response::Table(self.keeper.lock().await.table.clone()),
@@ -110,9 +302,41 @@ impl Control {
             }
             Request::Drain { deployment, limit } => Response::Drained(self.drain(&deployment, limit).await),
             Request::Stop => {
-                self.stop.cancel();
+                self.ending.stop.cancel();
                 Response::Done
             }
+            Request::Certificates => Response::Certificates(self.keyring.report()),
+            Request::PutCertificate { id, certificate } => {
+                self.change_keys(move |keyring| match keyring.put(&id, certificate) {
+                    Ok(()) => Response::Done,
+                    Err(PutError::Unusable(reason)) => Response::Unusable(reason),
+                    Err(PutError::Disk(e)) => Response::Failed(format!("the certificate can't be written: {e}")),
+                })
+                .await
+            }
+            Request::RemoveCertificate { id } => {
+                self.change_keys(move |keyring| match keyring.remove(&id) {
+                    Ok(()) => Response::Done,
+                    Err(e) => Response::Failed(format!("the certificate can't be removed: {e}")),
+                })
+                .await
+            }
+            Request::TakeOver | Request::Hold => Response::Failed("not a question".to_owned()),
+        }
+    }
+
+    /// One change at a time, and none while another process gets the folder.
+    async fn change_keys(&self, change: impl FnOnce(&Keyring) -> Response + Send + 'static) -> Response {
+        let keeper = self.keeper.lock().await;
+        match keeper.owner {
+            Owner::This => {}
+            Owner::Next => return Response::Moved,
+            Owner::Nobody => return Response::Failed(STOPPING.to_owned()),
+        }
+        let keyring = self.keyring.clone();
+        match tokio::task::spawn_blocking(move || change(&keyring)).await {
+            Ok(response) => response,
+            Err(_) => Response::Failed(ENDED.to_owned()),
         }
     }
 
@@ -137,8 +361,9 @@ impl Control {
     /// What the environment serves now, if `routes` may take its place.
     async fn check(&self, routes: &EnvironmentRoutes) -> Result<Option<EnvironmentRoutes>, Refused> {
         let is_us = |a: &SocketAddr| {
-            a.port() == self.listen.port()
-                && (a.ip() == self.listen.ip() || (self.listen.ip().is_unspecified() && a.ip().is_loopback()))
+            [Some(self.listen), self.https].into_iter().flatten().any(|own| {
+                a.port() == own.port() && (a.ip() == own.ip() || (own.ip().is_unspecified() && a.ip().is_loopback()))
+            })
         };
         let loops = routes.routes.iter().find(|r| match &r.target {
             Target::Upstreams { upstreams, standby, .. } => {
@@ -163,8 +388,10 @@ impl Control {
             Change::Remove { environment, .. } => environment,
         };
         let previous = keeper.table.environments.get(environment).cloned();
-        if keeper.closed {
-            return Err(Response::Failed("the ingress is stopping".to_owned()));
+        match keeper.owner {
+            Owner::This => {}
+            Owner::Next => return Err(Response::Moved),
+            Owner::Nobody => return Err(Response::Failed(STOPPING.to_owned())),
         }
         let next = keeper.table.apply(&change).map_err(Response::Refused)?;
         if next == keeper.table {
@@ -185,6 +412,9 @@ impl Control {
         match effect.await {
             Ok(Ok((next, copied))) => {
                 tracing::info!(sequence = next.sequence, "the route table changed");
+                if let Some(predecessor) = &self.predecessor {
+                    predecessor.follow(&next).await;
+                }
                 keeper.table = next;
                 keeper.write_fault = copied.err().map(|e| format!("{} can't be written: {e}", files::TABLE_COPY));
                 Ok(previous)
@@ -195,14 +425,14 @@ impl Control {
                 keeper.write_fault = Some(reason.clone());
                 Err(Response::Failed(reason))
             }
-            Err(_) => Err(Response::Failed("the change ended unexpectedly; see the ingress's log".to_owned())),
+            Err(_) => Err(Response::Failed(ENDED.to_owned())),
         }
     }
 
     async fn drain(&self, deployment: &DeploymentId, limit: Duration) -> Drained {
         let begun = Instant::now();
         loop {
-            let in_flight = self.shared.leaving(deployment);
+            let in_flight = self.leaving(deployment).await;
             if in_flight == 0 || begun.elapsed() >= limit {
                 return Drained { in_flight };
             }
@@ -212,12 +442,17 @@ impl Control {
 
     async fn status(&self) -> Status {
         let keeper = self.keeper.lock().await;
-        let faults: Vec<_> = keeper.found.iter().chain(&keeper.write_fault).map(String::as_str).collect();
+        let keys = self.keyring.faults();
+        let faults: Vec<_> = keeper.found.iter().chain(&keeper.write_fault).chain(&keys).map(String::as_str).collect();
         Status {
             pid: std::process::id(),
             started_at: self.started_at,
             listen: self.listen,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            build: build_id::own().to_owned(),
+            https: self.https,
+            settings: Some(self.settings.clone()),
+            refused_connections: self.places.refused(),
             sequence: keeper.table.sequence,
             connections: self.shared.connections.load(Ordering::Relaxed),
             degraded: (!faults.is_empty()).then(|| faults.join("; ")),

@@ -1,6 +1,7 @@
 //! Finding the ingress, or starting it: as a process that outlives whoever started it.
 
 use std::fs::{self, OpenOptions};
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -15,8 +16,10 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 
 use crate::client::Client;
-use crate::files;
+use crate::handover::{Holder, Sockets, send_sockets};
+use crate::options::{Settings, Start};
 use crate::report::Status;
+use crate::{build_id, files};
 
 /// From the start of the process to its first answer.
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -35,79 +38,202 @@ pub enum EnsureError {
     Ended { reason: String },
     #[error("the ingress does not answer after {} s; see {}", START_LIMIT.as_secs(), log.display())]
     Silent { log: PathBuf },
-    /// One runs, but elsewhere. `Client::stop` ends it, after which another call starts one at `wanted`.
-    #[error("the ingress (process {pid}) listens on {running}, not on {wanted}: stop it to move it")]
-    Elsewhere { pid: u32, running: SocketAddr, wanted: SocketAddr },
+    /// One runs that is not what was asked for, and another one could not take its place. It goes on.
+    #[error("the ingress (process {pid}) goes on as it is, as a new one could not take its place:\n{reason}")]
+    NotReplaced { pid: u32, reason: String },
 }
 
-/// A client of the ingress that runs with `dir`; if none does, `binary ingress --dir DIR --listen ADDR` is
-/// started in a session of its own, with `dir/ingress.log` as its output, and awaited.
+/// One process in the place of another, without a lost connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// None when no process ran before.
+    pub before: Option<Status>,
+    pub after: Status,
+}
+
+/// A client of the ingress that runs with `dir`; if none does, `binary ingress --dir DIR --listen ADDR …` is
+/// started in a session of its own, with `dir/ingress.log` as its output, and awaited. One that was started with
+/// other settings, or runs another binary, is replaced without a lost connection.
 ///
 /// It gets no variables but the path, the locale and those of the log, so that no secret of the caller reaches it.
-pub async fn ensure(dir: &Path, binary: &Path, listen: SocketAddr) -> Result<Client, EnsureError> {
-    let folder = |source| EnsureError::Folder { dir: dir.to_owned(), source };
-    files::create_dir(dir).map_err(folder)?;
-    let dir = dir.canonicalize().map_err(folder)?;
-    let client = Client::new(&dir);
-    if let Ok(status) = client.status().await {
-        return adopt(client, &status, listen);
-    }
-    let start = |source| EnsureError::Start { binary: binary.to_owned(), source };
-    let life = spawn(&dir, binary, listen).map_err(start)?;
-    let mut life = life.and_then_stream().map_err(start)?;
-    let deadline = Instant::now() + START_LIMIT;
-    while Instant::now() < deadline {
-        if let Ok(status) = client.status().await {
-            return adopt(client, &status, listen);
-        }
-        let mut nothing = [0_u8; 1];
-        let ended = tokio::time::timeout(Duration::from_millis(20), life.read(&mut nothing)).await.is_ok();
-        if ended {
-            // Another server may have started one at the same time; then ours gave way to it.
-            return match client.status().await {
-                Ok(status) => adopt(client, &status, listen),
-                Err(_) => Err(EnsureError::Ended { reason: last_lines(&dir.join(files::LOG)) }),
-            };
-        }
-    }
-    Err(EnsureError::Silent { log: dir.join(files::LOG) })
+pub async fn ensure(dir: &Path, binary: &Path, settings: impl Into<Settings>) -> Result<Client, EnsureError> {
+    ensure_with(dir, binary, settings.into(), None).await
 }
 
-fn adopt(client: Client, status: &Status, wanted: SocketAddr) -> Result<Client, EnsureError> {
-    let running = status.listen;
-    if running.ip() == wanted.ip() && (wanted.port() == 0 || running.port() == wanted.port()) {
-        Ok(client)
-    } else {
-        Err(EnsureError::Elsewhere { pid: status.pid, running, wanted })
+impl Holder {
+    /// The same; a process that has to be started gets the sockets that are held.
+    pub async fn ensure(&self, binary: &Path, settings: Settings) -> Result<Client, EnsureError> {
+        ensure_with(self.dir(), binary, settings, Some(self)).await
+    }
+}
+
+async fn ensure_with(
+    dir: &Path,
+    binary: &Path,
+    settings: Settings,
+    holder: Option<&Holder>,
+) -> Result<Client, EnsureError> {
+    let dir = folder(dir)?;
+    let client = Client::new(&dir);
+    if let Ok(status) = client.status().await {
+        if !is_wanted(&status, &settings, binary) {
+            replace_running(&dir, binary, &settings, &status).await?;
+        }
+        return Ok(client);
+    }
+    let sockets = holder.and_then(Holder::sockets);
+    let start = if sockets.is_some() { Start::Given } else { Start::Fresh };
+    let mut life = spawn(&dir, binary, &settings, start, sockets.as_ref()).await?;
+    match life.until(|| client.status()).await? {
+        Waited::Done(_) => Ok(client),
+        // Another server may have started one at the same time; then ours gave way to it.
+        Waited::Ended if client.status().await.is_ok() => Ok(client),
+        Waited::Ended => Err(EnsureError::Ended { reason: last_lines(&dir.join(files::LOG)) }),
+        Waited::Late => Err(EnsureError::Silent { log: dir.join(files::LOG) }),
+    }
+}
+
+/// Puts a new process in the place of the one that runs with `dir`, or starts one if none does.
+pub async fn replace(dir: &Path, binary: &Path, settings: impl Into<Settings>) -> Result<Replaced, EnsureError> {
+    let settings = settings.into();
+    let dir = folder(dir)?;
+    let client = Client::new(&dir);
+    match client.status().await {
+        Ok(before) => {
+            let after = replace_running(&dir, binary, &settings, &before).await?;
+            Ok(Replaced { before: Some(before), after })
+        }
+        Err(_) => {
+            let client = ensure(&dir, binary, settings).await?;
+            let silent = |_| EnsureError::Silent { log: dir.join(files::LOG) };
+            Ok(Replaced { before: None, after: client.status().await.map_err(silent)? })
+        }
+    }
+}
+
+fn folder(dir: &Path) -> Result<PathBuf, EnsureError> {
+    let failed = |source| EnsureError::Folder { dir: dir.to_owned(), source };
+    files::create_dir(dir).map_err(failed)?;
+    dir.canonicalize().map_err(failed)
+}
+
+fn is_wanted(status: &Status, settings: &Settings, binary: &Path) -> bool {
+    let suits = match &status.settings {
+        // Of what it was asked for, port 0 has become a port.
+        Some(own) => Settings { listen: status.listen, https_listen: status.https, ..own.clone() }.suits(settings),
+        None => false,
+    };
+    // A binary that can't be looked at can't be started either.
+    suits && build_id::of(binary).is_ok_and(|wanted| wanted == status.build)
+}
+
+async fn replace_running(
+    dir: &Path,
+    binary: &Path,
+    settings: &Settings,
+    before: &Status,
+) -> Result<Status, EnsureError> {
+    let client = Client::new(dir);
+    // Another one with the old one's port, unless a port was asked for.
+    let mut settings = settings.clone();
+    keep_port(&mut settings.listen, Some(before.listen));
+    if let Some(https) = &mut settings.https_listen {
+        keep_port(https, before.https);
+    }
+    let not_replaced = |reason: String| EnsureError::NotReplaced { pid: before.pid, reason };
+    let start = match before.settings {
+        Some(_) => Start::TakeOver,
+        // It is from before there were hand-overs: a moment without an ingress can't be avoided.
+        None => {
+            let silent = |_| EnsureError::Silent { log: dir.join(files::LOG) };
+            client.stop().await.map_err(silent)?;
+            Start::Fresh
+        }
+    };
+    let mut life = spawn(dir, binary, &settings, start, None).await?;
+    let another = || async {
+        match client.status().await {
+            Ok(status) if status.pid != before.pid => Ok(status),
+            _ => Err(()),
+        }
+    };
+    match life.until(another).await? {
+        Waited::Done(status) => Ok(status),
+        Waited::Ended => Err(not_replaced(last_lines(&dir.join(files::LOG)))),
+        Waited::Late => Err(not_replaced(format!("it was not ready within {} s", START_LIMIT.as_secs()))),
+    }
+}
+
+fn keep_port(wanted: &mut SocketAddr, running: Option<SocketAddr>) {
+    if let Some(running) = running.filter(|r| wanted.port() == 0 && r.ip() == wanted.ip()) {
+        *wanted = running;
     }
 }
 
 /// Our end of a socket whose other end the process holds as its input: it reads as ended when the process has.
-struct Life(OwnedFd);
+struct Life(UnixStream);
+
+/// How the wait for a process came out.
+enum Waited<T> {
+    Done(T),
+    /// The process ended before.
+    Ended,
+    Late,
+}
 
 impl Life {
-    fn and_then_stream(self) -> io::Result<UnixStream> {
-        let stream = std::os::unix::net::UnixStream::from(self.0);
-        stream.set_nonblocking(true)?;
-        UnixStream::from_std(stream)
+    async fn until<T, E, F>(&mut self, look: impl Fn() -> F) -> Result<Waited<T>, EnsureError>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline {
+            if let Ok(found) = look().await {
+                return Ok(Waited::Done(found));
+            }
+            let mut nothing = [0_u8; 1];
+            if tokio::time::timeout(Duration::from_millis(20), self.0.read(&mut nothing)).await.is_ok() {
+                return Ok(Waited::Ended);
+            }
+        }
+        Ok(Waited::Late)
     }
 }
 
-fn spawn(dir: &Path, binary: &Path, listen: SocketAddr) -> io::Result<Life> {
+async fn spawn(
+    dir: &Path,
+    binary: &Path,
+    settings: &Settings,
+    start: Start,
+    sockets: Option<&Sockets>,
+) -> Result<Life, EnsureError> {
+    let failed = |source| EnsureError::Start { binary: binary.to_owned(), source };
+    let ours = spawn_detached(dir, binary, settings, start).map_err(failed)?;
+    ours.set_nonblocking(true).map_err(failed)?;
+    let mut ours = UnixStream::from_std(ours).map_err(failed)?;
+    if let Some(sockets) = sockets {
+        // If it ended already, that shows in a moment.
+        let _ = send_sockets(&mut ours, sockets, None).await;
+    }
+    Ok(Life(ours))
+}
+
+fn spawn_detached(
+    dir: &Path,
+    binary: &Path,
+    settings: &Settings,
+    start: Start,
+) -> io::Result<std::os::unix::net::UnixStream> {
     let log = open_log(dir)?;
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     let mut command = Command::new(binary);
-    command
-        .arg("ingress")
-        .arg("--dir")
-        .arg(dir)
-        .arg("--listen")
-        .arg(listen.to_string())
-        .current_dir(dir)
-        .stdin(OwnedFd::from(theirs))
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .env_clear();
+    command.arg("ingress").arg("--dir").arg(dir).args(settings.arguments());
+    match start {
+        Start::Fresh => {}
+        Start::TakeOver => drop(command.arg("--take-over")),
+        Start::Given => drop(command.arg("--sockets-on-stdin")),
+    }
+    command.current_dir(dir).stdin(OwnedFd::from(theirs)).stdout(log.try_clone()?).stderr(log).env_clear();
     for name in ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUST_LOG", "RUST_BACKTRACE", "PLIMSOLL_LOG"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
@@ -126,7 +252,7 @@ fn spawn(dir: &Path, binary: &Path, listen: SocketAddr) -> io::Result<Life> {
     }
     let mut first = command.spawn()?;
     first.wait()?;
-    Ok(Life(ours.into()))
+    Ok(ours)
 }
 
 fn open_log(dir: &Path) -> io::Result<fs::File> {

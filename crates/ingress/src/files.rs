@@ -7,11 +7,14 @@ use std::path::Path;
 
 pub(crate) const LOCK: &str = "lock";
 pub(crate) const CONTROL_SOCKET: &str = "control.sock";
+/// A control socket that has not got its name yet.
+pub(crate) const NEW_SOCKET: &str = "control.new";
 pub(crate) const TABLE: &str = "routes.json";
 pub(crate) const TABLE_COPY: &str = "routes.previous.json";
 pub(crate) const TABLE_DAMAGED: &str = "routes.damaged.json";
 pub(crate) const PROCESS: &str = "process.json";
 pub(crate) const SECRET: &str = "verify.secret";
+pub(crate) const CERTIFICATES: &str = "certificates";
 pub(crate) const LOG: &str = "ingress.log";
 pub(crate) const OLD_LOG: &str = "ingress.log.1";
 

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use http::{HeaderMap, Request, Version, header};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -29,7 +30,7 @@ pub(crate) enum Framing {
 }
 
 /// What a connection read and has not been judged.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heads {
     inner: Mutex<Inner>,
 }
@@ -38,6 +39,15 @@ pub(crate) struct Heads {
 struct Inner {
     bytes: Vec<u8>,
     recording: Recording,
+    /// When the first byte of the head came that is being read.
+    begun: Option<Instant>,
+}
+
+/// The first head is waited for from the beginning.
+impl Default for Heads {
+    fn default() -> Self {
+        Self { inner: Mutex::new(Inner { begun: Some(Instant::now()), ..Inner::default() }) }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,7 +87,18 @@ impl Heads {
         if inner.bytes.is_empty() && inner.bytes.capacity() > KEPT {
             inner.bytes = Vec::new();
         }
+        inner.begun = (!inner.bytes.is_empty()).then(Instant::now);
         framing
+    }
+
+    /// What is read from now on is no HTTP/1 any more.
+    pub(crate) fn end(&self) {
+        *self.inner() = Inner { bytes: Vec::new(), recording: Recording::Off, begun: None };
+    }
+
+    /// Since when a head is being read.
+    pub(crate) fn begun(&self) -> Option<Instant> {
+        self.inner().begun
     }
 
     /// The body is through; what is read from now on is a head again.
@@ -97,6 +118,9 @@ impl Heads {
                 0 => Recording::On,
                 more => Recording::After(more),
             };
+        }
+        if inner.recording == Recording::On && !read.is_empty() {
+            inner.begun.get_or_insert_with(Instant::now);
         }
         if inner.recording == Recording::On && inner.bytes.len() <= MOST {
             inner.bytes.extend_from_slice(read);

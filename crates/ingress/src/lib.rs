@@ -25,6 +25,7 @@
 //! | `routes.previous.json` | the same, written right after it; read when `routes.json` is damaged |
 //! | `routes.damaged.json` | a damaged `routes.json`, moved aside at a start as evidence |
 //! | `process.json` | process id and address, by which a restart on port 0 finds its port again |
+//! | `certificates/<id>.json` | a certificate with its private key, and a checksum (mode 0600) |
 //! | `control.sock` | where [`Client`] asks (mode 0600) |
 //! | `verify.secret` | the secret of verifying requests (mode 0600) |
 //! | `ingress.log`, `ingress.log.1` | output of a process that [`ensure`] started |
@@ -43,46 +44,61 @@
 //! An environment in the table that can't be served (another version wrote it) is left out alone, its generation
 //! is still respected, and its text is kept.
 //!
+//! A certificate that can't be served is left out alone, and [`Status::degraded`] says so. How one process takes
+//! another's place without a lost connection, and what a kill does then, is said in `handover`.
+//!
 //! # The way of a request
 //!
-//! `connection` → `proxy` → `live` (the route) → `upstream` or `static_files` → `body`. What the control plane
+//! `connection` → `serve` (TLS in `tls`, HTTP/1.1 or HTTP/2) → `proxy` → `live` (the route) → `upstream` or `static_files` → `body`. What the control plane
 //! asks for goes `client` → `protocol` → `control` → `table` (the rules) → `table_file` (the disk) → `live`.
 //!
-//! Absent on purpose: TLS, HTTP/2, caching, compression, buffering of bodies, retries of failed responses, and a
+//! Absent on purpose: HTTP/2 towards apps, HTTP/3, OCSP stapling, client certificates, caching, compression, buffering of bodies, retries of failed responses, and a
 //! time limit between two pieces of a response (event streams are silent for long).
 
 mod body;
+mod build_id;
 mod client;
 mod connection;
 mod control;
 mod counters;
+mod deadline;
 mod ensure;
 mod epoch;
 mod files;
 mod gate;
+mod handover;
 mod headers;
 mod heads;
+mod listen;
 mod live;
 mod options;
+mod pace;
 mod pages;
 mod peer;
+mod places;
 mod protocol;
 mod proxy;
+mod redirect;
 mod report;
 mod route;
 mod run;
+mod serve;
 mod socket;
+mod stalls;
 mod static_files;
 mod table;
 mod table_file;
+mod tls;
 mod upstream;
 mod verify;
 
-pub use client::{ChangeError, Client, CutoverError, Unavailable, VerifyError};
-pub use ensure::{EnsureError, ensure};
-pub use options::{Limits, Options};
+pub use client::{CertificateError, ChangeError, Client, CutoverError, Unavailable, VerifyError};
+pub use ensure::{EnsureError, Replaced, ensure, replace};
+pub use handover::Holder;
+pub use options::{Limits, Options, Settings, Start};
 pub use peer::{InvalidNetwork, Network};
-pub use report::{CutoverReport, Drained, Errors, Latency, ReleaseStats, Stats, Status, Verified};
+pub use report::{CertificateReport, CutoverReport, Drained, Errors, Latency, ReleaseStats, Stats, Status, Verified};
 pub use route::{EnvironmentRoutes, Gate, Route, Standby, Target};
 pub use run::{RunError, run, serve};
 pub use table::{Change, Refused, RouteTable};
+pub use tls::{BadCertificate, Details as CertificateDetails, MAX_CHAIN, MAX_KEY, Sealed, inspect};

@@ -4,14 +4,16 @@
 use std::io;
 use std::time::Duration;
 
-use domain::{DeploymentId, EnvironmentId};
+use domain::{CertificateId, DeploymentId, EnvironmentId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::report::{CutoverReport, Drained, Stats, Status};
+use crate::connection::Scheme;
+use crate::report::{CertificateReport, CutoverReport, Drained, Stats, Status};
 use crate::route::{EnvironmentRoutes, millis};
 use crate::table::{Refused, RouteTable};
+use crate::tls::Sealed;
 
 /// Both sides send it, and refuse another one.
 pub(crate) const VERSION: u32 = 1;
@@ -24,7 +26,7 @@ pub(crate) struct Envelope<T> {
     pub(crate) message: T,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub(crate) enum Request {
     Status,
@@ -46,6 +48,19 @@ pub(crate) enum Request {
         limit: Duration,
     },
     Stop,
+    /// Serve a certificate.
+    PutCertificate {
+        id: CertificateId,
+        certificate: Sealed,
+    },
+    RemoveCertificate {
+        id: CertificateId,
+    },
+    Certificates,
+    /// Another process wants this one's place; the connection goes on as `handover` says.
+    TakeOver,
+    /// Somebody wants to hold the listening sockets as long as the connection stays open.
+    Hold,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,6 +80,16 @@ pub(crate) enum Response {
     },
     /// The process could not do it, for a reason of its own such as a full disk. Nothing changed.
     Failed(String),
+    Certificates(Vec<CertificateReport>),
+    /// The certificate can't be served.
+    Unusable(String),
+    /// Another process has taken over or is about to: ask again.
+    Moved,
+    /// The sockets follow, and the folder's lock if `lock`.
+    Sockets {
+        schemes: Vec<Scheme>,
+        lock: bool,
+    },
 }
 
 pub(crate) async fn send<T: Serialize>(io: &mut (impl AsyncWrite + Unpin), message: T) -> io::Result<()> {

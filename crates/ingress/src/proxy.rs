@@ -134,9 +134,10 @@ async fn forward(
     let client = upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     headers::origin_form(&mut parts.uri, &mut parts.headers);
     headers::prepare(&mut parts.headers, &connection.peer.text, upgrade);
+    parts.headers.insert("x-forwarded-proto", HeaderValue::from_static(connection.peer.scheme()));
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    let (body, progress) = RequestBody::new(body, limits.body_idle, &connection.heads);
+    let (body, progress) = RequestBody::new(body, limits, &connection.heads);
     let mut attempt = Attempt {
         repeatable: progress.is_none() && is_idempotent(&parts.method) && client.is_none(),
         progress,

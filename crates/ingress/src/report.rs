@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{DeploymentId, EnvironmentId, ReleaseId};
+use domain::{CertificateId, DeploymentId, EnvironmentId, ReleaseId};
 use serde::{Deserialize, Serialize};
 
+use crate::options::Settings;
 use crate::route::{EnvironmentRoutes, millis};
+use crate::tls::Details;
 
 /// The process as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +19,35 @@ pub struct Status {
     /// Where it really listens, also when it was asked for port 0.
     pub listen: SocketAddr,
     pub version: String,
+    /// Which binary it runs; empty if it can't tell.
+    #[serde(default)]
+    pub build: String,
+    /// Where it really listens for HTTPS.
+    #[serde(default)]
+    pub https: Option<SocketAddr>,
+    /// What it was started with.
+    #[serde(default)]
+    pub settings: Option<Settings>,
+    /// Connections that were closed at once, as their client had its share.
+    #[serde(default)]
+    pub refused_connections: u64,
     /// Of the table it serves.
     pub sequence: u64,
     /// Client connections that are open.
     pub connections: u64,
     /// What is not as it should be, in one sentence each; none when all is well.
     pub degraded: Option<String>,
+}
+
+/// A certificate in the ingress's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateReport {
+    pub id: CertificateId,
+    pub default: bool,
+    /// None when it can't be read.
+    pub details: Option<Details>,
+    /// Why it is not served.
+    pub fault: Option<String>,
 }
 
 /// A cutover that is durable and effective.

@@ -1,6 +1,6 @@
 //! The process: from its options to its end.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -9,22 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use serde::{Deserialize, Serialize};
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
 
-use crate::connection;
-use crate::control::Control;
-use crate::files;
+use crate::connection::{self, Door, Ending, Scheme};
+use crate::control::{Beginning, Belongings, Control};
+use crate::handover::{Offer, Sockets, given};
 use crate::live::Shared;
-use crate::options::Options;
-use crate::socket;
-use crate::table_file;
-use crate::verify;
+use crate::options::{Limits, Options, Settings, Start};
+use crate::places::Places;
+use crate::redirect::Redirect;
+use crate::tls::{Keyring, Tls};
+use crate::{files, listen, verify};
 
 /// Why the process could not run.
 #[derive(Debug, thiserror::Error)]
@@ -39,24 +36,19 @@ pub enum RunError {
     Control { dir: PathBuf, source: io::Error },
     #[error("can't wait for signals: {0}")]
     Signals(io::Error),
+    #[error("can't prepare TLS: {0}")]
+    Tls(String),
+    #[error("the ingress that runs with the folder {} goes on, as it did not hand over: {source}", dir.display())]
+    HandOver { dir: PathBuf, source: io::Error },
+    #[error("the listening sockets were to come through the standard input, and did not: {0}")]
+    Sockets(io::Error),
 }
 
-/// Pending connections that the kernel keeps.
-const BACKLOG: u32 = 4096;
-/// Files that are no connections: table, log, control socket, static files being read.
-const OTHER_FILES: usize = 256;
 const REAP: Duration = Duration::from_secs(10);
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
 
-/// Where a process listens, for the next one that is asked for port 0.
-#[derive(Debug, Serialize, Deserialize)]
-struct Process {
-    pid: u32,
-    listen: SocketAddr,
-}
-
-/// Serves until TERM or INT, or [`crate::Client::stop`]. Then it takes no more connections, lets requests finish
-/// within the limit (30 s) and returns.
+/// Serves until TERM or INT, [`crate::Client::stop`], or until another process has taken over and nothing is in
+/// flight here. After a signal it takes no more connections, lets requests finish within the limit (30 s) and returns.
 pub async fn run(options: Options) -> Result<(), RunError> {
     let mut term = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
@@ -71,102 +63,145 @@ pub async fn run(options: Options) -> Result<(), RunError> {
 
 /// The same until `shutdown` is ready, without touching signals.
 pub async fn serve(options: Options, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
-    let Options { dir, listen, limits } = options;
-    let folder = |source| RunError::Folder { dir: dir.clone(), source };
-    files::create_dir(&dir).map_err(folder)?;
-    let lock = lock(&dir).await?;
-    let loaded = table_file::load(&dir);
-    for fault in &loaded.faults {
-        tracing::error!(fault, "the route table is not whole");
+    // The binary may be replaced at any time; which one this is, is asked now.
+    crate::build_id::own();
+    let (control, door, listeners) = begin(options).await?;
+    let limits = &door.shared.limits;
+    let reaper = tokio::spawn(reap(door.shared.clone()));
+    let mut accepting = JoinSet::new();
+    for (scheme, listener) in listeners {
+        accepting.spawn(connection::accept(listener, scheme, door.clone()));
     }
-    let secret = verify::secret(&dir).map_err(folder)?;
-    let control_error = |source| RunError::Control { dir: dir.clone(), source };
-    let listener = bind(&dir, listen)?;
-    let address = listener.local_addr().map_err(|source| RunError::Listen { address: listen, source })?;
-    let process = Process { pid: std::process::id(), listen: address };
-    let text = serde_json::to_vec(&process).map_err(|e| folder(e.into()))?;
-    files::replace(&dir, files::PROCESS, &text).map_err(folder)?;
+    let control_error = |source| RunError::Control { dir: control.dir.clone(), source };
+    control.answer_for_folder().map_err(control_error)?;
+    if let Some(predecessor) = &control.predecessor {
+        predecessor.relieve().await;
+    }
+    tracing::info!(address = %control.listen, https = ?control.https, "the ingress listens");
 
-    let stop = CancellationToken::new();
-    let most = limits.connections.min(connections_that_files_allow());
-    let grace = limits.shutdown;
-    let shared = Arc::new(Shared::new(limits, secret));
-    let control = Arc::new(Control::new(dir.clone(), address, shared.clone(), loaded, stop.clone()));
-    let socket = socket::bind(&dir).map_err(control_error)?;
-    let answering = tokio::spawn(control.clone().serve(socket));
-    let reaper = tokio::spawn(reap(shared.clone()));
-    tracing::info!(%address, "the ingress listens");
-
-    let accepting = connection::accept(listener, shared.clone(), most, stop.clone());
-    tokio::pin!(accepting);
+    let ending = door.ending.clone();
+    let mut shutdown = std::pin::pin!(shutdown);
     tokio::select! {
-        () = &mut accepting => {}
-        () = shutdown => {
-            stop.cancel();
-            accepting.await;
+        () = ending.begun() => {}
+        () = shutdown.as_mut() => ending.stop.cancel(),
+    }
+    while accepting.join_next().await.is_some() {}
+    if ending.handed_over.is_cancelled() {
+        // There is no hurry: somebody else serves.
+        tokio::select! {
+            () = rest(&control, false) => {}
+            () = tokio::time::sleep(limits.handed_over) => tracing::warn!("not all connections ended in time"),
+            () = ending.stop.cancelled() => {}
+            () = shutdown => ending.stop.cancel(),
         }
     }
-    tracing::info!("the ingress stops");
-    // A successor may have the folder and the address at once, while requests finish here.
-    answering.abort();
-    control.close().await;
-    drop(lock);
-    shared.tasks.close();
-    if tokio::time::timeout(grace, shared.tasks.wait()).await.is_err() {
-        tracing::warn!(connections = shared.tasks.len(), "not all requests ended in time");
+    if ending.stop.is_cancelled() {
+        tracing::info!("the ingress stops");
+        // A successor may have the folder and the address at once, while requests finish here.
+        control.close().await;
+        if tokio::time::timeout(limits.shutdown, rest(&control, true)).await.is_err() {
+            tracing::warn!(connections = door.shared.tasks.len(), "not all requests ended in time");
+        }
     }
     reaper.abort();
     Ok(())
 }
 
+/// All up to the moment in which connections are accepted.
+async fn begin(options: Options) -> Result<(Arc<Control>, Arc<Door>, Vec<(Scheme, TcpListener)>), RunError> {
+    let Options { dir, settings, limits, start } = options;
+    let folder = |source| RunError::Folder { dir: dir.clone(), source };
+    files::create_dir(&dir).map_err(folder)?;
+    let (lock, given, claim) = origin(&dir, start).await?;
+    let sockets = listen::open(&dir, &settings, given)?;
+    let address = |scheme| sockets.address(scheme);
+    let listeners = listeners(&sockets).map_err(|source| RunError::Listen { address: settings.listen, source })?;
+    let secret = verify::secret(&dir).map_err(folder)?;
+    let keyring = Arc::new(Keyring::new(&dir));
+    let tls = Tls::new(keyring.clone()).map_err(|e| RunError::Tls(e.to_string()))?;
+    let https = address(Scheme::Https).filter(|_| settings.https_redirect);
+    let redirect = https.map(|address| Redirect { keyring: keyring.clone(), port: address.port() });
+    let places = places(&settings, &limits);
+    let shared = Arc::new(Shared::new(limits, secret));
+    let ending = Ending::default();
+
+    let hand_over = |source| RunError::HandOver { dir: dir.clone(), source };
+    let predecessor = match claim {
+        Some(claim) => claim.take().await.map_err(hand_over)?,
+        None => None,
+    };
+    let beginning = Beginning {
+        dir: dir.clone(),
+        settings,
+        shared: shared.clone(),
+        places: places.clone(),
+        keyring,
+        ending: ending.clone(),
+        predecessor,
+        belongings: Belongings { sockets, lock },
+    };
+    let control = Control::new(beginning).map_err(folder)?;
+    let door = Door { shared, places, tls, redirect, ending };
+    Ok((Arc::new(control), Arc::new(door), listeners))
+}
+
+/// The folder's lock, sockets that are there already, and the process before this one if there is one.
+async fn origin(dir: &Path, start: Start) -> Result<(File, Sockets, Option<crate::handover::Claim>), RunError> {
+    let hand_over = |source| RunError::HandOver { dir: dir.to_owned(), source };
+    match start {
+        Start::Fresh => Ok((lock(dir).await?, Sockets::default(), None)),
+        Start::Given => {
+            let sockets = given().await.map_err(RunError::Sockets)?;
+            Ok((lock(dir).await?, sockets, None))
+        }
+        Start::TakeOver => match Offer::ask(dir).await.map_err(hand_over)? {
+            Some(Offer { sockets, lock, claim }) => Ok((lock, sockets, Some(claim))),
+            None => Ok((lock(dir).await?, Sockets::default(), None)),
+        },
+    }
+}
+
+fn listeners(sockets: &Sockets) -> io::Result<Vec<(Scheme, TcpListener)>> {
+    let mut listeners = Vec::new();
+    for (scheme, socket) in sockets.share()?.0 {
+        socket.set_nonblocking(true)?;
+        listeners.push((scheme, TcpListener::from_std(socket)?));
+    }
+    Ok(listeners)
+}
+
+fn places(settings: &Settings, limits: &Limits) -> Arc<Places> {
+    let most = settings.max_connections.unwrap_or(limits.connections).min(listen::connections_that_files_allow());
+    let per_client = settings.max_connections_per_client.unwrap_or(limits.connections_per_client);
+    Places::new(most, per_client, settings.max_connections_per_client.is_some())
+}
+
+/// Until nothing is in flight, here and in the process before this one.
+async fn rest(control: &Control, hurry: bool) {
+    control.shared.tasks.close();
+    let before = async {
+        if let Some(predecessor) = &control.predecessor {
+            predecessor.end(hurry).await;
+        }
+    };
+    tokio::join!(control.shared.tasks.wait(), before);
+}
+
 /// Waits a moment, as a predecessor that was killed holds the lock until the kernel is through with it.
-async fn lock(dir: &Path) -> Result<Flock<File>, RunError> {
+async fn lock(dir: &Path) -> Result<File, RunError> {
     let folder = |source| RunError::Folder { dir: dir.to_owned(), source };
     let path = dir.join(files::LOCK);
-    let mut file =
-        OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(folder)?;
+    let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path).map_err(folder)?;
     let begun = Instant::now();
     loop {
-        file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(lock) => return Ok(lock),
-            Err((file, Errno::EWOULDBLOCK)) if begun.elapsed() < LOCK_LIMIT => file,
-            Err((_, Errno::EWOULDBLOCK)) => return Err(RunError::Locked { dir: dir.to_owned() }),
-            Err((_, other)) => return Err(folder(other.into())),
-        };
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCK_LIMIT => {}
+            Err(TryLockError::WouldBlock) => return Err(RunError::Locked { dir: dir.to_owned() }),
+            Err(TryLockError::Error(e)) => return Err(folder(e)),
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-/// Listens. Port 0 stands for the last port, and for any if that one is taken or there was none.
-fn bind(dir: &Path, wanted: SocketAddr) -> Result<TcpListener, RunError> {
-    if wanted.port() == 0 {
-        let last = fs::read(dir.join(files::PROCESS)).ok().and_then(|b| serde_json::from_slice::<Process>(&b).ok());
-        if let Some(last) = last.filter(|l| l.listen.ip() == wanted.ip()) {
-            match listen(last.listen) {
-                Ok(listener) => return Ok(listener),
-                Err(e) => {
-                    tracing::warn!(address = %last.listen, error = %e, "the last address is taken")
-                }
-            }
-        }
-    }
-    listen(wanted).map_err(|source| RunError::Listen { address: wanted, source })
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-    // A restarted ingress gets its address back at once.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
-/// Raises the limit of open files as far as allowed. A connection needs one, and up to two more for its request.
-fn connections_that_files_allow() -> usize {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    let files = if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok() { hard } else { soft };
-    let files = usize::try_from(files).unwrap_or(usize::MAX);
-    (files.saturating_sub(OTHER_FILES) / 3).max(16)
 }
 
 async fn reap(shared: Arc<Shared>) {

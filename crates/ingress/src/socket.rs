@@ -10,27 +10,29 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::files::CONTROL_SOCKET;
+use crate::files::{CONTROL_SOCKET, NEW_SOCKET};
 
 /// `sun_path` without its final zero.
 const MAX_PATH: usize = 107;
 
 pub(crate) async fn connect(dir: &Path) -> io::Result<UnixStream> {
-    let name = ShortPath::of(dir)?;
+    let name = ShortPath::of(dir, CONTROL_SOCKET)?;
     UnixStream::connect(&name.path).await
 }
 
-/// Binds the socket with mode 0600, in place of one that a dead process left. The caller holds the folder's lock.
+/// Binds the socket with mode 0600, in place of another process's, dead or about to end. The caller owns the folder.
 pub(crate) fn bind(dir: &Path) -> io::Result<UnixListener> {
-    let name = ShortPath::of(dir)?;
-    match fs::remove_file(dir.join(CONTROL_SOCKET)) {
+    let name = ShortPath::of(dir, NEW_SOCKET)?;
+    match fs::remove_file(dir.join(NEW_SOCKET)) {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(e),
     }
     let listener = UnixListener::bind(&name.path)?;
     // Until here the folder's mode 0700 alone keeps others out.
-    fs::set_permissions(dir.join(CONTROL_SOCKET), fs::Permissions::from_mode(0o600))?;
+    fs::set_permissions(dir.join(NEW_SOCKET), fs::Permissions::from_mode(0o600))?;
+    // There is no instant without a socket of that name, and who connects to it finds somebody who listens.
+    fs::rename(dir.join(NEW_SOCKET), dir.join(CONTROL_SOCKET))?;
     Ok(listener)
 }
 
@@ -41,8 +43,8 @@ struct ShortPath {
 }
 
 impl ShortPath {
-    fn of(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(CONTROL_SOCKET);
+    fn of(dir: &Path, socket: &str) -> io::Result<Self> {
+        let path = dir.join(socket);
         if path.as_os_str().as_bytes().len() <= MAX_PATH {
             return Ok(Self { path, _folder: None });
         }
@@ -53,7 +55,7 @@ impl ShortPath {
             ));
         }
         let folder = File::open(dir)?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}/{CONTROL_SOCKET}", folder.as_raw_fd()));
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{socket}", folder.as_raw_fd()));
         Ok(Self { path, _folder: Some(folder) })
     }
 }

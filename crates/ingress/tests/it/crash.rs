@@ -30,7 +30,7 @@ async fn gone(pid: Pid) {
 async fn a_killed_process_comes_back_with_its_table() {
     let temp = tempfile::tempdir().unwrap();
     let _reaper = Reaper(temp.path().to_owned());
-    let listen = "127.0.0.1:0".parse().unwrap();
+    let listen: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     let origin = Origin::named("v1").await;
     let (mut generation, mut acknowledged) = (0_u64, 0_u64);
     let mut address = None;
@@ -75,7 +75,7 @@ async fn a_killed_process_comes_back_with_its_table() {
 async fn a_started_process_is_adopted_and_stops_when_told() {
     let temp = tempfile::tempdir().unwrap();
     let _reaper = Reaper(temp.path().to_owned());
-    let listen = "127.0.0.1:0".parse().unwrap();
+    let listen: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
     let binary = binary();
     let (first, second) = tokio::join!(ensure(temp.path(), &binary, listen), ensure(temp.path(), &binary, listen));
     let (first, second) = (pid(&first.unwrap()).await, pid(&second.unwrap()).await);

@@ -12,17 +12,17 @@ use crate::support::*;
 
 /// What the clients saw.
 #[derive(Default)]
-struct Seen {
-    sent: AtomicU64,
-    good: AtomicU64,
+pub(crate) struct Seen {
+    pub(crate) sent: AtomicU64,
+    pub(crate) good: AtomicU64,
     /// The newest generation whose cutover was acknowledged.
-    acknowledged: AtomicU64,
-    done: AtomicBool,
+    pub(crate) acknowledged: AtomicU64,
+    pub(crate) done: AtomicBool,
 }
 
 impl Seen {
     /// One request; a failure is told in full. The answer must not be older than the last acknowledged cutover.
-    async fn request(&self, client: &mut Raw, path: &str) {
+    pub(crate) async fn request(&self, client: &mut Raw, path: &str) {
         let least = self.acknowledged.load(Ordering::SeqCst);
         self.sent.fetch_add(1, Ordering::SeqCst);
         client.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;

@@ -87,9 +87,15 @@ async fn a_second_process_and_a_taken_address_are_refused() {
 
     let failed = ensure(other.path(), &binary(), ingress.address).await.unwrap_err().to_string();
     assert!(failed.contains(&ingress.address.to_string()) && failed.contains("in use"), "{failed}");
-    let elsewhere = ensure(&ingress.dir, &binary(), "127.0.0.1:1".parse().unwrap()).await.unwrap_err().to_string();
-    assert!(elsewhere.contains("stop it to move it"), "{elsewhere}");
-    assert_eq!(ensure(&ingress.dir, &binary(), any).await.unwrap().status().await.unwrap().pid, std::process::id());
+    // It is asked to move to an address that somebody else has: it goes on where it is.
+    let somebody = std::net::TcpListener::bind(any).unwrap();
+    let elsewhere = somebody.local_addr().unwrap();
+    let stays = ensure(&ingress.dir, &binary(), elsewhere).await.unwrap_err().to_string();
+    assert!(stays.contains("goes on") && stays.contains(&elsewhere.to_string()), "{stays}");
+    let status = ingress.client.status().await.unwrap();
+    assert_eq!((status.pid, status.listen), (std::process::id(), ingress.address));
+    assert_eq!(ingress.get("/").await.status, 404);
+    ingress.client.remove(&environment(), 1).await.unwrap();
 }
 
 /// A process that stops gives folder and address away at once; its requests finish beside its successor.
@@ -118,5 +124,8 @@ async fn nobody_there_is_told_as_such() {
     let temp = tempfile::tempdir().unwrap();
     let client = Client::new(temp.path());
     assert!(client.status().await.unwrap_err().to_string().contains("does not answer"));
-    assert!(ensure(temp.path(), temp.path(), "127.0.0.1:0".parse().unwrap()).await.is_err(), "a folder is no program");
+    assert!(
+        ensure(temp.path(), temp.path(), SocketAddr::from(([127, 0, 0, 1], 0))).await.is_err(),
+        "a folder is no program"
+    );
 }

@@ -133,3 +133,79 @@ async fn connections_beyond_the_limit_wait() {
     drop(first);
     assert_eq!(third.answer().await.unwrap().status, 200);
 }
+
+/// A client that sends its body a byte at a time, often enough not to be idle.
+#[tokio::test]
+async fn a_body_that_drips_is_cut_off_and_a_steady_one_is_not() {
+    let limits = Limits { body_rate: 1000, body_patience: Duration::from_millis(500), ..Limits::default() };
+    let ingress = Ingress::with(limits).await;
+    let origin = Origin::echo().await;
+    ingress.route(1, &[origin.address]).await;
+    let head = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4000\r\n\r\n");
+    let send = async |piece: usize| {
+        use tokio::io::AsyncWriteExt;
+        let mut client = ingress.raw().await;
+        client.send(&head).await;
+        for _ in 0..4000 / piece {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if client.stream.write_all(&vec![b'a'; piece]).await.is_err() {
+                break;
+            }
+        }
+        client.answer().await
+    };
+    let begun = Instant::now();
+    let dripping = tokio::time::timeout(Duration::from_secs(10), send(1)).await.unwrap();
+    assert!(dripping.as_ref().map_or(true, |a| a.status == 408), "{dripping:?}");
+    assert!(begun.elapsed() >= Duration::from_millis(500), "not before its time");
+    let steady = send(50).await.unwrap();
+    assert!(steady.status == 200 && steady.body.ends_with(&[b'a'; 4000]), "{steady:?}");
+}
+
+#[tokio::test]
+async fn one_client_can_not_take_all_connections() {
+    let mut options = ingress::Options::new("", std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    options.settings.max_connections_per_client = Some(3);
+    let ingress = Ingress::start_as(options).await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    let mut kept = vec![];
+    for _ in 0..3 {
+        let mut client = ingress.raw().await;
+        assert_eq!(client.get("/").await.status, 200);
+        kept.push(client);
+    }
+    assert!(ingress.raw().await.is_closed().await, "the fourth");
+    assert_eq!(ingress.client.status().await.unwrap().refused_connections, 1);
+    drop(kept.pop());
+    until(|| async { (ingress.client.status().await.unwrap().connections == 2).then_some(()) }).await;
+    assert_eq!(ingress.get("/").await.status, 200, "a place is free again");
+}
+
+#[tokio::test]
+async fn a_tunnel_has_no_time_for_a_head_and_a_kept_connection_has_its_own() {
+    let limits =
+        Limits { head_time: Duration::from_millis(200), idle: Duration::from_millis(900), ..Limits::default() };
+    let ingress = Ingress::with(limits).await;
+    let origin = Origin::upgrading().await;
+    ingress.route(1, &[origin.address]).await;
+    let mut client = ingress.raw().await;
+    client.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")).await;
+    assert_eq!(client.answer().await.unwrap().status, 101);
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    for _ in 0..3 {
+        client.stream.write_all(b"x").await.unwrap();
+        assert_eq!(client.stream.read_u8().await.unwrap(), b'x');
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+
+    let plain = Origin::named("v2").await;
+    ingress.route(2, &[plain.address]).await;
+    let mut kept = ingress.raw().await;
+    assert_eq!(kept.get("/").await.status, 200);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(kept.get("/").await.status, 200, "longer than a head may take, shorter than a connection may be idle");
+    let idle = Instant::now();
+    assert!(kept.is_closed().await);
+    assert!(idle.elapsed() >= Duration::from_millis(700));
+}

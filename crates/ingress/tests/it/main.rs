@@ -4,7 +4,9 @@
 mod crash;
 mod cutover;
 mod files;
+mod handover;
 mod hostile;
 mod proxying;
 mod statics;
 mod support;
+mod tls;

@@ -1,5 +1,6 @@
 //! Requests and responses on their way through.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -469,7 +470,7 @@ async fn large_bodies_stream_through() {
     const SIZE: usize = 64 << 20;
     let temp = tempfile::tempdir().unwrap();
     let _reaper = Reaper(temp.path().to_owned());
-    let client = ensure(temp.path(), &binary(), "127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let client = ensure(temp.path(), &binary(), SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let status = client.status().await.unwrap();
     let origin = Origin::raw(|mut stream| async move {
         let mut piece = vec![7_u8; 1 << 16];

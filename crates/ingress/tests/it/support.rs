@@ -27,6 +27,7 @@ pub(crate) const HOST: &str = "app.localhost";
 pub(crate) struct Ingress {
     pub(crate) client: Client,
     pub(crate) address: SocketAddr,
+    https: Option<SocketAddr>,
     pub(crate) dir: PathBuf,
     _temp: Option<tempfile::TempDir>,
     stop: CancellationToken,
@@ -46,12 +47,27 @@ impl Ingress {
     }
 
     pub(crate) async fn on(dir: &Path, limits: Limits) -> Self {
+        let settings = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_as(Options { limits, ..Options::new(dir, settings) }).await
+    }
+
+    /// With a folder of its own if none is named.
+    pub(crate) async fn start_as(mut options: Options) -> Self {
+        let temp = options.dir.as_os_str().is_empty().then(|| tempfile::tempdir().unwrap());
+        if let Some(temp) = &temp {
+            options.dir = temp.path().join("ingress");
+        }
+        let dir = options.dir.clone();
         let stop = CancellationToken::new();
-        let options = Options { dir: dir.to_owned(), listen: ([127, 0, 0, 1], 0).into(), limits };
         let task = tokio::spawn(ingress::serve(options, stop.clone().cancelled_owned()));
-        let client = Client::new(dir);
+        let client = Client::new(&dir);
         let status = until(|| async { client.status().await.ok() }).await;
-        Self { client, address: status.listen, dir: dir.to_owned(), _temp: None, stop, task }
+        Self { client, address: status.listen, https: status.https, dir, _temp: temp, stop, task }
+    }
+
+    /// Where it listens for HTTPS.
+    pub(crate) fn https(&self) -> SocketAddr {
+        self.https.unwrap()
     }
 
     pub(crate) async fn stop(self) {
@@ -184,6 +200,22 @@ impl Origin {
             let body = body.collect().await.map(|b| b.to_bytes()).unwrap_or_default();
             let text = [lines.join("\n").into_bytes(), body.to_vec()].join(&b"\n\n"[..]);
             Response::new(Full::new(text.into()))
+        })
+        .await
+    }
+
+    /// Switches protocols at once, and then says what it hears.
+    pub(crate) async fn upgrading() -> Self {
+        Self::raw(|mut stream| async move {
+            let mut buffer = [0; 4096];
+            let _ = stream.read(&mut buffer).await;
+            let switch = b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+            let _ = stream.write_all(switch).await;
+            while let Ok(count @ 1..) = stream.read(&mut buffer).await {
+                if stream.write_all(&buffer[..count]).await.is_err() {
+                    return;
+                }
+            }
         })
         .await
     }
@@ -335,20 +367,30 @@ impl Raw {
     }
 }
 
-/// Kills the process that `ensure` started with a folder, however the test ends.
+/// Kills the processes that `ensure` started with a folder, however the test ends.
 pub(crate) struct Reaper(pub(crate) PathBuf);
 
 impl Drop for Reaper {
     fn drop(&mut self) {
-        let Ok(text) = std::fs::read(self.0.join("process.json")) else { return };
-        let process: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-        let Some(pid) = process["pid"].as_i64().and_then(|p| i32::try_from(p).ok()) else { return };
-        // Not a stranger that got the number since.
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&arguments).contains(&*self.0.to_string_lossy()) {
+        for pid in processes(&self.0) {
             let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL);
         }
     }
+}
+
+/// Processes of the ingress that live and were started with a folder.
+pub(crate) fn processes(dir: &Path) -> Vec<i32> {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let argument = [b"\0", dir.as_os_str().as_encoded_bytes(), b"\0"].concat();
+    let mut found = vec![];
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        let arguments = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if pid != std::process::id() as i32 && arguments.windows(argument.len()).any(|w| w == argument) {
+            found.push(pid);
+        }
+    }
+    found
 }
 
 /// The ingress as a program, built with these tests.

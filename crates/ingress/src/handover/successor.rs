@@ -1,0 +1,77 @@
+//! The old process's side: giving the sockets away, and finishing what is in flight.
+
+use std::io;
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+
+use super::link::{Link, READY, Word};
+use super::sockets::send_sockets;
+use crate::control::Control;
+use crate::protocol::{self, Response};
+
+/// One attempt of another process to take this one's place.
+pub(crate) async fn hand_over(control: &Arc<Control>, mut io: UnixStream) {
+    let Some(_attempt) = control.begin_hand_over() else {
+        let reason = "another process is taking over, or this one ends".to_owned();
+        let _ = protocol::send(&mut io, Response::Failed(reason)).await;
+        return;
+    };
+    let mut link = match offer(control, io).await {
+        Ok(link) => link,
+        // Nothing has changed here.
+        Err(e) => return tracing::warn!(error = %e, "a process that wanted to take over was not ready"),
+    };
+    control.give_away().await;
+    let serving = async {
+        link.say(Word::Yours).await?;
+        link.hear_within(READY).await
+    };
+    match serving.await {
+        Ok(Word::Serving) => {
+            tracing::info!("another process has taken over; requests in flight are finished here");
+            control.leave();
+            follow(control, link).await;
+        }
+        other => {
+            tracing::error!("the process that was taking over failed ({other:?}); this one goes on");
+            // Unless its end of the connection is closed, it lives and may believe to be the one.
+            if !matches!(&other, Err(e) if e.kind() != io::ErrorKind::TimedOut) {
+                link.end_other().await;
+            }
+            drop(link);
+            control.go_on().await;
+        }
+    }
+}
+
+async fn offer(control: &Arc<Control>, mut io: UnixStream) -> io::Result<Link> {
+    let (sockets, lock) = control.belongings()?;
+    send_sockets(&mut io, &sockets, Some(&lock)).await?;
+    let mut link = Link::new(io);
+    match link.hear_within(READY).await? {
+        Word::Ready => Ok(link),
+        other => Err(io::Error::new(io::ErrorKind::InvalidData, format!("it said {other:?}"))),
+    }
+}
+
+/// Does what the new process says, until it or this one ends.
+async fn follow(control: &Arc<Control>, mut link: Link) {
+    while let Ok(word) = link.hear().await {
+        let answer = match word {
+            Word::Follow { table } => {
+                control.follow(table).await;
+                Word::Followed
+            }
+            Word::Leaving { deployment } => Word::InFlight { requests: control.leaving(&deployment).await },
+            Word::Stop => {
+                control.ending.stop.cancel();
+                continue;
+            }
+            _ => return,
+        };
+        if link.say(answer).await.is_err() {
+            return;
+        }
+    }
+}

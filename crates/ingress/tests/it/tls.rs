@@ -1,0 +1,407 @@
+//! TLS and HTTP/2, with certificates made here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use domain::CertificateId;
+use http::{Request, StatusCode, Version};
+use http_body_util::{BodyExt, Empty, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use ingress::{CertificateError, Limits, Options, Sealed, Settings};
+use rcgen::{CertificateParams, KeyPair};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs::default_provider};
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto::verify_tls12_signature,
+    crypto::verify_tls13_signature,
+};
+use ulid::Ulid;
+
+use crate::support::*;
+
+pub(crate) fn certificate(names: &[&str], default: bool) -> Sealed {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    Sealed { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem().into(), default }
+}
+
+pub(crate) fn id(n: u128) -> CertificateId {
+    CertificateId::from_ulid(Ulid::from_parts(9, n))
+}
+
+/// Takes any certificate, but checks that its key signed: the test looks at which one it got.
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// A handshake as a browser makes it. An address as `name` is not told to the server.
+pub(crate) async fn handshake(
+    address: SocketAddr,
+    name: &str,
+    protocols: &[&str],
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let provider = Arc::new(default_provider());
+    let any = AnyCertificate(provider.signature_verification_algorithms);
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(any))
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+    let stream = TcpStream::connect(address).await?;
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
+/// Which certificate a client gets that asks for `name`; `Err` is what the handshake failed with.
+async fn shown(address: SocketAddr, name: &str) -> Result<CertificateDer<'static>, String> {
+    let stream = handshake(address, name, &["http/1.1"]).await.map_err(|e| e.to_string())?;
+    Ok(stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned())
+}
+
+fn der(sealed: &Sealed) -> CertificateDer<'static> {
+    CertificateDer::from_pem_slice(sealed.chain.as_bytes()).unwrap()
+}
+
+pub(crate) fn secure() -> Options {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let settings = Settings { https_listen: Some(address), ..Settings::from(address) };
+    Options::new("", settings)
+}
+
+/// One request in HTTP/1.1 on a connection of its own.
+async fn get_http1(address: SocketAddr, host: &str) -> (StatusCode, String) {
+    let stream = handshake(address, host, &["http/1.1"]).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("/").header("host", host).body(Empty::<Bytes>::new()).unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let status = response.status();
+    (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+type H2 = hyper::client::conn::http2::SendRequest<Full<Bytes>>;
+
+async fn http2<S>(stream: S) -> (H2, tokio::task::JoinHandle<hyper::Result<()>>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    (sender, tokio::spawn(connection))
+}
+
+async fn ask(sender: &H2, request: Request<Full<Bytes>>) -> (StatusCode, Version, String) {
+    let mut sender = sender.clone();
+    sender.ready().await.unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    let (status, version) = (response.status(), response.version());
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, version, String::from_utf8_lossy(&body).into_owned())
+}
+
+fn h2_get(scheme: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::get(format!("{scheme}://{HOST}{path}")).body(Full::default()).unwrap()
+}
+
+#[tokio::test]
+async fn each_name_gets_its_own_certificate_and_an_unknown_one_an_alert() {
+    let ingress = Ingress::start_as(secure()).await;
+    let https = ingress.https();
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    assert!(shown(https, HOST).await.unwrap_err().contains("UnrecognisedName"), "nothing is there yet");
+
+    let (exact, wildcard) = (certificate(&["a.example.org", HOST], false), certificate(&["*.example.org"], false));
+    ingress.client.put_certificate(&id(1), exact.clone()).await.unwrap();
+    ingress.client.put_certificate(&id(2), wildcard.clone()).await.unwrap();
+    ingress.client.put_certificate(&id(2), wildcard.clone()).await.unwrap();
+    assert_eq!(shown(https, "a.example.org").await.unwrap(), der(&exact));
+    assert_eq!(shown(https, "A.Example.ORG").await.unwrap(), der(&exact));
+    assert_eq!(shown(https, "b.example.org").await.unwrap(), der(&wildcard));
+    for unknown in ["example.org", "x.b.example.org", "unknown.test", "127.0.0.1"] {
+        let alert = shown(https, unknown).await.unwrap_err();
+        assert!(alert.contains("UnrecognisedName"), "{unknown}: {alert}");
+    }
+    assert_eq!(get_http1(https, HOST).await, (StatusCode::OK, "v1".to_owned()));
+
+    let default = certificate(&["fallback.test"], true);
+    ingress.client.put_certificate(&id(3), default.clone()).await.unwrap();
+    assert_eq!(shown(https, "unknown.test").await.unwrap(), der(&default));
+    assert_eq!(shown(https, "127.0.0.1").await.unwrap(), der(&default));
+    ingress.client.remove_certificate(&id(3)).await.unwrap();
+    assert!(shown(https, "unknown.test").await.is_err());
+
+    // Renewed: valid for longer, under an id of its own.
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["a.example.org".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(4097, 1, 1);
+    let renewed =
+        Sealed { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem().into(), default: false };
+    ingress.client.put_certificate(&id(4), renewed.clone()).await.unwrap();
+    assert_eq!(shown(https, "a.example.org").await.unwrap(), der(&renewed));
+    assert_eq!(shown(https, HOST).await.unwrap(), der(&exact), "its other name stays");
+}
+
+#[tokio::test]
+async fn a_bad_certificate_takes_down_its_own_name_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let options = || Options { dir: temp.path().to_owned(), ..secure() };
+    let ingress = Ingress::start_as(options()).await;
+    let names = ["a.example.org", "b.example.org", "c.example.org"];
+    let all: Vec<Sealed> = names.iter().map(|name| certificate(&[name], false)).collect();
+    for (n, certificate) in (1..).zip(&all) {
+        ingress.client.put_certificate(&id(n), certificate.clone()).await.unwrap();
+    }
+    let mixed = Sealed { key: all[0].key.clone(), ..all[1].clone() };
+    let refused = ingress.client.put_certificate(&id(9), mixed).await.unwrap_err();
+    assert!(matches!(&refused, CertificateError::Unusable(why) if why.contains("another certificate")), "{refused}");
+    ingress.stop().await;
+
+    // The disk has eaten one, in the middle of its key.
+    let file = temp.path().join(format!("certificates/{}.json", id(2)));
+    let mut content = std::fs::read(&file).unwrap();
+    let at = content.len() - 100;
+    content[at] ^= 1;
+    std::fs::write(&file, content).unwrap();
+    let ingress = Ingress::start_as(options()).await;
+    let https = ingress.https();
+    assert_eq!(shown(https, names[0]).await.unwrap(), der(&all[0]));
+    assert_eq!(shown(https, names[2]).await.unwrap(), der(&all[2]));
+    assert!(shown(https, names[1]).await.unwrap_err().contains("UnrecognisedName"));
+    let degraded = ingress.client.status().await.unwrap().degraded.unwrap();
+    assert!(degraded.contains(id(2).as_str()) && degraded.contains("checksum"), "{degraded}");
+    let report = ingress.client.certificates().await.unwrap();
+    let faulty: Vec<_> = report.iter().filter(|c| c.fault.is_some()).map(|c| &c.id).collect();
+    assert_eq!((report.len(), faulty), (3, vec![&id(2)]));
+
+    ingress.client.put_certificate(&id(2), all[1].clone()).await.unwrap();
+    assert_eq!(shown(https, names[1]).await.unwrap(), der(&all[1]));
+    assert_eq!(ingress.client.status().await.unwrap().degraded, None);
+}
+
+#[tokio::test]
+async fn http2_and_http1_over_tls_tell_the_app_the_same() {
+    let ingress = Ingress::start_as(secure()).await;
+    let origin = Origin::echo().await;
+    ingress.route(1, &[origin.address]).await;
+    ingress.client.put_certificate(&id(1), certificate(&[HOST], false)).await.unwrap();
+    let https = ingress.https();
+
+    let (status, seen) = get_http1(https, HOST).await;
+    assert_eq!(status, 200);
+    for line in ["GET / HTTP", &format!("host: {HOST}"), "x-forwarded-proto: https", "x-forwarded-for: 127.0.0.1"] {
+        assert!(seen.contains(line.strip_suffix(" HTTP").unwrap_or(line)), "{line} in {seen}");
+    }
+
+    let stream = handshake(https, HOST, &["h2", "http/1.1"]).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    let (sender, _) = http2(stream).await;
+    let request = Request::post(format!("https://{HOST}/path?q=1"))
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .header("x-forwarded-proto", "http")
+        .body(Full::from("body"))
+        .unwrap();
+    let (status, version, seen) = ask(&sender, request).await;
+    assert_eq!((status, version), (StatusCode::OK, Version::HTTP_2));
+    for line in ["POST /path?q=1", &format!("host: {HOST}"), "cookie: a=1; b=2", "x-forwarded-proto: https", "\n\nbody"]
+    {
+        assert!(seen.contains(line), "{line} in {seen}");
+    }
+    assert_eq!(seen.matches("cookie:").count(), 1, "{seen}");
+    assert_eq!(seen.matches("x-forwarded-proto").count(), 1, "{seen}");
+
+    // An old client that negotiates nothing.
+    let plain = handshake(https, HOST, &[]).await.unwrap();
+    assert_eq!(plain.get_ref().1.alpn_protocol(), None);
+    // One that knows neither gets the alert for that.
+    let neither = handshake(https, HOST, &["spdy/3"]).await.unwrap_err();
+    assert!(neither.to_string().contains("NoApplicationProtocol"), "{neither}");
+}
+
+/// 400 requests on four HTTP/2 connections and four HTTP/1.1 ones, during a cutover.
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_and_http1_are_served_side_by_side_through_a_cutover() {
+    let ingress = Ingress::start_as(secure()).await;
+    let (old, new) = (Origin::named("v1").await, Origin::named("v2").await);
+    ingress.route(1, &[old.address]).await;
+    ingress.client.put_certificate(&id(1), certificate(&[HOST], false)).await.unwrap();
+    let (https, plain) = (ingress.https(), ingress.address);
+    let mut clients = tokio::task::JoinSet::new();
+    for n in 0..4 {
+        clients.spawn(async move {
+            // In the clear by prior knowledge, and over TLS.
+            let (sender, _connection) = match n % 2 {
+                0 => http2(TcpStream::connect(plain).await.unwrap()).await,
+                _ => http2(handshake(https, HOST, &["h2"]).await.unwrap()).await,
+            };
+            let scheme = if n % 2 == 0 { "http" } else { "https" };
+            let asked = (0..50).map(|k| ask(&sender, h2_get(scheme, if k % 10 == 0 { "/slow" } else { "/" })));
+            futures::future::join_all(asked)
+                .await
+                .into_iter()
+                .map(|(status, _, body)| (status.as_u16(), body))
+                .collect()
+        });
+        clients.spawn(async move {
+            let mut raw = Raw::connect(plain).await;
+            let mut seen: Vec<(u16, String)> = vec![];
+            for _ in 0..50 {
+                let answer = raw.get("/").await;
+                seen.push((answer.status, answer.text()));
+            }
+            seen
+        });
+    }
+    ingress.route(2, &[new.address]).await;
+    let mut count = 0;
+    while let Some(seen) = clients.join_next().await {
+        for (status, body) in seen.unwrap() {
+            assert!(status == 200 && (body == "v1" || body == "v2"), "{status} {body}");
+            count += 1;
+        }
+    }
+    assert_eq!(count, 400);
+    assert_eq!(get_http1(https, HOST).await.1, "v2");
+}
+
+#[tokio::test]
+async fn plain_requests_are_sent_to_https_if_the_host_has_a_certificate() {
+    let mut options = secure();
+    options.settings.https_redirect = true;
+    let ingress = Ingress::start_as(options).await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    assert_eq!(ingress.get("/").await.status, 200, "no certificate yet");
+    ingress.client.put_certificate(&id(1), certificate(&[HOST], false)).await.unwrap();
+    let answer = ingress.get("/a/b?c=d").await;
+    assert_eq!(answer.status, 308);
+    assert_eq!(answer.header("location"), Some(&*format!("https://{HOST}:{}/a/b?c=d", ingress.https().port())));
+    assert_eq!(ingress.get("/.well-known/acme-challenge/x").await.status, 200);
+    assert_eq!(get_http1(ingress.https(), HOST).await.1, "v1");
+    // The control plane still gets its proof.
+    let verified = ingress.client.verify(&HOST.parse().unwrap(), &"/".parse().unwrap()).await.unwrap();
+    assert_eq!((verified.status, verified.release), (200, release(1)));
+}
+
+#[tokio::test]
+async fn silent_and_broken_handshakes_end_and_others_are_served() {
+    let limits = Limits { handshake: Duration::from_millis(300), ..Limits::default() };
+    let ingress = Ingress::start_as(Options { limits, ..secure() }).await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    ingress.client.put_certificate(&id(1), certificate(&[HOST], false)).await.unwrap();
+    let begun = Instant::now();
+    let mut silent = Raw::connect(ingress.https()).await;
+    let mut half = Raw::connect(ingress.https()).await;
+    half.send([22, 3, 1, 2, 0, 1, 0]).await;
+    let mut plain = Raw::connect(ingress.https()).await;
+    plain.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
+    assert_eq!(get_http1(ingress.https(), HOST).await.0, 200);
+    assert!(silent.is_closed().await && half.is_closed().await);
+    assert!(begun.elapsed() >= Duration::from_millis(250));
+    // An alert at most, no answer.
+    let mut rest = vec![];
+    let _ = tokio::time::timeout(Duration::from_secs(5), plain.stream.read_to_end(&mut rest)).await.unwrap();
+    assert!(!rest.starts_with(b"HTTP"), "{rest:?}");
+}
+
+#[tokio::test]
+async fn an_http2_connection_that_is_idle_is_closed_in_order() {
+    let limits = Limits { idle: Duration::from_millis(300), ..Limits::default() };
+    let ingress = Ingress::with(limits).await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    let (sender, connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
+    assert_eq!(ask(&sender, h2_get("http", "/")).await.2, "v1");
+    tokio::time::timeout(Duration::from_secs(10), connection).await.unwrap().unwrap().unwrap();
+
+    // One that sends the preface and nothing else.
+    let mut raw = TcpStream::connect(ingress.address).await.unwrap();
+    raw.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    let mut rest = vec![];
+    let ended = tokio::time::timeout(Duration::from_secs(10), raw.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "still open after {} bytes", rest.len());
+}
+
+#[tokio::test]
+async fn http2_has_limits() {
+    let ingress = Ingress::with(Limits { streams: 5, ..Limits::default() }).await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    let (sender, _connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
+    // More than may be open at a time: the client has been told by then, and the rest wait for their turn.
+    assert_eq!(ask(&sender, h2_get("http", "/")).await.0, StatusCode::OK);
+    let asked = (0..30).map(|_| ask(&sender, h2_get("http", "/slow")));
+    assert!(futures::future::join_all(asked).await.iter().all(|(status, _, body)| *status == 200 && body == "v1"));
+
+    let large = Request::get(format!("http://{HOST}/")).header("x", "a".repeat(40 << 10)).body(Full::default());
+    let mut other = sender.clone();
+    let refused = other.send_request(large.unwrap()).await;
+    assert!(refused.as_ref().map_or(true, |r| r.status() == 431), "{refused:?}");
+
+    let disagreeing = Request::get(format!("http://{HOST}/")).header("host", "other.test").body(Full::default());
+    assert_eq!(ask(&sender, disagreeing.unwrap()).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(ask(&sender, h2_get("http", "/")).await.0, StatusCode::OK, "the connection goes on");
+
+    // Streams opened and taken back, many at a time (CVE-2023-44487): the connection is ended.
+    let (sender, connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
+    let flood = async {
+        loop {
+            let mut sender = sender.clone();
+            if sender.ready().await.is_err() {
+                return;
+            }
+            let asking = sender.send_request(h2_get("http", "/slow"));
+            let _ = tokio::time::timeout(Duration::from_micros(1), asking).await;
+        }
+    };
+    let flooded = tokio::time::timeout(Duration::from_secs(3), flood).await;
+    // Either it was ended, or what it opened was bounded all the time: others don't notice.
+    assert!(flooded.is_err() || connection.await.is_ok());
+    assert_eq!(ingress.get("/").await.status, 200);
+}
