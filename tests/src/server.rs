@@ -23,6 +23,7 @@ pub struct Server {
     root: PathBuf,
     api: SocketAddr,
     ingress: SocketAddr,
+    binary: PathBuf,
     args: Vec<String>,
     env: Vec<(String, String)>,
     child: Option<Child>,
@@ -49,6 +50,7 @@ impl Server {
             root,
             api: free_address(),
             ingress: free_address(),
+            binary: binary(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
             env: env.iter().map(own).collect(),
             child: None,
@@ -92,6 +94,11 @@ impl Server {
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
+    }
+
+    /// From the next start on, server and CLI are this program.
+    pub fn use_binary(&mut self, path: PathBuf) {
+        self.binary = path;
     }
 
     /// Ends the server at once, as a power cut would; ingress and apps are left alone.
@@ -202,7 +209,7 @@ impl Server {
     /// `plimsoll` with this server's data folder and home.
     pub fn command(&self) -> Command {
         let home = self.root.join("home");
-        let mut command = Command::new(binary());
+        let mut command = Command::new(&self.binary);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PLIMSOLL_")) {
             command.env_remove(name);
         }

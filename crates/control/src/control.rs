@@ -1,13 +1,13 @@
 //! The control plane of one server: what it holds, how it starts and stops.
 
 use std::fs::{File, TryLockError};
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::limits::Limits;
+use ingress::{EnsureError, Holder};
 use operations::{Error, ErrorKind};
 use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
@@ -33,8 +33,8 @@ pub struct Options {
     pub data: PathBuf,
     /// `postgres://…`; SQLite in the data folder when absent.
     pub database: Option<SecretString>,
-    /// Where the ingress listens.
-    pub ingress: SocketAddr,
+    /// Where the ingress listens, and how.
+    pub ingress: ingress::Settings,
     /// Apps answer at `<app>.<domain>`.
     pub domain: String,
     /// The `plimsoll` binary, for the ingress and the supervisors.
@@ -58,6 +58,10 @@ pub struct Control {
 pub(crate) struct Inner {
     pub(crate) world: Arc<World>,
     pub(crate) runner: Runner,
+    /// Holds the ingress's listening sockets, in case it dies.
+    pub(crate) holder: Arc<Holder>,
+    /// Whoever has it may start or replace the ingress, or bring it certificates.
+    pub(crate) ingress_turn: tokio::sync::Mutex<()>,
     pub(crate) options: Options,
     pub(crate) started_at: DateTime<Utc>,
     /// Fires when the server stops; followers and reconcilers end with it.
@@ -86,9 +90,8 @@ impl Control {
         let store = Store::open(&database).await.map_err(store_error)?;
         let fresh = !store::tokens::any(&store).await.map_err(store_error)?;
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
-        let ingress = ingress::ensure(&layout.ingress(), &options.binary, options.ingress)
-            .await
-            .map_err(|e| Error::conflict(e.to_string()).hint("choose another address with --ingress-listen"))?;
+        let holder = Holder::new(layout.ingress());
+        let ingress = find_ingress(&holder, &layout, &options).await?;
 
         let fence = {
             let tx = store.write().await.map_err(store_error)?;
@@ -130,6 +133,8 @@ impl Control {
         let inner = Arc::new(Inner {
             world,
             runner,
+            holder,
+            ingress_turn: tokio::sync::Mutex::default(),
             options,
             started_at: Utc::now(),
             stopping,
@@ -141,6 +146,7 @@ impl Control {
         reconcile::boot(&inner).await?;
         inner.runner.resume_all().await?;
         inner.tasks.spawn(reconcile::run(Arc::downgrade(&inner), inner.stopping.clone()));
+        inner.tasks.spawn(reconcile::ingress::run(Arc::downgrade(&inner), inner.stopping.clone()));
         Ok(Started { control: Self { inner }, first_token })
     }
 
@@ -174,6 +180,26 @@ fn host(options: &Options, layout: &Layout) -> Host {
     }
     tracing::info!(landlock = host.facts().landlock, users = host.facts().users, "isolation of apps");
     host
+}
+
+/// The ingress that runs, or a new one. One that has another version of the program or other settings is replaced; if
+/// that fails, it is better than none.
+async fn find_ingress(holder: &Holder, layout: &Layout, options: &Options) -> Result<ingress::Client, Error> {
+    let wanted = &options.ingress;
+    let error = match holder.ensure(&options.binary, wanted.clone()).await {
+        Ok(client) => return Ok(client),
+        Err(error) => error,
+    };
+    if let EnsureError::NotReplaced { .. } = &error {
+        let client = ingress::Client::new(layout.ingress());
+        let is_there = |s: &ingress::Status| s.listen == wanted.listen && s.https == wanted.https_listen;
+        if client.status().await.is_ok_and(|status| is_there(&status)) {
+            tracing::error!("{error}; `plimsoll ingress restart` tries again");
+            return Ok(client);
+        }
+    }
+    Err(Error::conflict(error.to_string())
+        .hint("choose another address with --ingress-listen or --ingress-https-listen"))
 }
 
 /// One server works on a data folder.

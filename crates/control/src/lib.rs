@@ -6,6 +6,7 @@
 
 mod announce;
 mod caller;
+mod certificates;
 mod control;
 mod deployment;
 mod environment;

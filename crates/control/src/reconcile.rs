@@ -5,6 +5,7 @@
 //! rest. What serves there is still kept running.
 
 mod boot;
+pub(crate) mod ingress;
 mod instances;
 mod routes;
 
@@ -18,7 +19,7 @@ use crate::control::Inner;
 
 pub(crate) use boot::boot;
 
-/// Between two looks at instances and ingress.
+/// Between two looks at instances.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two health checks of a running instance.
 const HEALTH: Duration = Duration::from_secs(30);
@@ -41,7 +42,6 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     while stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
         let pass = async {
-            routes::keep_ingress(&inner).await;
             instances::keep_running(&inner, &mut memory).await;
             if checked.elapsed() >= HEALTH {
                 checked = Instant::now();

@@ -1,15 +1,20 @@
 //! Addresses that people can click on.
 
-use std::net::SocketAddr;
+use ingress::{EnvironmentRoutes, Status};
 
-use ingress::EnvironmentRoutes;
+use crate::certificates::Shown;
 
-/// Where an environment answers, each address once, in the order of the routes.
-pub(crate) fn urls(routes: &EnvironmentRoutes, listen: SocketAddr) -> Vec<String> {
+/// Where an environment answers, each address once, in the order of the routes. Over HTTPS if the host has a certificate.
+pub(crate) fn urls(routes: &EnvironmentRoutes, status: &Status, shown: &Shown) -> Vec<String> {
     let mut urls: Vec<String> = Vec::new();
     for route in &routes.routes {
-        let port = if listen.port() == 80 { String::new() } else { format!(":{}", listen.port()) };
-        let url = format!("http://{}{port}{}", route.host, route.path);
+        let secure = status.https.filter(|_| shown.covers(route.host.as_str()));
+        let (scheme, usual, port) = match secure {
+            Some(address) => ("https", 443, address.port()),
+            None => ("http", 80, status.listen.port()),
+        };
+        let port = if port == usual { String::new() } else { format!(":{port}") };
+        let url = format!("{scheme}://{}{port}{}", route.host, route.path);
         if !urls.contains(&url) {
             urls.push(url);
         }

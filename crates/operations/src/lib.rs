@@ -5,11 +5,13 @@
 //! No SQL, no axum: the server and every client share this crate and nothing else.
 
 pub mod apps;
+pub mod certificates;
 pub mod client;
 pub mod deployments;
 pub mod environments;
 pub mod error;
 pub mod events;
+pub mod ingress;
 pub mod local;
 pub mod logs;
 pub mod page;
@@ -111,6 +113,11 @@ macro_rules! for_each_operation {
             $crate::deployments::Output,
             $crate::releases::List,
             $crate::releases::Get,
+            $crate::certificates::Add,
+            $crate::certificates::List,
+            $crate::certificates::Get,
+            $crate::certificates::Remove,
+            $crate::ingress::Restart,
             $crate::logs::Read,
             $crate::events::List,
         }
@@ -155,6 +162,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 25);
+        assert_eq!(names.len(), 30);
     }
 }

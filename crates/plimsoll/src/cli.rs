@@ -88,9 +88,10 @@ pub(crate) enum Command {
     Apps(apps::Args),
     Envs(envs::Args),
     Env(env::Args),
+    #[command(alias = "certificate")]
+    Certificates(certificates::Args),
     Version(version::Args),
     Completions(completions::Args),
-    #[command(hide = true)]
     Ingress(ingress::Args),
     #[command(hide = true)]
     Supervise(supervise::Args),

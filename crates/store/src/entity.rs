@@ -10,6 +10,7 @@
 
 pub(crate) mod activations;
 pub(crate) mod apps;
+pub(crate) mod certificates;
 pub(crate) mod data_keys;
 pub(crate) mod deployments;
 pub(crate) mod environments;

@@ -64,6 +64,8 @@ pub enum Constraint {
     SagaFinished,
     /// Another instance has the port.
     Port { port: u16 },
+    /// The same certificate is there.
+    Certificate,
     /// A token with this hash exists.
     TokenHash,
     /// The token has used this idempotency key.
@@ -98,6 +100,7 @@ impl fmt::Display for Constraint {
             }
             Constraint::SagaFinished => f.write_str("the saga has finished"),
             Constraint::Port { port } => write!(f, "port {port} belongs to another instance"),
+            Constraint::Certificate => write!(f, "the certificate is there already"),
             Constraint::TokenHash => f.write_str("this token exists already"),
             Constraint::IdempotencyKey => f.write_str("the idempotency key was used already"),
             Constraint::Reference => f.write_str("a row that it refers to is missing, or others refer to it"),

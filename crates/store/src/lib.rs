@@ -18,6 +18,7 @@
 //! ([`time::micros`]).
 
 pub mod apps;
+pub mod certificates;
 pub mod data_keys;
 pub mod deployments;
 mod entity;

@@ -1,6 +1,7 @@
 //! The tables and their history.
 
 mod app_users;
+mod certificates;
 mod first;
 mod schema;
 
@@ -15,7 +16,7 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(first::First), Box::new(app_users::AppUsers)]
+        vec![Box::new(first::First), Box::new(app_users::AppUsers), Box::new(certificates::Certificates)]
     }
 }
 

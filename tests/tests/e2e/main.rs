@@ -4,6 +4,7 @@
 mod cancel;
 mod components;
 mod create;
+mod edge;
 mod examples;
 mod failures;
 mod input;

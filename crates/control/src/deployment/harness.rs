@@ -131,7 +131,8 @@ async fn world(kind: DeploymentKind, lane: u16) -> World {
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
     let vault = Vault::open(&layout.key(), true).unwrap();
     let stop = CancellationToken::new();
-    let options = ingress::Options::new(layout.ingress(), "127.0.0.1:0".parse().unwrap());
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = ingress::Options::new(layout.ingress(), listen);
     std::fs::create_dir_all(layout.ingress()).unwrap();
     tokio::spawn(ingress::serve(options, stop.clone().cancelled_owned()));
     let client = ingress::Client::new(layout.ingress());

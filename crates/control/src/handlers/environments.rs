@@ -15,6 +15,7 @@ use store::environments::Environment as Row;
 use super::{app_named, commit, environment_named};
 use crate::Control;
 use crate::caller::{Caller, Handle};
+use crate::certificates::Shown;
 use crate::error::store_error;
 use crate::urls::urls;
 
@@ -80,6 +81,7 @@ struct Ingress {
     status: Option<Status>,
     table: Option<RouteTable>,
     stats: Option<Stats>,
+    shown: Shown,
 }
 
 impl Control {
@@ -95,8 +97,9 @@ impl Control {
 
     async fn look_at_ingress(&self) -> Ingress {
         let client = &self.world().ingress;
-        let (status, table, stats) = tokio::join!(client.status(), client.table(), client.stats());
-        Ingress { status: status.ok(), table: table.ok(), stats: stats.ok() }
+        let (status, table, stats, shown) =
+            tokio::join!(client.status(), client.table(), client.stats(), Shown::ask(client));
+        Ingress { status: status.ok(), table: table.ok(), stats: stats.ok(), shown }
     }
 
     async fn view(&self, row: Row, ingress: &Ingress) -> Result<Environment, Error> {
@@ -104,10 +107,9 @@ impl Control {
         let open = store::deployments::list(self.store(), &filter, None, 500).await.map_err(store_error)?;
         let active = self.active(&row).await?;
         let instances = self.instances(&row.id).await?;
-        let listen = ingress.status.as_ref().map(|status| status.listen);
         let routes = ingress.table.as_ref().and_then(|table| table.environments.get(&row.id));
-        let urls = match (routes, listen) {
-            (Some(routes), Some(listen)) => urls(routes, listen),
+        let urls = match (routes, &ingress.status) {
+            (Some(routes), Some(status)) => urls(routes, status, &ingress.shown),
             _ => Vec::new(),
         };
         let traffic = ingress.stats.as_ref().map(|stats| traffic(stats, &row.id)).unwrap_or_default();

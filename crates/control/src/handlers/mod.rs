@@ -1,10 +1,12 @@
 //! The handlers of the operations, one file for each noun, and what they share.
 
 mod apps;
+mod certificates;
 mod delete;
 mod deployments;
 mod environments;
 mod events;
+mod ingress;
 pub(crate) mod logs;
 mod order;
 mod releases;

@@ -11,7 +11,7 @@ impl Handle<Info> for Control {
     async fn handle(&self, _: &Caller, _: InfoRequest) -> Result<ServerInfo, Error> {
         let (listen, ingress_degraded) = match self.world().ingress.status().await {
             Ok(status) => (status.listen, status.degraded),
-            Err(e) => (self.inner.options.ingress, Some(e.to_string())),
+            Err(e) => (self.inner.options.ingress.listen, Some(e.to_string())),
         };
         let port = if listen.port() == 80 { String::new() } else { format!(":{}", listen.port()) };
         let database = match self.store().kind() {

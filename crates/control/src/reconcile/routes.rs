@@ -1,25 +1,11 @@
-//! The ingress: alive, and serving what is active.
+//! Routes of what is active.
 
 use domain::spec::Serve;
-use ingress::EnsureError;
 use store::environments::Environment;
 
 use crate::control::Inner;
 use crate::deployment::stages::{routes, ungated};
 use crate::deployment::{State, World};
-
-/// Starts the ingress again when it is gone. It loads its own table, so nothing else is to be done.
-pub(super) async fn keep_ingress(inner: &Inner) {
-    if inner.world.ingress.status().await.is_ok() {
-        return;
-    }
-    let options = &inner.options;
-    match ingress::ensure(&inner.world.layout.ingress(), &options.binary, options.ingress).await {
-        Ok(_) => tracing::warn!("the ingress was gone; started it again"),
-        Err(EnsureError::Elsewhere { running, .. }) => tracing::error!(%running, "the ingress listens elsewhere"),
-        Err(e) => tracing::error!("the ingress is gone and can't be started: {e}"),
-    }
-}
 
 /// Puts back the routes of active releases that the ingress has lost, as with a data folder
 /// whose route table was damaged beyond both copies.

@@ -128,6 +128,8 @@ fn sentence(kind: &EventKind) -> String {
         EventKind::InstanceRestarted { instance } => {
             format!("{} was started again", clean(instance))
         }
+        EventKind::CertificateAdded { names, .. } => format!("certificate for {} added", clean(&names.join(", "))),
+        EventKind::CertificateRemoved { names, .. } => format!("certificate for {} removed", clean(&names.join(", "))),
         EventKind::ServerStarted { version } => format!("server {} started", clean(version)),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apps;
 pub(crate) mod cancel;
+pub(crate) mod certificates;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
@@ -64,7 +65,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     // Two threads are enough to serve, and each costs memory for as long as we run;
     // a client has one thing to do.
     let mut builder = match &cli.command {
-        Command::Server(_) | Command::Ingress(_) => {
+        command if is_for_long(command) => {
             let mut builder = tokio::runtime::Builder::new_multi_thread();
             builder.worker_threads(2).thread_keep_alive(std::time::Duration::from_secs(5));
             builder
@@ -86,6 +87,14 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
+fn is_for_long(command: &Command) -> bool {
+    match command {
+        Command::Server(_) => true,
+        Command::Ingress(args) => args.is_process(),
+        _ => false,
+    }
+}
+
 async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(args) => server::run(context, args).await,
@@ -104,9 +113,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Apps(args) => apps::run(context, args).await,
         Command::Envs(args) => envs::run(context, args).await,
         Command::Env(args) => env::run(context, args).await,
+        Command::Certificates(args) => certificates::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),
-        Command::Ingress(args) => ingress::run(args).await,
+        Command::Ingress(args) => ingress::run(context, args).await,
         Command::Supervise(_) => Err(Failure::usage("supervise needs to be the first word of the command line")),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ Examples:
   plimsoll server --data /var/lib/plimsoll --ingress-listen 0.0.0.0:80 --domain apps.example.org
   plimsoll server --listen 10.0.0.5:7878 --mcp-host deploy.example.org --mcp-read-only
   plimsoll server --max-memory 2GiB --max-disk 5GiB --app-path /srv/shared
+  plimsoll server --ingress-listen 0.0.0.0:80 --ingress-https-listen 0.0.0.0:443 --ingress-https-redirect
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
 
 Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
@@ -49,6 +51,19 @@ pub(crate) struct Args {
     /// Address that apps answer at.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     ingress_listen: SocketAddr,
+    /// Address that apps answer at over HTTPS; give it certificates with `plimsoll certificates add`.
+    #[arg(long, value_name = "ADDR")]
+    ingress_https_listen: Option<SocketAddr>,
+    /// Send plain requests for hosts that have a certificate to HTTPS.
+    #[arg(long, requires = "ingress_https_listen")]
+    ingress_https_redirect: bool,
+    /// Connections of clients that the ingress takes at the same time; others wait. By default 16384, or what the limit
+    /// of open files allows.
+    #[arg(long, value_name = "N")]
+    ingress_max_connections: Option<NonZeroUsize>,
+    /// Of them from one client address; by default 1024, and any number from this machine.
+    #[arg(long, value_name = "N")]
+    ingress_max_connections_per_client: Option<NonZeroUsize>,
     /// Apps answer at APP.DOMAIN.
     #[arg(long, default_value = "localhost")]
     domain: Host,
@@ -136,7 +151,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let started = Control::start(Options {
         data: data.clone(),
         database,
-        ingress: args.ingress_listen,
+        ingress: ingress_settings(&args),
         domain: args.domain.to_string(),
         binary,
         workers: usize::from(args.workers),
@@ -169,6 +184,16 @@ fn most(args: &Args) -> Limits {
 /// Under their true names, as rules are about those.
 fn app_paths(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     paths.iter().map(|path| path.canonicalize().map_err(|e| Failure::file("find", path, &e))).collect()
+}
+
+fn ingress_settings(args: &Args) -> ingress::Settings {
+    ingress::Settings {
+        listen: args.ingress_listen,
+        https_listen: args.ingress_https_listen,
+        https_redirect: args.ingress_https_redirect,
+        max_connections: args.ingress_max_connections.map(NonZeroUsize::get),
+        max_connections_per_client: args.ingress_max_connections_per_client.map(NonZeroUsize::get),
+    }
 }
 
 async fn serve(
@@ -212,7 +237,7 @@ fn greet(context: &Context, args: &Args, data: &Path, url: &str, token: Option<&
     if out.json {
         let token = token.map(ExposeSecret::expose_secret);
         return out.record(
-            &json!({ "url": url, "ingress": args.ingress_listen, "domain": args.domain, "data": data, "token": token }),
+            &json!({ "url": url, "ingress": args.ingress_listen, "https": args.ingress_https_listen, "domain": args.domain, "data": data, "token": token }),
         );
     }
     out.line(format!("{} {} serves", out.paint.bold("Plimsoll"), env!("CARGO_PKG_VERSION")))?;
@@ -221,6 +246,9 @@ fn greet(context: &Context, args: &Args, data: &Path, url: &str, token: Option<&
         "  apps  {}",
         out.paint.cyan(format!("http://APP.{}:{}", args.domain, args.ingress_listen.port()))
     ))?;
+    if let Some(https) = args.ingress_https_listen {
+        out.line(format!("  https {}", out.paint.cyan(format!("https://APP.{}:{}", args.domain, https.port()))))?;
+    }
     out.line(format!("  data  {}", data.display()))?;
     if let Some(token) = token {
         out.line("")?;

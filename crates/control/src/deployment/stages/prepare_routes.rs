@@ -14,6 +14,7 @@ use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
 use super::{PREPARE_ROUTES, ingress_away, ingress_retry};
+use crate::certificates::Shown;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::urls::urls;
 
@@ -41,8 +42,8 @@ impl<G: Deploying> Stage<G> for PrepareRoutes {
             ChangeError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.order.generation)),
             other => ingress_away(PHASE, other),
         })?;
-        let listen = world.ingress.status().await.map_err(|e| ingress_away(PHASE, e))?.listen;
-        state.urls = urls(&routes, listen);
+        let status = world.ingress.status().await.map_err(|e| ingress_away(PHASE, e))?;
+        state.urls = urls(&routes, &status, &Shown::ask(&world.ingress).await);
         Ok(state)
     }
 }
