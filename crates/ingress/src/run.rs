@@ -121,7 +121,7 @@ async fn begin(options: Options) -> Result<(Arc<Control>, Arc<Door>, Vec<(Scheme
     let tls = Tls::new(keyring.clone()).map_err(|e| RunError::Tls(e.to_string()))?;
     let https = address(Scheme::Https).filter(|_| settings.https_redirect);
     let redirect = https.map(|address| Redirect { keyring: keyring.clone(), port: address.port() });
-    let places = places(&settings, &limits);
+    let places = places(&settings, &limits, listeners.len());
     let shared = Arc::new(Shared::new(limits, secret));
     let ending = Ending::default();
 
@@ -170,9 +170,11 @@ fn listeners(sockets: &Sockets) -> io::Result<Vec<(Scheme, TcpListener)>> {
     Ok(listeners)
 }
 
-fn places(settings: &Settings, limits: &Limits) -> Arc<Places> {
+fn places(settings: &Settings, limits: &Limits, listeners: usize) -> Arc<Places> {
     let most = settings.max_connections.unwrap_or(limits.connections).min(listen::connections_that_files_allow());
     let per_client = settings.max_connections_per_client.unwrap_or(limits.connections_per_client);
+    // Each socket keeps a place for whoever comes next.
+    let most = most + listeners.saturating_sub(1);
     Places::new(most, per_client, settings.max_connections_per_client.is_some())
 }
 
