@@ -133,7 +133,7 @@ async fn ten_restarts_and_thirty_cutovers_under_load_lose_nothing() {
     let (sent, good) = (seen.sent.load(Ordering::SeqCst), seen.good.load(Ordering::SeqCst));
     assert_eq!(sent - good, 0, "lost requests of {sent}");
     assert!(sent > 1000, "only {sent} requests were sent");
-    println!("{sent} requests, none lost");
+    eprintln!("{sent} requests, none lost");
     pids.push(first.pid);
     let last = client.status().await.unwrap();
     assert_eq!(last.degraded, None);
@@ -274,7 +274,7 @@ async fn a_kill_in_the_middle_leaves_one_that_serves() {
         }
     }
     assert!(acknowledged > 30, "only {acknowledged} cutovers were acknowledged");
-    println!("the old one went on {old_went_on} times, the new one took over {new_took_over} times");
+    eprintln!("the old one went on {old_went_on} times, the new one took over {new_took_over} times");
     let client = ensure(temp.path(), &binary, ANY).await.unwrap();
     let last = client.status().await.unwrap().pid as i32;
     until(|| async { (processes(temp.path()) == [last]).then_some(()) }).await;
