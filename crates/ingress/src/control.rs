@@ -153,13 +153,16 @@ impl Control {
         (keeper.table, keeper.unreadable, keeper.found) = (table, unreadable, faults);
     }
 
-    /// Makes this process the one that answers for the folder.
-    pub(crate) fn answer_for_folder(self: &Arc<Self>) -> io::Result<()> {
+    /// Makes this process the one that is asked about the folder. Who asks waits for [`Control::begin_to_answer`].
+    pub(crate) fn stand_for_folder(&self) -> io::Result<UnixListener> {
         let listener = socket::bind(&self.dir)?;
         listen::remember(&self.dir, self.listen, self.https)?;
+        Ok(listener)
+    }
+
+    pub(crate) fn begin_to_answer(self: &Arc<Self>, listener: UnixListener) {
         let answering = tokio::spawn(self.clone().serve(listener)).abort_handle();
         self.answering.lock().unwrap_or_else(PoisonError::into_inner).push(answering);
-        Ok(())
     }
 
     /// Answers until the process ends.
@@ -214,8 +217,11 @@ impl Control {
     pub(crate) async fn go_on(self: &Arc<Self>) {
         let mut keeper = self.keeper.lock().await;
         self.load(&mut keeper);
-        match self.answer_for_folder() {
-            Ok(()) => keeper.owner = Owner::This,
+        match self.stand_for_folder() {
+            Ok(listener) => {
+                keeper.owner = Owner::This;
+                self.begin_to_answer(listener);
+            }
             Err(e) => {
                 tracing::error!(error = %e, "the control socket can't be made again; this process stops");
                 keeper.owner = Owner::Nobody;

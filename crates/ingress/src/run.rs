@@ -73,10 +73,12 @@ pub async fn serve(options: Options, shutdown: impl Future<Output = ()>) -> Resu
         accepting.spawn(connection::accept(listener, scheme, door.clone()));
     }
     let control_error = |source| RunError::Control { dir: control.dir.clone(), source };
-    control.answer_for_folder().map_err(control_error)?;
+    let asked = control.stand_for_folder().map_err(control_error)?;
     if let Some(predecessor) = &control.predecessor {
         predecessor.relieve().await;
     }
+    // Not before: the first thing that the process before this one hears is that it is relieved.
+    control.begin_to_answer(asked);
     tracing::info!(address = %control.listen, https = ?control.https, "the ingress listens");
 
     let ending = door.ending.clone();
