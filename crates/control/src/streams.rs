@@ -8,6 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use domain::cursor::LogCursor;
 use domain::event::Event;
 use domain::{DeploymentId, EnvironmentId, Name};
 use futures::Stream;
@@ -19,7 +20,7 @@ use tokio::time::Instant;
 
 use crate::Control;
 use crate::error::{io_error, store_error};
-use crate::handlers::logs::{Cursor, LogSource, parse_cursor};
+use crate::handlers::logs::{LogSource, parse_cursor};
 use crate::handlers::{app_named, deployment_with, environment_named, page_limit};
 use crate::output::Reader;
 
@@ -249,7 +250,7 @@ struct FollowLogs {
     component: Option<Name>,
     sources: Vec<LogSource>,
     listed: Instant,
-    cursor: Cursor,
+    cursor: LogCursor,
     batch: VecDeque<CursorLine>,
 }
 

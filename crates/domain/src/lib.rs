@@ -5,6 +5,7 @@
 //! depends on none of ours.
 
 pub mod config;
+pub mod cursor;
 pub mod deployment;
 pub mod event;
 pub mod failure;

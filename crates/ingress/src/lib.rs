@@ -65,6 +65,8 @@ mod deadline;
 mod ensure;
 mod epoch;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod handover;
 mod headers;
