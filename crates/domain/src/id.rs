@@ -132,7 +132,8 @@ impl<K: Kind> JsonSchema for Id<K> {
         format!("{}_id", K::PREFIX).into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": format!("^{}_[0-9a-z]{{26}}$", K::PREFIX) })
+        // A ULID has 128 bits in Crockford's alphabet, which lacks i, l, o and u.
+        json_schema!({ "type": "string", "pattern": format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX) })
     }
 }
 

@@ -32,10 +32,26 @@ pub enum DirectoryError {
     IntoItself { path: PathBuf, dest: PathBuf },
     #[error("{} is a link to {}, outside of the folder; replace it with the file, or ignore it in .plimsollignore", file.display(), target.display())]
     LinkOutside { file: PathBuf, target: PathBuf },
+    #[error("{} has more than {MAX_FILES} files; name a smaller folder, or ignore what is not needed in .plimsollignore", .0.display())]
+    TooMany(PathBuf),
     #[error("the copy was cancelled")]
     Cancelled,
     #[error("could not {doing} {}: {source}", path.display())]
     Io { doing: &'static str, path: PathBuf, source: IoError },
+}
+
+/// The most files, links and folders that a source may have.
+pub const MAX_FILES: usize = 200_000;
+
+/// Whether a folder is small enough to be source at all. Blocks, but not for long.
+///
+/// # Errors
+/// `TooMany`; what can't be read isn't counted.
+pub fn check_size(path: &Path) -> Result<(), DirectoryError> {
+    match walk(path).take(MAX_FILES + 1).count() {
+        0..=MAX_FILES => Ok(()),
+        _ => Err(DirectoryError::TooMany(path.to_owned())),
+    }
 }
 
 /// Copies the files of `path` into `dest`, which must not exist, without `.git` and without what
@@ -67,18 +83,8 @@ pub fn copy(path: &Path, dest: &Path, cancel: &CancellationToken) -> Result<Copi
 
 fn copy_tree(source: &Path, tree: &Path, cancel: &CancellationToken) -> Result<Copied, DirectoryError> {
     let mut copied = Copied::default();
-    let walk = WalkBuilder::new(source)
-        .hidden(false)
-        // The folder itself decides; what lies around it or is set for the user does not.
-        .parents(false)
-        .git_global(false)
-        .git_exclude(false)
-        .require_git(false)
-        .ignore(false)
-        .add_custom_ignore_filename(".plimsollignore")
-        .filter_entry(|entry| entry.file_name() != ".git")
-        .build();
-    for entry in walk {
+    check_size(source)?;
+    for entry in walk(source) {
         if cancel.is_cancelled() {
             return Err(DirectoryError::Cancelled);
         }
@@ -113,6 +119,21 @@ fn copy_tree(source: &Path, tree: &Path, cancel: &CancellationToken) -> Result<C
         }
     }
     Ok(copied)
+}
+
+/// The entries of a folder that count as source.
+fn walk(source: &Path) -> ignore::Walk {
+    WalkBuilder::new(source)
+        .hidden(false)
+        // The folder itself decides; what lies around it or is set for the user does not.
+        .parents(false)
+        .git_global(false)
+        .git_exclude(false)
+        .require_git(false)
+        .ignore(false)
+        .add_custom_ignore_filename(".plimsollignore")
+        .filter_entry(|entry| entry.file_name() != ".git")
+        .build()
 }
 
 fn copy_link(source: &Path, relative: &Path, target: &Path) -> Result<(), DirectoryError> {

@@ -60,10 +60,12 @@ pub struct ListRequest {
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Name>")]
     pub cursor: Option<String>,
     /// At most this many, 1 to 500.
     #[arg(long, default_value_t = default_limit())]
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
 }
 

@@ -30,6 +30,7 @@ pub struct DeployRequest {
     pub source: Option<Source>,
     /// Branch, tag or commit of the app's git repository, instead of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = domain::source::REFERENCE_PATTERN))]
     pub reference: Option<String>,
     /// Tags for the release, such as `v1.2`: at most 16. Those that it has already stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -109,10 +110,12 @@ pub struct ListRequest {
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<DeploymentId>")]
     pub cursor: Option<String>,
     /// At most this many, 1 to 500.
     #[arg(long, default_value_t = default_limit())]
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
 }
 
@@ -195,6 +198,7 @@ pub struct OutputRequest {
     pub after: Option<u64>,
     /// At most this many, 1 to 500.
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
 }
 

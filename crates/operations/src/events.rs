@@ -33,6 +33,7 @@ pub struct ListRequest {
     /// At most this many, 1 to 500.
     #[arg(long, default_value_t = default_limit())]
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
 }
 

@@ -7,6 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
+
+/// What a cursor of logs looks like, for those who send one back.
+pub const LOG_CURSOR: &str = "^([0-9a-f]{10}:[0-9]{1,19}(,[0-9a-f]{10}:[0-9]{1,19})*)?$";
 use crate::{Effect, Method, Operation};
 
 /// Where a line came from.
@@ -59,10 +62,12 @@ pub struct ReadRequest {
     /// Lines after this cursor; the newest when absent.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("pattern" = LOG_CURSOR))]
     pub after: Option<String>,
     /// At most this many, 1 to 500.
     #[arg(long = "lines", short = 'n', default_value_t = default_limit())]
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
 }
 

@@ -20,7 +20,7 @@ pub struct Variable {
 /// A value on its way in: readable by JSON, hidden from `Debug`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[schemars(extend("writeOnly" = true))]
+#[schemars(extend("writeOnly" = true, "pattern" = r"^[^\x00]*$"))]
 pub struct Value(#[schemars(with = "String")] pub SecretString);
 
 impl Serialize for Value {
@@ -39,6 +39,10 @@ impl From<String> for Value {
 pub const MAX_NAME: usize = 128;
 pub const MAX_VALUE: usize = 64 * 1024;
 pub const MAX_VARIABLES: usize = 500;
+
+fn name_schema() -> serde_json::Value {
+    serde_json::json!({ "pattern": "^[A-Za-z_][A-Za-z0-9_]*$", "maxLength": MAX_NAME })
+}
 
 pub struct List;
 
@@ -73,6 +77,7 @@ pub struct SetRequest {
     /// Name of the environment.
     pub environment: Name,
     /// Values by name. A name consists of letters, digits and `_`, not beginning with a digit.
+    #[schemars(extend("minProperties" = 1, "maxProperties" = MAX_VARIABLES, "propertyNames" = name_schema()))]
     pub variables: BTreeMap<String, Value>,
 }
 
@@ -99,6 +104,7 @@ pub struct UnsetRequest {
     pub environment: Name,
     /// Names of the variables.
     #[arg(required = true, value_name = "NAME")]
+    #[schemars(length(min = 1))]
     pub names: Vec<String>,
 }
 

@@ -93,7 +93,26 @@ fn from_body<T: DeserializeOwned>(
             Some(other) => agree(name, in_path, &other.to_string())?,
         }
     }
-    serde_path_to_error::deserialize(Value::Object(fields)).map_err(|error| field_error("body", &error))
+    serde_path_to_error::deserialize(whole(Value::Object(fields))).map_err(|error| field_error("body", &error))
+}
+
+/// `2.0` is the integer 2, in JSON as in its schemas; to serde it is not.
+fn whole(value: Value) -> Value {
+    /// Up to here each integer is a number of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => {
+            match number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() <= EXACT) {
+                // Its range was looked at.
+                #[allow(clippy::cast_possible_truncation)]
+                Some(n) => Value::from(n as i64),
+                None => Value::Number(number),
+            }
+        }
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, whole(field))).collect(),
+        other => other,
+    }
 }
 
 fn object(content_type: Option<&str>, body: &[u8]) -> Result<Map<String, Value>, Error> {

@@ -5,6 +5,7 @@
 //! library's types (`aide`) would have to be filled from the same values.
 
 mod fields;
+mod links;
 #[cfg(test)]
 mod tests;
 
@@ -32,19 +33,25 @@ pub fn document() -> Value {
         stream::EVENTS,
         "events.stream",
         "Follow the event log",
+        NUMBER,
     );
     builder.stream::<streams::OutputRequest, operations::logs::LogLine>(
         stream::OUTPUT,
         "deployments.output_stream",
         "Follow what a deployment prints, until it ends",
+        NUMBER,
     );
     builder.stream::<streams::LogsRequest, operations::logs::LogLine>(
         stream::LOGS,
         "logs.stream",
         "Follow what the instances of an environment print",
+        operations::logs::LOG_CURSOR,
     );
-    sorted(builder.finish())
+    sorted(bounded(builder.finish()))
 }
+
+/// The ids of messages that are counted.
+const NUMBER: &str = "^[0-9]{1,18}$";
 
 /// The document as it is served; made once.
 pub(crate) fn text() -> Bytes {
@@ -87,6 +94,9 @@ impl Builder {
             "description": O::SUMMARY,
             "content": { "application/json": { "schema": self.response::<O::Response>() } },
         });
+        if let Some(links) = links::of(O::NAME) {
+            success["links"] = links;
+        }
         if O::EFFECT != Effect::Read {
             parameters.push(reference("parameters", "IdempotencyKey"));
             success["headers"] = json!({ "Idempotent-Replayed": reference("headers", "IdempotentReplayed") });
@@ -123,10 +133,10 @@ impl Builder {
         }
     }
 
-    fn stream<R: JsonSchema, M: JsonSchema>(&mut self, path: &str, name: &str, summary: &str) {
+    fn stream<R: JsonSchema, M: JsonSchema>(&mut self, path: &str, name: &str, summary: &str, pattern: &str) {
         let (mut parameters, rest) = Fields::of::<R>(&mut self.generator).parameters(path);
         parameters.extend(rest.into_query());
-        parameters.push(reference("parameters", "LastEventId"));
+        parameters.push(last_event_id(pattern));
         let message = self.generator.subschema_for::<M>();
         let entry = json!({
             "operationId": name,
@@ -140,7 +150,6 @@ impl Builder {
                 "200": {
                     "description": "Messages; the data of each is JSON",
                     "content": { "text/event-stream": {
-                        "schema": { "type": "string" },
                         // OpenAPI can say this itself from 3.2 on (`itemSchema`).
                         "x-plimsoll-message": message,
                         "x-plimsoll-end": reference("schemas", "StreamEnd"),
@@ -222,7 +231,7 @@ impl Builder {
                     "scheme": "bearer",
                     "description": "An API token; the first one is shown at the server's first start.",
                 } },
-                "parameters": { "IdempotencyKey": idempotency_key(), "LastEventId": last_event_id() },
+                "parameters": { "IdempotencyKey": idempotency_key() },
                 "headers": { "IdempotentReplayed": {
                     "description": "`true` when this is the recorded answer of an earlier request with the same key.",
                     "schema": { "const": "true" },
@@ -248,13 +257,14 @@ fn idempotency_key() -> Value {
     })
 }
 
-fn last_event_id() -> Value {
+/// `pattern` is that of the stream's own ids.
+fn last_event_id(pattern: &str) -> Value {
     json!({
         "name": "Last-Event-ID",
         "in": "header",
         "required": false,
         "description": "The `id` of the last message that has arrived: the stream goes on after it.",
-        "schema": { "type": "string" },
+        "schema": { "type": "string", "pattern": pattern },
     })
 }
 
@@ -283,4 +293,30 @@ fn sorted(value: Value) -> Value {
         Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
         other => other,
     }
+}
+
+/// Says of each integer how large it may be: `format` alone is a comment to most readers.
+fn bounded(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            let most: Option<u64> = match fields.get("format").and_then(Value::as_str) {
+                Some("uint8") => Some(u8::MAX.into()),
+                Some("uint16") => Some(u16::MAX.into()),
+                Some("uint32") => Some(u32::MAX.into()),
+                Some("uint64") => Some(u64::MAX),
+                Some("int64") => Some(i64::MAX.unsigned_abs()),
+                _ => None,
+            };
+            if let Some(most) = most {
+                fields.entry("maximum").or_insert_with(|| most.into());
+                if fields.get("format").is_some_and(|format| format == "int64") {
+                    fields.entry("minimum").or_insert_with(|| i64::MIN.into());
+                }
+            }
+            fields.values_mut().for_each(|field| *field = bounded(field.take()));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| *item = bounded(item.take())),
+        _ => {}
+    }
+    value
 }

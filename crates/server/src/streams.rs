@@ -53,9 +53,11 @@ pub(crate) struct LogsRequest {
     component: Option<Name>,
     /// Lines after this cursor; the newest when absent.
     #[serde(default)]
+    #[schemars(extend("pattern" = logs::LOG_CURSOR))]
     after: Option<String>,
     /// Lines of history to begin with, 1 to 500.
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 500))]
     limit: u32,
 }
 

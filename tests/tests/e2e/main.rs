@@ -12,6 +12,7 @@ mod isolation;
 mod kills;
 mod labels;
 mod mcp;
+mod openapi;
 mod postgres;
 mod rollback;
 mod secrets;

@@ -25,9 +25,8 @@ impl Handle<List> for Control {
             }
             (Some(app), None) => filter.app = Some(app_named(self.store(), app).await?.id),
             (None, Some(_)) => {
-                return Err(
-                    Error::invalid("an environment belongs to an app, and none is named").hint("name the app too")
-                );
+                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
+                    .hint("name the app too"));
             }
             (None, None) => {}
         }

@@ -144,11 +144,15 @@ fn page_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, 
     })
 }
 
+fn begins_wrong(c: char) -> bool {
+    c == '-' || c.is_whitespace()
+}
+
 /// What can be known of a source without looking at it.
 fn check_source(source: &Source) -> Result<(), Error> {
     match source {
         Source::Git { url, reference } => {
-            if url.trim().is_empty() || url.starts_with('-') || url.chars().any(char::is_control) {
+            if url.is_empty() || url.starts_with(begins_wrong) || url.chars().any(char::is_control) {
                 return Err(Error::invalid("the URL of the git repository is empty or not a URL")
                     .hint("use a path, https://, ssh:// or user@host:path"));
             }

@@ -98,7 +98,7 @@ pub(super) fn no_release(app: &Name, number: u32) -> Error {
 /// What to deploy: the request's own source before the app's, and the reference in either.
 fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
     let source = asked.or_else(|| app.source.clone()).ok_or_else(|| {
-        Error::invalid(format!("nothing says where the source of `{}` is", app.name))
+        Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
             .hint("give a source with the deployment, or set the app's with `plimsoll apps set-source`")
     })?;
     match (source, reference) {

@@ -1,6 +1,6 @@
 //! A look at source before anything is deployed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use detect::DetectError;
 use domain::config;
@@ -33,13 +33,19 @@ impl Handle<Detect> for Control {
         };
         let toolchain = self.world().toolchain().await.clone();
         let found = tokio::task::spawn_blocking(move || match folder.is_dir() {
-            true => detect::detect(&folder, &toolchain).map_err(detect_error),
+            true => look(&folder, &toolchain),
             false => Err(Error::unprocessable(format!("there is no directory `{}` on the server", folder.display()))
                 .hint("check the path, and that Plimsoll's user may read it")),
         });
         let detect::Detected { app, name, notes } = found.await.map_err(|_| Error::internal())??;
         Ok(Detected { name, spec: app, notes })
     }
+}
+
+fn look(folder: &Path, toolchain: &detect::Toolchain) -> Result<detect::Detected, Error> {
+    // Whoever names `/` shall not keep the server busy for minutes.
+    forge::directory::check_size(folder).map_err(|e| Error::unprocessable(e.to_string()))?;
+    detect::detect(folder, toolchain).map_err(detect_error)
 }
 
 /// A folder that is gone when this is, also when the caller has left.
@@ -90,8 +96,9 @@ fn detect_error(error: DetectError) -> Error {
 
 fn git_error(error: GitError) -> Error {
     let kind = match &error {
-        GitError::InvalidUrl { .. } | GitError::InvalidReference { .. } => ErrorKind::Invalid,
-        GitError::NotFound { .. }
+        GitError::InvalidUrl { .. }
+        | GitError::InvalidReference { .. }
+        | GitError::NotFound { .. }
         | GitError::ReferenceNotFound { .. }
         | GitError::Authentication { .. }
         | GitError::NotARepository { .. }
