@@ -21,8 +21,11 @@ use crate::tools::{self, Action, Tool};
 use crate::wait::Waiter;
 use crate::{Call, Contract, Gate, answer, arguments, schema, size};
 
-/// Calls at the same time; more are told to come back.
+/// Calls at the same time, and waits besides them; more are told to come back.
 const PLACES: usize = 64;
+
+/// How often a page is asked for again that is too large: so many halvings make one item of the largest.
+const MOST_ROUNDS: u32 = 12;
 
 const INSTRUCTIONS: &str = "Plimsoll deploys apps from source to running instances. `deploy_full` answers at once with a \
     deployment; follow it with `deployments_wait` until `ended` is true. When one fails, `failure` says why and \
@@ -43,11 +46,14 @@ pub struct Door {
     contract: Arc<dyn Contract>,
     settings: Settings,
     places: Arc<Semaphore>,
+    /// Of their own: who waits must not keep others from working.
+    waiting_places: Arc<Semaphore>,
 }
 
 impl Door {
     pub fn new(contract: Arc<dyn Contract>, settings: Settings) -> Self {
-        Self { contract, settings, places: Arc::new(Semaphore::new(PLACES)) }
+        let places = || Arc::new(Semaphore::new(PLACES));
+        Self { contract, settings, places: places(), waiting_places: places() }
     }
 
     /// The tools that may be called here.
@@ -71,7 +77,11 @@ impl Door {
             )
             .hint("Whoever runs it has chosen so with --read-only or --mcp-read-only; ask them"));
         }
-        let _place = self.places.try_acquire().map_err(|_| busy())?;
+        let places = match tool.action {
+            Action::Call => &self.places,
+            Action::Wait => &self.waiting_places,
+        };
+        let _place = places.try_acquire().map_err(|_| busy())?;
         let arguments = arguments::read(tool, given)?;
         // Present when the call came by HTTP: it says who calls.
         let parts = context.extensions.get::<http::request::Parts>();
@@ -86,7 +96,13 @@ impl Door {
             Action::Call => {
                 let skip = arguments.skip;
                 let call = Call { operation: tool.operation, request: arguments.request, key: arguments.key, from };
-                match self.fetch(tool, call, gate).await? {
+                let gone = context.ct;
+                let found = tokio::select! {
+                    found = self.fetch(tool, call, gate) => found?,
+                    // Nobody waits for what only looks; what changes something is seen to its end.
+                    () = gone.cancelled(), if tool.reads_only() => return Err(left()),
+                };
+                match found {
                     Value::Array(list) if tool.list && tool.reads_only() => Ok(answer::items(list, skip)),
                     Value::Array(list) if tool.list => Ok(json!({ "items": list })),
                     other => Ok(other),
@@ -98,7 +114,7 @@ impl Door {
     /// The response, past the gate. A page that is too large is asked for again with fewer items: so the operation's own
     /// cursor says where to go on.
     async fn fetch(&self, tool: &Tool, mut call: Call, gate: &Gate) -> Result<Value, Refusal> {
-        let mut rounds = 0;
+        let mut rounds: u32 = 0;
         loop {
             let value = gate.value(self.contract.call(call.clone()).await?);
             if !tool.paged || !tool.reads_only() || size::of(&value) <= size::BUDGET {
@@ -108,8 +124,8 @@ impl Door {
                 return Ok(value);
             };
             let fits = size::prefix(list, size::BUDGET - 256);
-            // One item that is too large by itself is cut later on.
-            if list.len() < 2 || fits >= list.len() {
+            // What is too large still is cut later on, such as one huge item.
+            if list.len() < 2 || fits >= list.len() || rounds > MOST_ROUNDS {
                 return Ok(value);
             }
             // The newest lines are others than the first of more lines: halving ends where guessing might not.
@@ -218,8 +234,13 @@ impl Door {
     }
 }
 
+/// The answer to a client that doesn't read it.
+fn left() -> Refusal {
+    Error::unavailable("the call was cancelled").into()
+}
+
 fn busy() -> Refusal {
-    let error = Error::new(ErrorKind::Unavailable, format!("{PLACES} calls are at work already"));
+    let error = Error::new(ErrorKind::Unavailable, format!("{PLACES} calls of this kind are at work already"));
     let retry = Retry { possible: true, after_seconds: Some(1) };
     Refusal { retry, ..Refusal::from(error.hint("Wait for some of them to end")) }
 }

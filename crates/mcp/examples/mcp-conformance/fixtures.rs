@@ -12,7 +12,7 @@ pub(crate) fn capabilities() -> Value {
 }
 
 /// Names of the tools, beside those of [`rounds`](crate::rounds).
-pub(crate) const TOOLS: [&str; 16] = [
+pub(crate) const TOOLS: [&str; 18] = [
     "test_simple_text",
     "test_image_content",
     "test_audio_content",
@@ -29,16 +29,48 @@ pub(crate) const TOOLS: [&str; 16] = [
     "test_elicitation_sep1034_defaults",
     "test_elicitation_sep1330_enums",
     "test_reconnection",
+    SCHEMA,
+    HEADER,
 ];
 
+/// Has a schema of all that the standard allows.
+const SCHEMA: &str = "json_schema_2020_12_tool";
+/// Has an argument that clients also send as a header.
+const HEADER: &str = "test_custom_header";
+
 pub(crate) fn tool(name: &str) -> Value {
-    json!({
-        "name": name,
-        "description": format!("Does what the suite expects of {name}"),
-        "inputSchema": { "type": "object", "properties": {
+    let schema = match name {
+        SCHEMA => json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "$defs": { "address": {
+                "$anchor": "addressDef",
+                "type": "object",
+                "properties": { "street": { "type": "string" }, "city": { "type": "string" } },
+            } },
+            "type": "object",
+            "properties": {
+                "name": { "type": "string" },
+                "address": { "$ref": "#/$defs/address" },
+                "contactMethod": { "type": "string", "enum": ["phone", "email"] },
+                "phone": { "type": "string" },
+                "email": { "type": "string" },
+            },
+            "allOf": [{ "anyOf": [{ "required": ["phone"] }, { "required": ["email"] }] }],
+            "if": { "properties": { "contactMethod": { "const": "phone" } }, "required": ["contactMethod"] },
+            "then": { "required": ["phone"] },
+            "else": { "required": ["email"] },
+            "additionalProperties": false,
+        }),
+        HEADER => json!({
+            "type": "object",
+            "properties": { "region": { "type": "string", "x-mcp-header": "Region" } },
+            "required": ["region"],
+        }),
+        _ => json!({ "type": "object", "properties": {
             "prompt": { "type": "string" }, "message": { "type": "string" },
-        } },
-    })
+        } }),
+    };
+    json!({ "name": name, "description": format!("Does what the suite expects of {name}"), "inputSchema": schema })
 }
 
 pub(crate) fn text(text: &str) -> Value {
@@ -50,6 +82,7 @@ pub(crate) fn fixed(tool: &str) -> Option<Value> {
     let image = json!({ "type": "image", "data": PNG, "mimeType": "image/png" });
     let resource = |uri: &str, kind: &str, text: &str| json!({ "type": "resource", "resource": { "uri": uri, "mimeType": kind, "text": text } });
     let content = match tool {
+        SCHEMA | HEADER => json!([{ "type": "text", "text": "called" }]),
         "test_simple_text" => json!([{ "type": "text", "text": "This is a simple text response for testing." }]),
         "test_image_content" => json!([image]),
         "test_audio_content" => json!([{ "type": "audio", "data": WAV, "mimeType": "audio/wav" }]),

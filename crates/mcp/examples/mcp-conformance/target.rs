@@ -87,7 +87,8 @@ impl ServerHandler for Target {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        self.door.get_tool(name)
+        let ours = fixtures::TOOLS.contains(&name).then(|| out(fixtures::tool(name)).unwrap());
+        ours.or_else(|| self.door.get_tool(name))
     }
 
     async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {

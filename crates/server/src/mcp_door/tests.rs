@@ -25,8 +25,34 @@ impl Contract for Echo {
     }
 }
 
+/// Answers with pages of large lines, as many as `limit` says, or whatever it says.
+struct Pages {
+    obeys: bool,
+}
+
+impl Contract for Pages {
+    fn call(&self, call: Call) -> BoxFuture<'static, Result<Value, Error>> {
+        let limit = call.request.get("limit").and_then(Value::as_u64).filter(|_| self.obeys).unwrap_or(500);
+        let lines: Vec<Value> = (0..limit).map(|n| json!({ "seq": n, "text": "x".repeat(1000) })).collect();
+        std::future::ready(Ok(json!({ "lines": lines, "cursor": limit.to_string() }))).boxed()
+    }
+}
+
+/// Never answers.
+struct Stuck;
+
+impl Contract for Stuck {
+    fn call(&self, _: Call) -> BoxFuture<'static, Result<Value, Error>> {
+        std::future::pending().boxed()
+    }
+}
+
 fn app(read_only: bool) -> Router {
-    let door = mcp::Door::new(Arc::new(Echo), mcp::Settings { read_only });
+    app_over(Arc::new(Echo), read_only)
+}
+
+fn app_over(contract: Arc<dyn Contract>, read_only: bool) -> Router {
+    let door = mcp::Door::new(contract, mcp::Settings { read_only });
     let hosts = mcp::Hosts::new(None, ["deploy.example.org".to_owned()]);
     let service = mcp::http::service(door, &hosts, CancellationToken::new());
     shell(Router::new().route(mcp::http::PATH, service_route(service)), |token: String| async move {
@@ -149,4 +175,50 @@ async fn wrong_calls_are_told_apart() {
         let (status, answer) = send(app(false), "POST", &GOOD, body).await;
         assert_eq!((status, &answer["error"]["code"]), (400, &json!(code)), "{body}: {answer}");
     }
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_large_comes_in_smaller_ones() {
+    for obeys in [true, false] {
+        let body =
+            message("tools/call", json!({ "name": "logs_read", "arguments": { "app": "a", "environment": "b" } }));
+        let (status, answer) = send(app_over(Arc::new(Pages { obeys }), false), "POST", &GOOD, body).await;
+        let result = &answer["result"];
+        assert_eq!(status, 200, "{answer}");
+        assert!(result["content"][0]["text"].as_str().unwrap().len() <= mcp::MAX_RESULT);
+        let page = &result["structuredContent"];
+        let count = page["lines"].as_array().unwrap().len();
+        assert!(count > 20, "{count} lines");
+        // The cursor is the operation's own; what ignores its limit is cut, and says so.
+        let cursor: usize = page["cursor"].as_str().unwrap().parse().unwrap();
+        assert_eq!(cursor == count, obeys);
+        assert_eq!(page.get("truncated").is_none(), obeys);
+    }
+}
+
+#[tokio::test]
+async fn too_many_calls_are_told_to_come_back() {
+    let app = app_over(Arc::new(Stuck), false);
+    let body = || message("tools/call", json!({ "name": "apps_list", "arguments": {} }));
+    let calls: Vec<_> = (0..64).map(|_| tokio::spawn(send(app.clone(), "POST", &GOOD, body()))).collect();
+    // One more: it waits like the others as long as there is a place.
+    let one_more = async || {
+        let call = send(app.clone(), "POST", &GOOD, body());
+        tokio::time::timeout(std::time::Duration::from_millis(100), call).await.ok().map(|(_, answer)| answer)
+    };
+    let refused = async {
+        loop {
+            if let Some(answer) = one_more().await {
+                return answer;
+            }
+        }
+    };
+    let limit = std::time::Duration::from_secs(20);
+    let answer = tokio::time::timeout(limit, refused).await.unwrap();
+    let error = &answer["result"]["structuredContent"];
+    assert_eq!((&error["code"], &error["retry"]["after_seconds"]), (&json!("unavailable"), &json!(1)), "{answer}");
+    // Whoever leaves makes room.
+    calls.iter().for_each(tokio::task::JoinHandle::abort);
+    let room = async { while one_more().await.is_some() {} };
+    tokio::time::timeout(limit, room).await.unwrap();
 }

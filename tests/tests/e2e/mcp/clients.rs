@@ -57,12 +57,12 @@ async fn conforms(revision: &str, scenarios: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_to_2025_11_25() {
-    conforms("2025-11-25", 26).await;
+    conforms("2025-11-25", 27).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn conforms_to_2026_07_28() {
-    conforms("2026-07-28", 37).await;
+    conforms("2026-07-28", 40).await;
 }
 
 /// A server with an app that has deployed well, and once not.
