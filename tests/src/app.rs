@@ -12,12 +12,20 @@ pub struct App {
     release: Option<String>,
     grace: String,
     env: BTreeMap<String, String>,
+    more: String,
 }
 
 impl App {
     /// Answers `/` with `version`, `/healthz`, `/pid`, `/started` and `/env/NAME`.
     pub fn new(version: &str) -> Self {
-        Self { version: version.to_owned(), build: None, release: None, grace: "30s".to_owned(), env: BTreeMap::new() }
+        Self {
+            version: version.to_owned(),
+            build: None,
+            release: None,
+            grace: "30s".to_owned(),
+            env: BTreeMap::new(),
+            more: String::new(),
+        }
     }
 
     /// Shell command of its build.
@@ -49,6 +57,13 @@ impl App {
         self
     }
 
+    /// More of its `plimsoll.toml`, such as smoke tests.
+    #[must_use]
+    pub fn configured(mut self, text: &str) -> Self {
+        self.more.push_str(text);
+        self
+    }
+
     /// Paths and contents.
     pub fn files(&self) -> Vec<(&'static str, String)> {
         let mut procfile = "web: python3 serve.py\n".to_owned();
@@ -66,6 +81,7 @@ impl App {
         for (name, value) in &self.env {
             config.push_str(&format!("{name} = {value:?}\n"));
         }
+        config.push_str(&self.more);
         vec![
             ("serve.py", PROGRAM.to_owned()),
             ("VERSION", format!("{}\n", self.version)),

@@ -36,13 +36,13 @@ impl std::fmt::Debug for Variables {
 impl Variables {
     /// The variables of an environment as they are now.
     pub(crate) async fn load(
-        store: &Store,
+        session: &impl Session,
         vault: &Vault,
         environment: &EnvironmentId,
     ) -> Result<Self, VariablesError> {
-        let Some(key) = find_data_key(store, vault, environment).await? else { return Ok(Self::default()) };
+        let Some(key) = find_data_key(session, vault, environment).await? else { return Ok(Self::default()) };
         let mut variables = BTreeMap::new();
-        for row in store::variables::list(store, environment).await? {
+        for row in store::variables::list(session, environment).await? {
             let plain = key.open(&row.name, &row.sealed)?;
             let text = std::str::from_utf8(&plain).map_err(|e| VariablesError::Garbled(e.to_string()))?;
             variables.insert(row.name, SecretString::from(text));

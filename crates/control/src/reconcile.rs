@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::Inner;
 
 pub(crate) use boot::boot;
+pub(crate) use instances::active_state;
 
 /// Between two looks at instances.
 const TICK: Duration = Duration::from_secs(1);

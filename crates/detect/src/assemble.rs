@@ -93,7 +93,8 @@ impl<'a> Assembly<'a> {
         let mut components = self.drafts.iter().map(|d| self.component(d)).collect::<Result<Vec<_>, _>>()?;
         give_default_route(&mut components, self.text)?;
         let builds = self.sites.iter().map(|(root, site)| self.build(root, site)).collect();
-        Ok(AppSpec { builds, build_limits: self.build_limits, components: self.ordered(components)? })
+        let build_limits = self.build_limits;
+        Ok(AppSpec { builds, build_limits, components: self.ordered(components)?, smoke_tests: Vec::new() })
     }
 
     /// Looks into a folder, and at what all its components say of it.

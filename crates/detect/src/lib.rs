@@ -9,6 +9,7 @@ pub mod error;
 mod folder;
 mod recognise;
 mod routes;
+mod smoke;
 mod stack;
 pub mod toolchain;
 
@@ -50,6 +51,7 @@ pub fn detect(dir: &Path, toolchain: &Toolchain) -> Result<Detected, DetectError
         None => Config::default(),
     };
     let mut assembly = Assembly::new(&source, text.as_deref().unwrap_or_default(), &config, toolchain)?;
-    let app = assembly.app()?;
+    let mut app = assembly.app()?;
+    app.smoke_tests = smoke::smoke_tests(&config, &app, text.as_deref().unwrap_or_default())?;
     Ok(Detected { app, name: config.app.name.clone(), notes: assembly.notes })
 }

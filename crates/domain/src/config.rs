@@ -6,6 +6,7 @@
 mod check;
 mod error;
 mod nearest;
+mod smoke;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::error::ConfigError;
 pub use self::nearest::nearest;
+pub use self::smoke::{ExpectConfig, Method, Retries, SmokeTestConfig, Statuses, Texts};
 pub use self::values::{Command, Commands, Count, Folder, HttpPath, VariableName};
 use crate::limit::Span;
 use crate::limits::Limits;
@@ -39,6 +41,9 @@ pub struct Config {
     /// By name. Without any, detection decides what there is.
     #[serde(default)]
     pub components: BTreeMap<Name, ComponentConfig>,
+    /// What a new version must answer before it gets traffic, and after: run in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smoke_tests: Vec<SmokeTestConfig>,
 }
 
 /// `[app]`

@@ -8,6 +8,8 @@ use crate::failure::Failure;
 use crate::id::{DeploymentId, ReleaseId};
 use crate::name::Name;
 use crate::phase::Phase;
+use crate::promotion::PromotionRecord;
+use crate::smoke::SmokeResult;
 use crate::source::{Commit, Source};
 
 /// What a deployment sets out to do.
@@ -18,13 +20,18 @@ pub enum DeploymentKind {
     Deploy,
     /// An earlier release gets the traffic again, without building.
     Rollback,
+    /// The release of another environment, as it was built, gets the traffic of this one.
+    Promotion,
 }
 
 impl DeploymentKind {
-    pub fn as_str(self) -> &'static str {
+    pub const ALL: [DeploymentKind; 3] = [DeploymentKind::Deploy, DeploymentKind::Rollback, DeploymentKind::Promotion];
+
+    pub const fn as_str(self) -> &'static str {
         match self {
             DeploymentKind::Deploy => "deploy",
             DeploymentKind::Rollback => "rollback",
+            DeploymentKind::Promotion => "promotion",
         }
     }
 }
@@ -50,6 +57,12 @@ pub struct Metadata {
     /// Where it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
+    /// What a promotion brings, and what was found when it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promotion: Option<PromotionRecord>,
+    /// How every smoke test that was asked for went, as far as it is known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smoke_tests: Vec<SmokeResult>,
 }
 
 /// When a phase began and ended.

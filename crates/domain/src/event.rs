@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::id::{CertificateId, DeploymentId, ReleaseId};
 use crate::name::Name;
 use crate::phase::Phase;
+use crate::smoke::SmokeResult;
 
 /// An entry of the event log. `cursor` grows by time of commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +49,10 @@ pub enum EventKind {
     ReleaseCreated {
         release: ReleaseId,
         number: u32,
+    },
+    /// A round of smoke tests has ended, or will not be held.
+    SmokeTested {
+        results: Vec<SmokeResult>,
     },
     /// The failure is on its way to being undone.
     StepFailed {
@@ -101,6 +106,7 @@ impl EventKind {
             EventKind::DeploymentQueued { .. } => "deployment_queued",
             EventKind::PhaseChanged { .. } => "phase_changed",
             EventKind::ReleaseCreated { .. } => "release_created",
+            EventKind::SmokeTested { .. } => "smoke_tested",
             EventKind::StepFailed { .. } => "step_failed",
             EventKind::CancelRequested { .. } => "cancel_requested",
             EventKind::DeploymentFinished { .. } => "deployment_finished",

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::phase::Phase;
+use crate::smoke::SmokeResult;
 
 /// The kind of cause, stable for scripts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,6 +24,8 @@ pub enum Cause {
     HealthCheck,
     /// Requests did not reach the new release through the ingress.
     Verification,
+    /// A smoke test did not pass.
+    SmokeTest,
     /// Two apps want the same host and path.
     RouteConflict,
     /// A phase took longer than it may.
@@ -52,6 +55,9 @@ pub struct Failure {
     pub output: Vec<String>,
     /// What to try, in one line.
     pub hint: String,
+    /// Of the smoke tests, when one of them is the cause: the results of that round.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smoke_tests: Vec<SmokeResult>,
 }
 
 impl std::fmt::Display for Failure {

@@ -19,8 +19,10 @@ pub mod name;
 pub mod order;
 pub mod phase;
 pub mod procfile;
+pub mod promotion;
 pub mod release;
 pub mod route;
+pub mod smoke;
 pub mod source;
 pub mod spec;
 

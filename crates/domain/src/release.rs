@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::ReleaseId;
 use crate::labels::{Key, Tag, Text};
+use crate::name::Name;
 use crate::source::Commit;
 use crate::spec::AppSpec;
 
@@ -57,6 +58,31 @@ pub fn release_digest(tree: &Digest, spec: &AppSpec, env: &BTreeMap<String, Stri
     Digest(hasher.finalize().to_hex().to_string())
 }
 
+/// The digest of a release that another environment's was promoted to: of the files, which are the very same, and of the
+/// variables of the environment that it is for.
+pub fn promoted_digest(artifact: &Digest, env: &BTreeMap<String, String>, key: &[u8; 32]) -> Digest {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    let mut part = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    part(b"plimsoll promotion 1");
+    part(artifact.0.as_bytes());
+    for (name, value) in env {
+        part(name.as_bytes());
+        part(value.as_bytes());
+    }
+    Digest(hasher.finalize().to_hex().to_string())
+}
+
+/// Where a promoted release comes from. It stays true when the release or the environment is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PromotedFrom {
+    pub release: ReleaseId,
+    pub number: u32,
+    pub environment: Name,
+}
+
 /// A release as it is listed and shown; its environment snapshot stays sealed in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Release {
@@ -64,6 +90,11 @@ pub struct Release {
     /// Counts up within the app: v1, v2, …
     pub number: u32,
     pub digest: Digest,
+    /// The digest that its built files are kept under: its own, or for a promoted release that of the one that was built.
+    pub artifact: Digest,
+    /// The release that was promoted to make this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<PromotedFrom>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
     pub spec: AppSpec,
@@ -82,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_digest_depends_on_every_input_and_on_no_boundary() {
-        let spec = AppSpec { builds: vec![], build_limits: Default::default(), components: vec![] };
+        let spec =
+            AppSpec { builds: vec![], build_limits: Default::default(), components: vec![], smoke_tests: vec![] };
         let tree = Digest("a".into());
         let env = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
         let base = release_digest(&tree, &spec, &env(&[("A", "1")]), &[7; 32]);
@@ -91,5 +123,10 @@ mod tests {
         assert_ne!(base, release_digest(&tree, &spec, &env(&[("A1", "")]), &[7; 32]));
         assert_ne!(base, release_digest(&tree, &spec, &env(&[("A", "2")]), &[7; 32]));
         assert_ne!(base, release_digest(&tree, &spec, &env(&[("A", "1")]), &[8; 32]));
+        let promoted = promoted_digest(&base, &env(&[("A", "1")]), &[7; 32]);
+        assert_eq!(promoted, promoted_digest(&base, &env(&[("A", "1")]), &[7; 32]));
+        assert_ne!(promoted, promoted_digest(&tree, &env(&[("A", "1")]), &[7; 32]));
+        assert_ne!(promoted, promoted_digest(&base, &env(&[("A", "2")]), &[7; 32]));
+        assert_ne!(promoted, promoted_digest(&base, &env(&[("A", "1")]), &[8; 32]));
     }
 }

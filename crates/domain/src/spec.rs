@@ -13,6 +13,7 @@ use crate::limit::Span;
 use crate::limits::Limits;
 use crate::name::Name;
 use crate::route::RoutePattern;
+use crate::smoke::SmokeTest;
 
 /// The kind of code in one folder, which decides how it is built and started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +59,9 @@ pub struct AppSpec {
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub build_limits: Limits,
     pub components: Vec<Component>,
+    /// In the order in which they are run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub smoke_tests: Vec<SmokeTest>,
 }
 
 /// How to build one folder of the source.
@@ -137,5 +141,16 @@ impl AppSpec {
 
     pub fn component(&self, name: &Name) -> Option<&Component> {
         self.components.iter().find(|c| &c.name == name)
+    }
+
+    /// The route of `component` that a request for `path` would take: on its host no other component has a longer one.
+    pub fn route_to(&self, component: &Name, path: &str) -> Option<&RoutePattern> {
+        let path = path.split('?').next().unwrap_or_default();
+        let all = || self.components.iter().flat_map(|c| c.routes.iter().map(move |r| (&c.name, r)));
+        let own = all().filter(|(name, route)| *name == component && route.path.matches(path));
+        own.map(|(_, route)| route).find(|route| {
+            let mut rivals = all().filter(|(_, r)| r.host == route.host && r.path.matches(path));
+            rivals.all(|(name, r)| name == component || r.path.as_str().len() < route.path.as_str().len())
+        })
     }
 }

@@ -4,6 +4,7 @@
 //! writes its files into a temporary folder beside the destination, looks them
 //! over, and renames. So there is a whole checkout or none.
 
+mod between;
 mod cache;
 mod diagnose;
 mod fetch;

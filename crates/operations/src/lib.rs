@@ -15,8 +15,10 @@ pub mod ingress;
 pub mod local;
 pub mod logs;
 pub mod page;
+pub mod promotions;
 pub mod releases;
 pub mod server;
+pub mod smoke_tests;
 pub mod sources;
 pub mod stream;
 pub mod variables;
@@ -106,6 +108,9 @@ macro_rules! for_each_operation {
             $crate::sources::Detect,
             $crate::deployments::Deploy,
             $crate::deployments::Rollback,
+            $crate::promotions::Plan,
+            $crate::promotions::Promote,
+            $crate::smoke_tests::Run,
             $crate::deployments::List,
             $crate::deployments::Get,
             $crate::deployments::Cancel,
@@ -162,6 +167,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 30);
+        assert_eq!(names.len(), 33);
     }
 }

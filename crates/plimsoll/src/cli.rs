@@ -76,12 +76,15 @@ pub(crate) enum Command {
     Status(status::Args),
     Logs(logs::Args),
     Rollback(rollback::Args),
+    Promote(promote::Args),
     Cancel(cancel::Args),
     Resume(resume::Args),
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
     #[command(alias = "release")]
     Releases(releases::Args),
+    #[command(alias = "smoke-test")]
+    SmokeTests(smoke_tests::Args),
     Events(events::Args),
     Mcp(mcp::Args),
     #[command(alias = "app")]
@@ -287,6 +290,9 @@ mod tests {
             "plimsoll apps show Not_A_Name",
             "plimsoll cancel not-an-id",
             "plimsoll rollback latest",
+            "plimsoll rollback v3 --to v1.2",
+            "plimsoll deploy --meta ticket",
+            "plimsoll promote staging",
             "plimsoll --token secret status",
         ] {
             assert!(parse_line(line, Some("hello")).is_err(), "{line}");

@@ -1,5 +1,6 @@
 //! Probing: is an instance well?
 
+mod ask;
 mod http;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::ask::ask;
 use crate::error::ExecError;
 use crate::exec::{Command, Executor, Line};
 use crate::isolation::Sandbox;

@@ -153,7 +153,7 @@ fn phase(name: &str) -> Result<Phase, StoreError> {
 }
 
 fn kind(name: &str) -> Result<DeploymentKind, StoreError> {
-    [DeploymentKind::Deploy, DeploymentKind::Rollback]
+    DeploymentKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == name)
         .ok_or_else(|| StoreError::corrupt(format!("the kind of deployment `{name}`"), "there is none of that name"))

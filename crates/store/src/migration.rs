@@ -3,6 +3,7 @@
 mod app_users;
 mod certificates;
 mod first;
+mod promotion;
 mod schema;
 
 use sea_orm::TransactionTrait;
@@ -16,7 +17,12 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(first::First), Box::new(app_users::AppUsers), Box::new(certificates::Certificates)]
+        vec![
+            Box::new(first::First),
+            Box::new(app_users::AppUsers),
+            Box::new(certificates::Certificates),
+            Box::new(promotion::Promotion),
+        ]
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::{DateTime, Utc};
 use domain::labels::{Key, Labels, Tag, Text};
 use domain::phase::Phase;
-use domain::release::{Digest, Release};
+use domain::release::{Digest, PromotedFrom, Release};
 use domain::source::Commit;
 use domain::spec::AppSpec;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
@@ -24,6 +24,9 @@ pub struct NewRelease {
     pub id: ReleaseId,
     pub app_id: AppId,
     pub digest: Digest,
+    /// The digest that its files are kept under.
+    pub artifact: Digest,
+    pub promoted_from: Option<PromotedFrom>,
     pub commit: Option<Commit>,
     pub spec: AppSpec,
     /// Bytes and files of the release folder.
@@ -142,15 +145,19 @@ pub async fn delete(tx: &Tx, id: &ReleaseId) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Deletes a release that `by` made and that no other deployment has come to use; whether it did.
+/// Deletes a release that `by` made and that no other deployment has come to use, nor a promotion its files; whether it
+/// did.
 pub async fn discard(tx: &Tx, id: &ReleaseId, by: &DeploymentId) -> Result<bool, StoreError> {
     let connection = tx.connection();
+    let own = row(tx, id).await?;
+    let promoted = Entity::find().filter(Column::AppId.eq(&own.app_id)).filter(Column::Artifact.eq(&own.digest));
     let others = deployments::Entity::find()
         .filter(deployments::Column::ReleaseId.eq(id.as_str()))
         .filter(deployments::Column::Id.ne(by.as_str()));
     let once_active = activations::Entity::find().filter(activations::Column::ReleaseId.eq(id.as_str()));
     let runs = instances::Entity::find().filter(instances::Column::ReleaseId.eq(id.as_str()));
     if others.one(connection).await?.is_some()
+        || promoted.one(connection).await?.is_some()
         || once_active.one(connection).await?.is_some()
         || runs.one(connection).await?.is_some()
     {
@@ -218,6 +225,8 @@ impl NewRelease {
             tags: to_json(&self.tags)?,
             metadata: to_json(&self.metadata)?,
             snapshot: self.snapshot.clone(),
+            artifact: (self.artifact != self.digest).then(|| self.artifact.to_string()),
+            promoted_from: self.promoted_from.as_ref().map(to_json).transpose()?,
             created_at: time::to_db(self.created_at),
         })
     }
@@ -230,7 +239,9 @@ impl TryFrom<Model> for Release {
         Ok(Release {
             id: parse(&row.id)?,
             number: number("the number of a release", row.number)?,
+            artifact: Digest(row.artifact.unwrap_or_else(|| row.digest.clone())),
             digest: Digest(row.digest),
+            promoted_from: from_json_option("the origin of a release", row.promoted_from.as_deref())?,
             commit: from_json_option("the commit of a release", row.commit.as_deref())?,
             spec: from_json("the spec of a release", &row.spec)?,
             size: number("the size of a release", row.size)?,

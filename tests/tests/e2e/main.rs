@@ -14,8 +14,10 @@ mod labels;
 mod mcp;
 mod openapi;
 mod postgres;
+mod promotion;
 mod rollback;
 mod secrets;
+mod smoke;
 mod stacks;
 mod streams;
 

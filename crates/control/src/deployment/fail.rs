@@ -4,7 +4,7 @@ use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 
 pub(crate) fn failure(phase: Phase, cause: Cause, message: impl Into<String>, hint: impl Into<String>) -> Failure {
-    Failure { phase, cause, message: message.into(), output: Vec::new(), hint: hint.into() }
+    Failure { phase, cause, message: message.into(), output: Vec::new(), hint: hint.into(), smoke_tests: Vec::new() }
 }
 
 /// The machine or Plimsoll itself. `message` says what was tried.

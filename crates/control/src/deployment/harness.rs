@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -15,6 +15,8 @@ use chrono::Utc;
 use domain::deployment::{Deployment, DeploymentKind, Metadata};
 use domain::instance::InstanceState;
 use domain::phase::Phase;
+use domain::promotion::PromotionRecord;
+use domain::release::{Release, promoted_digest};
 use domain::route::{Host, PathPrefix};
 use domain::source::Source;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
@@ -28,7 +30,8 @@ use ulid::Ulid;
 
 use super::journal::StoreJournal;
 use super::state::{Order, ReleaseRef};
-use super::{Deploy, Deploying, Rollback, State, World};
+use super::{Deploy, Deploying, Promotion, Rollback, State, World};
+use crate::environment::data_key;
 use crate::layout::Layout;
 use crate::output::Outputs;
 use crate::slots::Slots;
@@ -103,7 +106,8 @@ static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     write("pages/index.html", "<p>pages");
     write(
         "plimsoll.toml",
-        "[components.web]\nkind = \"procfile\"\nstart = \"exec python3 serve.py\"\nrelease = \"true\"\n\
+        "[[smoke_tests]]\nname = \"it answers\"\ncomponent = \"web\"\n\
+         [components.web]\nkind = \"procfile\"\nstart = \"exec python3 serve.py\"\nrelease = \"true\"\n\
          [components.web.health]\npath = \"/\"\ninterval = \"50ms\"\n\
          [components.pages]\nkind = \"static\"\nroot = \"pages\"\n[[components.pages.routes]]\npath = \"/pages\"\n",
     );
@@ -120,11 +124,13 @@ static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 /// worlds don't know of each other, and a port that both found free would be taken by one.
 fn ports(lane: u16) -> Ports {
     static WORLDS: AtomicU16 = AtomicU16::new(0);
-    let first = 30_000 + lane * 900 + WORLDS.fetch_add(1, Ordering::Relaxed) % 112 * 8;
+    // Below those that the system hands out by itself.
+    let first = 30_000 + lane * 680 + WORLDS.fetch_add(1, Ordering::Relaxed) % 84 * 8;
     Ports::new(first..=first + 7)
 }
 
-/// A world in which version one serves, and a deployment of version two (or a rollback to it) is recorded.
+/// A world in which version one serves, and a deployment of version two is recorded: from source, a rollback to it, or a
+/// promotion from another environment.
 async fn world(kind: DeploymentKind, lane: u16) -> World {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::prepare(dir.path()).unwrap();
@@ -173,38 +179,70 @@ async fn prepare(world: World, kind: DeploymentKind) -> World {
     let row =
         store::apps::App { id: app.clone(), name: "hello".parse().unwrap(), source: None, created_at: Utc::now() };
     store::apps::insert(&tx, &row).await.unwrap();
-    let row = store::environments::Environment {
-        id: environment.clone(),
-        app_id: app.clone(),
-        app: "hello".parse().unwrap(),
-        name: "production".parse().unwrap(),
-        generation: 0,
-        acting: None,
-        active_deployment: None,
-        active_generation: 0,
-        active_release: None,
-        created_at: Utc::now(),
-    };
-    store::environments::insert(&tx, &row).await.unwrap();
+    let staging = EnvironmentId::from_ulid(Ulid::generate());
+    for (id, name) in [(&environment, "production"), (&staging, "staging")] {
+        let row = store::environments::Environment {
+            id: id.clone(),
+            app_id: app.clone(),
+            app: "hello".parse().unwrap(),
+            name: name.parse().unwrap(),
+            generation: 0,
+            acting: None,
+            active_deployment: None,
+            active_generation: 0,
+            active_release: None,
+            created_at: Utc::now(),
+        };
+        store::environments::insert(&tx, &row).await.unwrap();
+    }
     tx.commit().await.unwrap();
 
     let world = Arc::new(world);
-    if kind == DeploymentKind::Rollback {
-        run(&world, record(&world, &app, &environment, "two").await).await;
+    let first = match kind {
+        DeploymentKind::Deploy => None,
+        DeploymentKind::Rollback => Some(record(&world, &app, &environment, "production", "two").await),
+        DeploymentKind::Promotion => Some(record(&world, &app, &staging, "staging", "two").await),
+    };
+    if let Some(state) = first {
+        run(&world, state).await;
     }
-    let before = run(&world, record(&world, &app, &environment, "one").await).await;
-    let mut state = record(&world, &app, &environment, "two").await;
+    let before = run(&world, record(&world, &app, &environment, "production", "one").await).await;
+    let mut state = record(&world, &app, &environment, "production", "two").await;
+    if kind == DeploymentKind::Promotion {
+        let two = store::releases::find_by_number(&world.store, &app, 1).await.unwrap().unwrap();
+        state = promotion(&world, state.order, two).await;
+    }
     if kind == DeploymentKind::Rollback {
         let two = store::releases::find_by_number(&world.store, &app, 1).await.unwrap().unwrap();
-        let reference = ReleaseRef { id: two.id, number: 1, digest: two.digest, size: two.size, files: two.files };
-        state = State::rollback(state.order, reference, two.spec, two.commit);
+        let (spec, commit) = (two.spec.clone(), two.commit.clone());
+        let order = Order { kind, ..state.order };
+        state = State::rollback(order, two.into(), spec, commit);
     }
     STARTS.lock().unwrap().insert(world.layout.data().to_owned(), Start { state, before: before.id });
     Arc::into_inner(world).expect("nothing else holds the world")
 }
 
+/// The state with which the handler accepts a promotion.
+async fn promotion(world: &World, order: Order, release: Release) -> State {
+    let tx = world.store.write().await.unwrap();
+    let key = data_key(&tx, &world.vault, &order.environment).await.unwrap();
+    tx.commit().await.unwrap();
+    let digest = promoted_digest(&release.artifact, &BTreeMap::new(), &key.digest_key());
+    let record = PromotionRecord {
+        from: "staging".parse().unwrap(),
+        release: release.id,
+        number: release.number,
+        forced: None,
+        findings: Vec::new(),
+    };
+    let Release { artifact, size, files, spec, commit, .. } = release;
+    let promotion = super::state::Promotion { record, artifact, size, files };
+    let order = Order { kind: DeploymentKind::Promotion, source: None, promotion: Some(promotion), ..order };
+    State::promotion(order, digest, None, spec, commit)
+}
+
 /// Records a deployment as the handler does.
-async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &str) -> State {
+async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &str, tag: &str) -> State {
     let id = DeploymentId::from_ulid(Ulid::generate());
     let source = Source::Git { url: REPOSITORY.path().display().to_string(), reference: Some(tag.to_owned()) };
     let tx = world.store.write().await.unwrap();
@@ -213,7 +251,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &s
     let deployment = Deployment {
         id: id.clone(),
         app: "hello".parse().unwrap(),
-        environment: "production".parse().unwrap(),
+        environment: name.parse().unwrap(),
         kind: DeploymentKind::Deploy,
         generation,
         phase: Phase::Queued,
@@ -236,13 +274,15 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, tag: &s
     store::sagas::create(&tx, id.as_str(), <Deploy as saga::Saga>::NAME, 1).await.unwrap();
     tx.commit().await.unwrap();
     State::deploy(Order {
+        kind: DeploymentKind::Deploy,
         deployment: id,
         app: app.clone(),
         app_name: "hello".parse().unwrap(),
         environment: environment.clone(),
-        environment_name: "production".parse().unwrap(),
+        environment_name: name.parse().unwrap(),
         generation,
         source: Some(source),
+        promotion: None,
         labels: domain::labels::Labels { tags: vec![tag.parse().unwrap()], ..Default::default() },
     })
 }
@@ -282,6 +322,7 @@ async fn check(world: Arc<World>, outcome: OutcomeOf<Deploy>) -> Result<(), Stri
         .runtime
         .list()
         .into_iter()
+        .filter(|s| s.key.environment == order.environment)
         .filter(|s| !matches!(s.state, InstanceState::Stopped { .. }))
         .map(|s| s.key.deployment == order.deployment)
         .collect();
@@ -296,11 +337,18 @@ async fn check(world: Arc<World>, outcome: OutcomeOf<Deploy>) -> Result<(), Stri
         return Err("the environment is still claimed".to_owned());
     }
     let folders = std::fs::read_dir(world.layout.app_releases(&order.app)).map_err(|e| e.to_string())?.count();
-    let rows = store::releases::list(&world.store, &order.app, None, 10).await.map_err(|e| e.to_string())?.len();
-    if folders != rows {
-        return Err(format!("{folders} release folders, {rows} releases"));
+    let rows = store::releases::list(&world.store, &order.app, None, 10).await.map_err(|e| e.to_string())?;
+    let artifacts: BTreeSet<_> = rows.iter().map(|r| &r.artifact).collect();
+    if folders != artifacts.len() {
+        return Err(format!("{folders} release folders, releases {rows:#?}"));
     }
-    let ports = store::instances::ports(&world.store).await.map_err(|e| e.to_string())?.len();
+    let expected =
+        if order.promotion.is_some() { 2 + usize::from(ours) } else { 1 + usize::from(ours || folders == 2) };
+    if rows.len() != expected {
+        return Err(format!("{expected} releases expected: {rows:#?}"));
+    }
+    let ports = store::instances::list_by_environment(&world.store, &order.environment).await;
+    let ports = ports.map_err(|e| e.to_string())?.iter().filter(|row| row.port.is_some()).count();
     if ports != 1 {
         return Err(format!("{ports} ports are taken, one instance runs"));
     }
@@ -344,4 +392,9 @@ async fn a_deployment_survives_a_kill_at_every_write() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_survives_everything() {
     put_through::<Rollback>(DeploymentKind::Rollback, 2, |_| true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promotion_survives_everything() {
+    put_through::<Promotion>(DeploymentKind::Promotion, 3, |_| true).await;
 }

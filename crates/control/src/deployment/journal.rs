@@ -152,6 +152,11 @@ fn tell<'a>(
             _ => {}
         }
     }
+    let known = &row.deployment.metadata.smoke_tests;
+    let results: Vec<_> = next.metadata.smoke_tests.iter().filter(|r| !known.contains(r)).cloned().collect();
+    if !results.is_empty() {
+        events.push(EventKind::SmokeTested { results });
+    }
     if next.phase != row.deployment.phase {
         events.push(EventKind::PhaseChanged { phase: next.phase, progress: next.progress });
         if next.phase.is_end() {

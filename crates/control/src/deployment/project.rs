@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use domain::ReleaseId;
-use domain::deployment::{Metadata, PhaseTimes};
+use domain::deployment::{DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::Failure;
 use domain::phase::Phase;
+use domain::smoke::{Moment, SmokeResult};
 use saga::{Cause, History, Progress, StageRecord};
 
+use super::smoke;
 use super::stages::{RELEASE_COMMAND, phase_of};
 use super::{State, fail};
 
@@ -40,7 +42,7 @@ pub(crate) fn project(history: &DeploymentHistory) -> Projection {
             _ => None,
         },
         cancelling: history.cancel_reason().is_some() && !phase.is_end(),
-        metadata: metadata(state),
+        metadata: Metadata { smoke_tests: smoke_tests(history), ..metadata(state) },
         release: release(history),
     }
 }
@@ -126,7 +128,33 @@ fn metadata(state: &State) -> Metadata {
         instances: state.placements.iter().map(|p| p.key.name()).collect(),
         waiting_for: None,
         urls: state.urls.clone(),
+        promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
+        smoke_tests: Vec::new(),
     }
+}
+
+/// Every smoke test that was asked for: what is known of it, or, once it is known that it won't be run, why.
+fn smoke_tests(history: &DeploymentHistory) -> Vec<SmokeResult> {
+    let state = history.state();
+    let (failed, never): (&[SmokeResult], _) = match history.undoing() {
+        Some(Cause::Failed { error, .. }) => {
+            (error.smoke_tests.as_slice(), Some("the deployment failed before it came to this"))
+        }
+        Some(Cause::Cancelled { .. }) => (&[][..], Some("the deployment was cancelled")),
+        None if state.order.kind == DeploymentKind::Rollback => {
+            (&[][..], Some("a rollback goes to a release that passed them; `plimsoll smoke-tests run` runs them"))
+        }
+        None => (&[][..], None),
+    };
+    let known = || state.smoke_tests.iter().chain(failed);
+    let asked =
+        [Moment::Before, Moment::After].into_iter().flat_map(|m| smoke::tests(state, m).map(move |test| (test, m)));
+    asked
+        .filter_map(|(test, moment)| {
+            let found = known().find(|r| r.name == test.name && r.moment == moment).cloned();
+            found.or_else(|| never.map(|reason| SmokeResult::skipped(test, moment, reason)))
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -141,6 +169,7 @@ mod tests {
     fn state() -> State {
         let id = |n| ulid::Ulid::from_parts(1, n);
         State::deploy(Order {
+            kind: domain::deployment::DeploymentKind::Deploy,
             deployment: domain::DeploymentId::from_ulid(id(1)),
             app: domain::AppId::from_ulid(id(2)),
             app_name: "hello".parse().unwrap(),
@@ -149,6 +178,7 @@ mod tests {
             generation: 1,
             source: None,
             labels: Default::default(),
+            promotion: None,
         })
     }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use operations::Error;
-use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, Saga, SagaId};
+use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::journal::StoreJournal;
-use super::{Deploy, Deploying, Rollback, World};
+use super::{Deploy, Deploying, Promotion, Rollback, World};
 use crate::error::store_error;
 
 /// The engines, and the deployments that run on them.
@@ -24,6 +24,7 @@ struct Shared {
     world: Arc<World>,
     deploy: Engine<Deploy>,
     rollback: Engine<Rollback>,
+    promotion: Engine<Promotion>,
     fence: Fence,
     running: Mutex<HashMap<DeploymentId, Cancel>>,
     tasks: TaskTracker,
@@ -43,9 +44,18 @@ impl Runner {
         };
         let journal = Arc::new(StoreJournal::new(world.store.clone()));
         let deploy = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
-        let rollback = Engine::new(journal, world.clone(), Vec::new()).map_err(plan)?;
-        let shared =
-            Shared { world, deploy, rollback, fence: Fence(fence), running: Mutex::default(), tasks, stopping };
+        let rollback = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
+        let promotion = Engine::new(journal, world.clone(), Vec::new()).map_err(plan)?;
+        let shared = Shared {
+            world,
+            deploy,
+            rollback,
+            promotion,
+            fence: Fence(fence),
+            running: Mutex::default(),
+            tasks,
+            stopping,
+        };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -73,17 +83,14 @@ impl Runner {
     /// Goes on with everything that had not ended when the last server did.
     pub(crate) async fn resume_all(&self) -> Result<(), Error> {
         for row in store::sagas::open(&self.shared.world.store).await.map_err(store_error)? {
-            let kind = match row.name.as_str() {
-                name if name == Deploy::NAME => DeploymentKind::Deploy,
-                name if name == Rollback::NAME => DeploymentKind::Rollback,
-                other => {
-                    tracing::error!(
-                        saga = row.id,
-                        name = other,
-                        "this version does not know the saga; it stays as it is"
-                    );
-                    continue;
-                }
+            // A saga is called after the kind of deployment that it is.
+            let Some(kind) = DeploymentKind::ALL.into_iter().find(|kind| kind.as_str() == row.name) else {
+                tracing::error!(
+                    saga = row.id,
+                    name = row.name,
+                    "this version does not know the saga; it stays as it is"
+                );
+                continue;
             };
             match row.id.parse() {
                 Ok(deployment) => self.spawn(deployment, kind),
@@ -116,6 +123,9 @@ impl Runner {
             }
             DeploymentKind::Rollback => {
                 self.shared.rollback.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+            }
+            DeploymentKind::Promotion => {
+                self.shared.promotion.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
             }
         }
         // The run that got stuck may still be on its way out; a spawn would find it there and do nothing.
@@ -150,6 +160,7 @@ impl Shared {
         match kind {
             DeploymentKind::Deploy => self.run(&self.deploy, deployment, cancel).await,
             DeploymentKind::Rollback => self.run(&self.rollback, deployment, cancel).await,
+            DeploymentKind::Promotion => self.run(&self.promotion, deployment, cancel).await,
         }
     }
 

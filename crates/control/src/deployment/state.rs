@@ -1,9 +1,12 @@
 //! What a deployment has found out so far: journaled with each finished stage, so
 //! no secret is ever in it.
 
+use domain::deployment::DeploymentKind;
 use domain::instance::InstanceKey;
 use domain::labels::Labels;
-use domain::release::Digest;
+use domain::promotion::PromotionRecord;
+use domain::release::{Digest, Release};
+use domain::smoke::SmokeResult;
 use domain::source::{Commit, Source};
 use domain::spec::AppSpec;
 use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
@@ -34,22 +37,43 @@ pub(crate) struct State {
     pub switched: bool,
     #[serde(default)]
     pub urls: Vec<String>,
+    /// Set by `start` and `activate`.
+    #[serde(default)]
+    pub smoke_tests: Vec<SmokeResult>,
 }
 
 /// What was asked for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Order {
+    #[serde(default = "deploy")]
+    pub kind: DeploymentKind,
     pub deployment: DeploymentId,
     pub app: AppId,
     pub app_name: Name,
     pub environment: EnvironmentId,
     pub environment_name: Name,
     pub generation: u64,
-    /// None for a rollback.
+    /// Of a deploy only.
     pub source: Option<Source>,
     /// For the release.
     #[serde(default)]
     pub labels: Labels,
+    #[serde(default)]
+    pub promotion: Option<Promotion>,
+}
+
+/// What a promotion takes over from the release that it brings.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Promotion {
+    pub record: PromotionRecord,
+    pub artifact: Digest,
+    pub size: u64,
+    pub files: u64,
+}
+
+/// What a journal of an older version, which did not say, is taken for.
+fn deploy() -> DeploymentKind {
+    DeploymentKind::Deploy
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -57,8 +81,25 @@ pub(crate) struct ReleaseRef {
     pub id: ReleaseId,
     pub number: u32,
     pub digest: Digest,
+    /// Absent in what an older version wrote: its own digest.
+    #[serde(default)]
+    pub artifact: Option<Digest>,
     pub size: u64,
     pub files: u64,
+}
+
+impl From<Release> for ReleaseRef {
+    fn from(release: Release) -> Self {
+        let Release { id, number, digest, artifact, size, files, .. } = release;
+        Self { id, number, digest, artifact: Some(artifact), size, files }
+    }
+}
+
+impl ReleaseRef {
+    /// The digest that names the folder of its files.
+    pub(crate) fn artifact(&self) -> &Digest {
+        self.artifact.as_ref().unwrap_or(&self.digest)
+    }
 }
 
 /// One instance to run.
@@ -82,11 +123,24 @@ impl State {
             previous: None,
             switched: false,
             urls: Vec::new(),
+            smoke_tests: Vec::new(),
         }
     }
 
     pub(crate) fn rollback(order: Order, release: ReleaseRef, spec: AppSpec, commit: Option<Commit>) -> Self {
         Self { spec: Some(spec), release: Some(release), commit, reused: true, ..Self::deploy(order) }
+    }
+
+    /// `digest` is of the release to be made, which may be there already.
+    pub(crate) fn promotion(
+        order: Order,
+        digest: Digest,
+        release: Option<ReleaseRef>,
+        spec: AppSpec,
+        commit: Option<Commit>,
+    ) -> Self {
+        let reused = release.is_some();
+        Self { spec: Some(spec), digest: Some(digest), release, reused, commit, ..Self::deploy(order) }
     }
 
     /// Name of a static component's folder among the sites.

@@ -92,7 +92,7 @@ impl World {
         user: Option<u32>,
     ) -> Option<InstanceSpec> {
         let release = state.release.as_ref()?;
-        let files = self.layout.release(&state.order.app, &release.digest);
+        let files = self.layout.release(&state.order.app, release.artifact());
         let peers = state.spec.as_ref().map(|spec| peer_urls(spec, state)).unwrap_or_default();
         let sandbox = self.host.sandbox(user, component.limits.or(self.most)).reading(&files);
         let mut spec = instance(files.join(&component.root), component, key, port, variables, peers, sandbox)?;

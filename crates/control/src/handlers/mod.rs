@@ -9,8 +9,10 @@ mod events;
 mod ingress;
 pub(crate) mod logs;
 mod order;
+mod promotions;
 mod releases;
 mod server;
+mod smoke_tests;
 mod sources;
 mod variables;
 

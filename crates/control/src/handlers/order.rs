@@ -19,7 +19,7 @@ use ulid::Ulid;
 use super::{check_reference, check_source, commit, environment_named};
 use crate::Control;
 use crate::caller::{Caller, Handle};
-use crate::deployment::state::{Order, ReleaseRef};
+use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
 use crate::error::store_error;
 
@@ -45,7 +45,7 @@ impl Handle<Rollback> for Control {
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
         let release = target(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
-        if !self.world().layout.release(&app.id, &release.digest).is_dir() {
+        if !self.world().layout.release(&app.id, &release.artifact).is_dir() {
             let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
             return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
                 .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
@@ -54,15 +54,21 @@ impl Handle<Rollback> for Control {
         draft.deployment.release = Some(release.id.clone());
         draft.deployment.release_number = Some(release.number);
         draft.deployment.metadata.commit = release.commit.clone();
-        let Release { id, number, digest, size, files, spec, commit, .. } = release;
-        let state = State::rollback(order(&draft), ReleaseRef { id, number, digest, size, files }, spec, commit);
+        let (spec, commit) = (release.spec.clone(), release.commit.clone());
+        let state = State::rollback(order(&draft), release.into(), spec, commit);
         self.accept::<Rollback, deployment::Rollback>(caller, tx, draft, state).await
     }
 }
 
 impl Control {
     /// Writes the deployment, its saga with the first record, and the event; then sets it going.
-    async fn accept<O, G>(&self, caller: &Caller, tx: Tx, record: Record, state: State) -> Result<Deployment, Error>
+    pub(super) async fn accept<O, G>(
+        &self,
+        caller: &Caller,
+        tx: Tx,
+        record: Record,
+        state: State,
+    ) -> Result<Deployment, Error>
     where
         O: Operation<Response = Deployment>,
         G: Deploying,
@@ -180,7 +186,12 @@ async fn tagged(
 }
 
 /// A new deployment, queued, with the next generation.
-async fn draft(tx: &Tx, environment: &Environment, kind: DeploymentKind, caller: &Caller) -> Result<Record, Error> {
+pub(super) async fn draft(
+    tx: &Tx,
+    environment: &Environment,
+    kind: DeploymentKind,
+    caller: &Caller,
+) -> Result<Record, Error> {
     let generation = store::environments::next_generation(tx, &environment.id).await.map_err(store_error)?;
     let at: DateTime<Utc> = store::time::micros(Utc::now());
     let deployment = Deployment {
@@ -207,9 +218,10 @@ async fn draft(tx: &Tx, environment: &Environment, kind: DeploymentKind, caller:
     Ok(Record { app_id: environment.app_id.clone(), environment_id: environment.id.clone(), deployment })
 }
 
-fn order(draft: &Record) -> Order {
+pub(super) fn order(draft: &Record) -> Order {
     let deployment = &draft.deployment;
     Order {
+        kind: deployment.kind,
         deployment: deployment.id.clone(),
         app: draft.app_id.clone(),
         app_name: deployment.app.clone(),
@@ -218,5 +230,6 @@ fn order(draft: &Record) -> Order {
         generation: deployment.generation,
         source: deployment.source.clone(),
         labels: Labels::default(),
+        promotion: None,
     }
 }

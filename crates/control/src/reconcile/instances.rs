@@ -1,6 +1,7 @@
 //! Instances of what is active: running, and healthy.
 
 use chrono::Utc;
+use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
 use domain::health::{Observation, Probe};
 use domain::instance::{InstanceState, InstanceStatus};
@@ -12,7 +13,7 @@ use super::Memory;
 use crate::control::Inner;
 use crate::deployment::State;
 use crate::deployment::stages::target;
-use crate::deployment::state::{Order, Placement, ReleaseRef};
+use crate::deployment::state::{Order, Placement};
 use crate::deployment::world::UserError;
 use crate::error::{store_error, variables_error};
 
@@ -80,13 +81,14 @@ pub(super) async fn check_health(inner: &Inner, memory: &mut Memory) {
 }
 
 /// The state of a deployment that is active, as far as running it needs.
-pub(super) async fn active_state(inner: &Inner, environment: &Environment) -> Result<Option<State>, Error> {
+pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Result<Option<State>, Error> {
     let store = &inner.world.store;
     let (Some(deployment), Some(release)) = (&environment.active_deployment, &environment.active_release) else {
         return Ok(None);
     };
     let release = store::releases::get(store, release).await.map_err(store_error)?;
     let order = Order {
+        kind: DeploymentKind::Rollback,
         deployment: deployment.clone(),
         app: environment.app_id.clone(),
         app_name: environment.app.clone(),
@@ -95,15 +97,10 @@ pub(super) async fn active_state(inner: &Inner, environment: &Environment) -> Re
         generation: environment.active_generation,
         source: None,
         labels: Default::default(),
+        promotion: None,
     };
-    let reference = ReleaseRef {
-        id: release.id,
-        number: release.number,
-        digest: release.digest,
-        size: release.size,
-        files: release.files,
-    };
-    let mut state = State::rollback(order, reference, release.spec, release.commit);
+    let (spec, commit) = (release.spec.clone(), release.commit.clone());
+    let mut state = State::rollback(order, release.into(), spec, commit);
     let rows = store::instances::list_by_deployment(store, deployment).await.map_err(store_error)?;
     state.placements = rows.into_iter().map(|r| Placement { key: r.key, port: r.port }).collect();
     Ok(Some(state))

@@ -41,7 +41,7 @@ async fn restore_one(inner: &Inner, environment: &Environment) -> Result<(), Box
 fn relink(world: &World, state: &State) -> Result<(), runtime::SiteError> {
     for component in state.spec.iter().flat_map(|s| &s.components) {
         if let (Serve::Static { publish, .. }, Some(release)) = (&component.serve, &state.release) {
-            let files = world.layout.release(&state.order.app, &release.digest);
+            let files = world.layout.release(&state.order.app, release.artifact());
             let target = files.join(&component.root).join(publish);
             world.sites.link(&state.site(&component.name), state.order.generation, &target)?;
         }

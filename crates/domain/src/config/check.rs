@@ -17,6 +17,7 @@ pub(super) fn check(text: &str, config: &Config) -> Result<(), ConfigError> {
         variables_hold_text(&place, component)?;
     }
     routes_differ(text, config)?;
+    super::smoke::check(text, config)?;
     dependencies_have_an_order(text, config)
 }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::smoke::{Check, When};
 
 const WHOLE: &str = r#"
 [app]
@@ -44,6 +45,24 @@ start = "./api"
 kind = "node"
 publish = "./dist/"
 single_page = true
+[[smoke_tests]]
+name = "the cart answers"
+component = "web"
+path = "/cart?full=1"
+method = "POST"
+headers = { Accept = "application/json" }
+body = "{}"
+when = "before"
+timeout = "2s"
+retries = 3
+[smoke_tests.expect]
+status = [200, "201-204"]
+headers = { Content-Type = "json" }
+contains = "ok"
+json = { "/items/0/price" = 1.5, "/ok" = true, "/tags" = ["a"] }
+[[smoke_tests]]
+name = "by hand"
+command = "./check"
 "#;
 
 #[test]
@@ -62,6 +81,13 @@ fn a_whole_file_is_read() {
     assert_eq!(web.health.as_ref().unwrap().threshold.unwrap().get(), 3);
     let pages = &config.components[&"pages".parse::<Name>().unwrap()];
     assert_eq!(pages.publish.as_ref().unwrap().as_path(), std::path::Path::new("dist"));
+    let tests: Vec<_> = config.smoke_tests.iter().map(|t| t.resolve("web".parse().unwrap())).collect();
+    assert_eq!((tests[0].timeout, tests[0].retries, tests[0].when), (Span::secs(2), 3, When::Before));
+    let Check::Http(request) = &tests[0].check else { panic!("{tests:?}") };
+    assert_eq!(request.expect.status.iter().map(ToString::to_string).collect::<Vec<_>>(), ["200", "201-204"]);
+    assert_eq!(request.expect.headers["content-type"], "json");
+    assert_eq!(request.expect.json["/items/0/price"], 1.5);
+    assert_eq!(tests[1].check, Check::Command { command: "./check".to_owned() });
     let api = &config.components[&"api".parse::<Name>().unwrap()];
     assert_eq!(api.build.as_ref().unwrap().iter().collect::<Vec<_>>(), ["make"]);
 }
@@ -153,6 +179,25 @@ const MISTAKES: &[&str] = &[
     "[components.web]\npublish = \"dist\"\nstart = «\"x\"»",
     "[components.web]\nkind = \"static\"\ninstances = «2»",
     "[components.web]\nstart = \"x\"\nsingle_page = «true»",
+    // smoke tests
+    "«[[smoke_tests]]»\npath = \"/\"",
+    "[[smoke_tests]]\nname = «\" \"»",
+    "[[smoke_tests]]\nname = \"a\"\n[[smoke_tests]]\nname = «\"a\"»",
+    "[[smoke_tests]]\nname = \"a\"\n«url» = \"/\"",
+    "[[smoke_tests]]\nname = \"a\"\nwhen = «\"later\"»",
+    "[[smoke_tests]]\nname = \"a\"\nmethod = «\"get\"»",
+    "[[smoke_tests]]\nname = \"a\"\nretries = «11»",
+    "[[smoke_tests]]\nname = \"a\"\ntimeout = «\"0s\"»",
+    "[[smoke_tests]]\nname = \"a\"\ncommand = \"x\"\npath = «\"/\"»",
+    "[[smoke_tests]]\nname = \"a\"\nheaders = { Host = «\"x\"» }",
+    "[[smoke_tests]]\nname = \"a\"\nheaders = { \"A B\" = «\"x\"» }",
+    "[[smoke_tests]]\nname = \"a\"\nheaders = { A = «\"x\\r\\ny\"» }",
+    "[[smoke_tests]]\nname = \"a\"\nexpect = { status = «600» }",
+    "[[smoke_tests]]\nname = \"a\"\nexpect = { status = «\"299-200\"» }",
+    "[[smoke_tests]]\nname = \"a\"\nexpect = { status = «[]» }",
+    "[[smoke_tests]]\nname = \"a\"\nexpect = { contains = «\"\"» }",
+    "[[smoke_tests]]\nname = \"a\"\nexpect = { json = { status = «1» } }",
+    "[[smoke_tests]]\nname = \"a\"\nmethod = «\"HEAD\"»\nexpect = { contains = \"x\" }",
     // dependencies
     "[components.web]\ndepends_on = [\"api\", «\"apy\"»]\n[components.api]",
     "[components.web]\ndepends_on = [«\"redis\"»]",
@@ -191,8 +236,12 @@ fn the_schema_fits_the_parser() {
     assert_eq!(keys("/properties"), known("zzzzzz = 1"));
     assert_eq!(keys("/$defs/ComponentConfig/properties"), known("[components.a]\nzzzzzz = 1"));
     assert_eq!(keys("/$defs/HealthConfig/properties"), known("[components.a.health]\nzzzzzz = 1"));
+    assert_eq!(keys("/$defs/SmokeTestConfig/properties"), known("[[smoke_tests]]\nname = 'a'\nzzzzzz = 1"));
+    assert_eq!(keys("/$defs/ExpectConfig/properties"), known("[[smoke_tests]]\nname = 'a'\nexpect.zzzzzz = 1"));
     assert_eq!(keys("/$defs/RoutePattern/properties"), known("[[components.a.routes]]\nzzzzzz = 1"));
-    for definition in ["ComponentConfig", "HealthConfig", "RoutePattern", "AppConfig"] {
+    for definition in
+        ["ComponentConfig", "SmokeTestConfig", "ExpectConfig", "HealthConfig", "RoutePattern", "AppConfig"]
+    {
         let closed = schema.pointer(&format!("/$defs/{definition}/additionalProperties"));
         assert_eq!(closed, Some(&serde_json::Value::Bool(false)), "{definition}");
     }

@@ -188,7 +188,7 @@ impl<'de> Deserialize<'de> for VariableName {
 }
 
 /// For messages: what people typed, but not a novel.
-fn brief(text: &str) -> String {
+pub(super) fn brief(text: &str) -> String {
     text.chars()
         .take(60)
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })

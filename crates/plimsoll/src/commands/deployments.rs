@@ -140,6 +140,12 @@ fn details(deployment: &Deployment) -> Vec<String> {
         let took = times.finished_at.map(|end| text::took(text::between(times.started_at, end)));
         lines.push(format!("  {:<18} {}", text::phase(times.phase), took.unwrap_or_default()).trim_end().to_owned());
     }
+    if let Some(promotion) = &deployment.metadata.promotion {
+        lines.push(format!("promotes   v{} of {}", promotion.number, promotion.from));
+        lines.extend(promotion.findings.iter().map(|f| format!("  {}: {}", tag(&f.severity), clean(&f.message))));
+        lines.extend(promotion.forced.iter().map(|reason| format!("  forced: {}", clean(reason))));
+    }
+    lines.extend(deployment.metadata.smoke_tests.iter().flat_map(super::smoke_tests::lines));
     if let Some(failure) = &deployment.failure {
         lines.push(format!("failed in {} ({})", text::phase(failure.phase), tag(&failure.cause)));
         lines.extend(failure.message.lines().map(|line| format!("  {}", clean(line))));

@@ -106,6 +106,10 @@ fn sentence(kind: &EventKind) -> String {
             format!("{} ({progress}%)", text::phase(*phase))
         }
         EventKind::ReleaseCreated { number, .. } => format!("release v{number} created"),
+        EventKind::SmokeTested { results } => {
+            let all = results.iter().map(|result| clean(&result.to_string()));
+            all.collect::<Vec<_>>().join("; ")
+        }
         EventKind::StepFailed { phase, message, will_retry } => {
             format!(
                 "{} failed{}: {}",

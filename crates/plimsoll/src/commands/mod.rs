@@ -14,10 +14,12 @@ pub(crate) mod ingress;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod mcp;
+pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod resume;
 pub(crate) mod rollback;
 pub(crate) mod server;
+pub(crate) mod smoke_tests;
 pub(crate) mod status;
 pub(crate) mod supervise;
 pub(crate) mod version;
@@ -104,10 +106,12 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
+        Command::Promote(args) => promote::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
+        Command::SmokeTests(args) => smoke_tests::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Mcp(args) => mcp::run(context, args).await,
         Command::Apps(args) => apps::run(context, args).await,

@@ -45,7 +45,7 @@ struct Show {
     app: Name,
 }
 
-fn number(text: &str) -> Result<u32, String> {
+pub(super) fn number(text: &str) -> Result<u32, String> {
     text.strip_prefix('v').unwrap_or(text).parse().map_err(|_| "expected a release number such as 3 or v3".to_owned())
 }
 
@@ -116,6 +116,9 @@ fn details(status: &ReleaseStatus) -> Vec<String> {
     }
     lines.extend(release.metadata.iter().map(|(key, value)| format!("metadata  {key}={}", clean(value.as_str()))));
     lines.push(format!("made      {}", text::local(release.created_at)));
+    if let Some(from) = &release.promoted_from {
+        lines.push(format!("promoted  from v{} of {}", from.number, from.environment));
+    }
     lines.push(format!("digest    {}", release.digest));
     lines.push(format!("size      {} in {}", text::bytes(release.size), text::count(release.files as usize, "file")));
     let active: Vec<&str> = status.active_in.iter().map(Name::as_str).collect();

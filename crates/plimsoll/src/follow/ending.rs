@@ -30,6 +30,7 @@ pub(crate) fn lines(deployment: &Deployment, serving: Option<u32>, paint: Paint)
     let what = match deployment.kind {
         DeploymentKind::Deploy => "deployment",
         DeploymentKind::Rollback => "rollback",
+        DeploymentKind::Promotion => "promotion",
     };
     let outcome = match (&deployment.stuck, deployment.phase) {
         (Some(_), _) => "is stuck",
@@ -102,6 +103,7 @@ mod tests {
             message: "`npm run build` ended with exit status 1".into(),
             output: vec!["src/index.js:3".into(), "SyntaxError".into()],
             hint: "Run it on your machine".into(),
+            smoke_tests: Vec::new(),
         };
         let deployment = Deployment { failure: Some(failure), ..deployment(Phase::Failed) };
         let expected = "\

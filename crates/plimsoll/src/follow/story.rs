@@ -205,6 +205,7 @@ pub(crate) mod tests {
             message: "m".into(),
             output: vec![],
             hint: "h".into(),
+            smoke_tests: Vec::new(),
         };
         let events = [
             event(1, 0, EventKind::PhaseChanged { phase: Phase::Building, progress: 15 }),

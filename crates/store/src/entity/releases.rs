@@ -15,6 +15,9 @@ pub struct Model {
     pub tags: String,
     pub metadata: String,
     pub snapshot: Vec<u8>,
+    /// `None`: its own digest.
+    pub artifact: Option<String>,
+    pub promoted_from: Option<String>,
     pub created_at: i64,
 }
 

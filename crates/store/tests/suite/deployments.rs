@@ -52,6 +52,7 @@ fn failure() -> Failure {
         message: "npm said \0 no".into(),
         output: vec!["line".into()],
         hint: "read it".into(),
+        smoke_tests: Vec::new(),
     }
 }
 

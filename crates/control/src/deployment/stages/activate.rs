@@ -4,18 +4,20 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
 use domain::health::Probe;
 use domain::instance::InstanceState;
 use domain::phase::Phase;
 use domain::route::PathPrefix;
+use domain::smoke::Moment;
 use domain::spec::AppSpec;
 use ingress::{EnvironmentRoutes, Route};
 use saga::{Kind, Stage, Step};
 
 use super::ACTIVATE;
 use super::prepare_routes::routes;
-use super::start::printed;
+use super::start::{printed, smoke_test};
 use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::HealthCheck;
@@ -38,14 +40,15 @@ impl<G: Deploying> Stage<G> for Activate {
         Kind::Pivot
     }
 
-    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+    async fn run(&self, world: &World, mut state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
         let begun = Instant::now();
         let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
         for route in &routes.routes {
             prove(world, &state, &routes, route, step).await?;
         }
         // A rollback goes to what was good before, and is in a hurry.
-        let watch = if state.order.source.is_some() { world.watch } else { Duration::ZERO };
+        let watch = if state.order.kind == DeploymentKind::Rollback { Duration::ZERO } else { world.watch };
+        smoke_test(world, &mut state, Moment::After, step).await?;
         while !state.placements.is_empty() && begun.elapsed() < watch {
             alive(world, &state)?;
             pause(step).await?;

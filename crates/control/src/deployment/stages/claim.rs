@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::Utc;
 use domain::DeploymentId;
+use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 use saga::{Retry, Stage, Step};
@@ -17,7 +18,7 @@ use crate::deployment::{Deploying, State, World, fail};
 
 /// Waiting has no phase of its own: it is seen in the one before.
 fn phase(state: &State) -> Phase {
-    if state.order.source.is_some() { Phase::Building } else { Phase::Queued }
+    if state.order.kind == DeploymentKind::Deploy { Phase::Building } else { Phase::Queued }
 }
 
 /// The wait ends with the commit that frees the environment; this is the safety net.

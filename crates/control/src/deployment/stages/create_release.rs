@@ -56,6 +56,8 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             id: ReleaseId::from_ulid(Ulid::generate()),
             app_id: order.app.clone(),
             digest: digest.clone(),
+            artifact: digest.clone(),
+            promoted_from: None,
             commit: state.commit.clone(),
             spec: spec.clone(),
             size: counted.bytes,
@@ -92,21 +94,15 @@ impl<G: Deploying> Stage<G> for CreateRelease {
     }
 }
 
-async fn insert(world: &World, new: &NewRelease) -> Result<ReleaseRef, store::StoreError> {
+pub(super) async fn insert(world: &World, new: &NewRelease) -> Result<ReleaseRef, store::StoreError> {
     let tx = world.store.write().await?;
     let (release, _) = store::releases::insert_or_get(&tx, new).await?;
     tx.commit().await?;
-    Ok(ReleaseRef {
-        id: release.id,
-        number: release.number,
-        digest: release.digest,
-        size: release.size,
-        files: release.files,
-    })
+    Ok(release.into())
 }
 
 /// Deletes the row; `false` if another deployment has come to use it.
-async fn discard(world: &World, state: &State, digest: &Digest) -> Result<bool, store::StoreError> {
+pub(super) async fn discard(world: &World, state: &State, digest: &Digest) -> Result<bool, store::StoreError> {
     let tx = world.store.write().await?;
     let Some(release) = store::releases::find_by_digest(&tx, &state.order.app, digest).await? else { return Ok(true) };
     let gone = store::releases::discard(&tx, &release.id, &state.order.deployment).await?;

@@ -13,7 +13,6 @@ use domain::spec::AppSpec;
 use saga::{Retry, Stage, Step};
 
 use super::{DETECT, blocking, store_away, store_retry};
-use crate::deployment::state::ReleaseRef;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{Variables, data_key};
 
@@ -61,13 +60,7 @@ impl<G: Deploying> Stage<G> for Detect {
             .map_err(|e| store_away(PHASE, e))?;
         if let Some(release) = known.filter(|_| world.layout.release(&order.app, &digest).is_dir()) {
             sink.say(&format!("v{} was made of the same source and variables: nothing to build", release.number));
-            state.release = Some(ReleaseRef {
-                id: release.id,
-                number: release.number,
-                digest: release.digest,
-                size: release.size,
-                files: release.files,
-            });
+            state.release = Some(release.into());
             state.reused = true;
         }
         state.digest = Some(digest);

@@ -38,7 +38,7 @@ impl<G: Deploying> Stage<G> for Link {
         for component in &spec.components {
             match &component.serve {
                 Serve::Static { publish, .. } => {
-                    let files = world.layout.release(&state.order.app, &release.digest);
+                    let files = world.layout.release(&state.order.app, release.artifact());
                     let target = files.join(&component.root).join(publish);
                     let (sites, site, generation) =
                         (world.sites.clone(), state.site(&component.name), state.order.generation);

@@ -10,6 +10,8 @@ use runtime::{Command, ExecError};
 use saga::{Stage, Step};
 
 use super::build::{headline, hint, sandbox, snapshot, stream};
+use super::promote::promised;
+use super::pull_source::clear;
 use super::{RELEASE_COMMAND, blocking, open_way, user};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{complete, complete_command, identify};
@@ -32,21 +34,28 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
             return Ok(state);
         }
         let order = &state.order;
-        let variables = snapshot(world, &state).await?;
+        let variables = match &order.promotion {
+            Some(_) => promised(world, &state, PHASE).await?.0,
+            None => snapshot(world, &state).await?,
+        };
         let sink = world.sink(&order.deployment, PHASE, Some(&variables));
         // A reused release was never built in this workspace: its own files are complete.
-        let files = match &state.release {
-            Some(release) => world.layout.release(&order.app, &release.digest),
-            None => world.layout.workspace(&order.deployment).source(),
+        let files = match (&state.release, &order.promotion) {
+            (Some(release), _) => world.layout.release(&order.app, release.artifact()),
+            (None, Some(promotion)) => world.layout.release(&order.app, &promotion.artifact),
+            (None, None) => world.layout.workspace(&order.deployment).source(),
         };
         let user = user(world, &order.app, PHASE).await?;
         let workspace = world.layout.workspace(&order.deployment);
         let (home, temp) = (workspace.home(), workspace.temp());
         let sandbox = sandbox(world, &state, spec, user);
-        let sandbox = match &state.release {
-            Some(_) => sandbox.reading(&files),
-            None => sandbox.writing(&files),
-        };
+        let is_release = state.release.is_some() || order.promotion.is_some();
+        let sandbox = if is_release { sandbox.reading(&files) } else { sandbox.writing(&files) };
+        // A promotion has fetched nothing, so it has no workspace yet.
+        let own = workspace.dir().to_owned();
+        blocking(PHASE, move || std::fs::create_dir_all(own))
+            .await?
+            .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't make its workspace: {e}"))))?;
         for folder in [&files, &home, &temp] {
             open_way(world, folder, PHASE)?;
         }
@@ -90,6 +99,9 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
     }
 
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
+        if state.order.promotion.is_some() {
+            return clear(world, state).await;
+        }
         world.executor.sweep(state.order.deployment.as_str()).await;
         Ok(())
     }

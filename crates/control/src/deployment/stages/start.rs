@@ -1,9 +1,11 @@
 //! Starts the instances in dependency order; each component is healthy before the next begins.
 
 use async_trait::async_trait;
+use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
 use domain::health::{HealthCheck, Observation, Probe};
 use domain::phase::Phase;
+use domain::smoke::Moment;
 use domain::spec::Component;
 use operations::logs::Stream;
 use runtime::{InstanceSpec, NotHealthy, StartError, Target};
@@ -11,7 +13,7 @@ use saga::{Stage, Step};
 
 use super::claim::superseded;
 use super::{START, open_way, user};
-use crate::deployment::{Deploying, State, World, fail};
+use crate::deployment::{Deploying, State, World, fail, smoke};
 use crate::environment::Variables;
 use crate::output::Sink;
 
@@ -29,16 +31,14 @@ impl<G: Deploying> Stage<G> for Start {
         START
     }
 
-    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
-        let (Some(spec), Some(release)) = (&state.spec, &state.release) else { return Ok(state) };
-        let order = &state.order;
-        let variables = world.release_variables(&order.environment, &release.id).await.map_err(|e| {
-            saga::Failure::permanent(fail::internal(PHASE, format!("can't open the release's variables: {e}")))
-        })?;
-        let sink = world.sink(&order.deployment, PHASE, Some(&variables));
+    async fn run(&self, world: &World, mut state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+        let Some(spec) = &state.spec else { return Ok(state) };
+        let variables = variables(world, &state).await?;
+        let sink = world.sink(&state.order.deployment, PHASE, Some(&variables));
         for component in &spec.components {
             component_up(world, &state, component, &variables, &sink, step).await?;
         }
+        smoke_test(world, &mut state, Moment::Before, step).await?;
         Ok(state)
     }
 
@@ -54,6 +54,41 @@ impl<G: Deploying> Stage<G> for Start {
     }
 }
 
+/// Runs the release's smoke tests and keeps their results. A rollback runs none: it goes to what passed them, and in a
+/// hurry.
+pub(super) async fn smoke_test(
+    world: &World,
+    state: &mut State,
+    moment: Moment,
+    step: &Step,
+) -> Result<(), saga::Failure<Failure>> {
+    if state.order.kind == DeploymentKind::Rollback || smoke::tests(state, moment).next().is_none() {
+        return Ok(());
+    }
+    let variables = variables(world, state).await?;
+    let sink = world.sink(&state.order.deployment, PHASE, Some(&variables));
+    match smoke::prove(world, state, moment, &variables, &sink, &step.cancel).await {
+        Ok(results) => {
+            state.smoke_tests.extend(results);
+            Ok(())
+        }
+        Err(Some(failure)) => {
+            for placement in &state.placements {
+                printed(world, &placement.key.name(), &sink);
+            }
+            Err(saga::Failure::permanent(failure))
+        }
+        Err(None) => Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+    }
+}
+
+async fn variables(world: &World, state: &State) -> Result<Variables, saga::Failure<Failure>> {
+    let internal =
+        |e: String| saga::Failure::permanent(fail::internal(PHASE, format!("can't open the release's variables: {e}")));
+    let release = state.release.as_ref().ok_or_else(|| internal("there is no release".to_owned()))?;
+    world.release_variables(&state.order.environment, &release.id).await.map_err(|e| internal(e.to_string()))
+}
+
 async fn component_up(
     world: &World,
     state: &State,
@@ -65,7 +100,7 @@ async fn component_up(
     let mut specs = Vec::new();
     let user = user(world, &state.order.app, PHASE).await?;
     if let Some(release) = &state.release {
-        let files = world.layout.release(&state.order.app, &release.digest);
+        let files = world.layout.release(&state.order.app, release.artifact());
         open_way(world, &files, PHASE)?;
     }
     for placement in state.placements_of(&component.name) {

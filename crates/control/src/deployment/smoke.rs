@@ -1,0 +1,303 @@
+//! Smoke tests of a release: against its instances before they get traffic, and through the
+//! ingress after that.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
+use domain::route::Host;
+use domain::smoke::{Check, HttpCheck, Mismatch, Moment, Outcome, SmokeResult, SmokeTest, excerpt, judge};
+use domain::spec::{Component, Serve};
+use runtime::{Command, ExecError, InstanceSpec, Sandbox};
+use tokio_util::sync::CancellationToken;
+
+use super::{State, World, fail};
+use crate::environment::Variables;
+use crate::output::Sink;
+use crate::redact::Redactor;
+
+const PHASE: Phase = Phase::HealthCheck;
+/// Between two attempts.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Lines of a command's output that are kept.
+const TAIL: usize = 10;
+
+/// Runs every test of the release that is for `moment`, one after the other, each to its end even if one before failed.
+///
+/// # Errors
+/// `None` when it was cancelled; else the failure of the first test that did not pass, with all results.
+pub(crate) async fn prove(
+    world: &World,
+    state: &State,
+    moment: Moment,
+    variables: &Variables,
+    sink: &Sink,
+    cancel: &CancellationToken,
+) -> Result<Vec<SmokeResult>, Option<Failure>> {
+    let mut results = Vec::new();
+    for test in tests(state, moment) {
+        let Some(result) = run(world, state, test, moment, variables, state.order.deployment.as_str(), cancel).await
+        else {
+            return Err(None);
+        };
+        sink.say(&result.to_string());
+        results.push(result);
+    }
+    match results.iter().find(|r| r.failed()) {
+        Some(first) => Err(Some(failure(first, &results))),
+        None => Ok(results),
+    }
+}
+
+/// The tests that are for `moment`.
+pub(crate) fn tests(state: &State, moment: Moment) -> impl Iterator<Item = &SmokeTest> {
+    state.spec.iter().flat_map(|spec| &spec.smoke_tests).filter(move |test| test.when.includes(moment))
+}
+
+fn failure(first: &SmokeResult, all: &[SmokeResult]) -> Failure {
+    let others = all.iter().filter(|r| r.failed()).count() - 1;
+    let more = if others > 0 { format!(" (and {others} more failed)") } else { String::new() };
+    let excerpt = match &first.outcome {
+        Outcome::Failed(Mismatch { excerpt: Some(text), .. }) => text.lines().take(20).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let hint = match first.moment {
+        Moment::Before => {
+            "the new version got no traffic; try the request against it on your machine, and correct it or the test in plimsoll.toml"
+        }
+        Moment::After => {
+            "the traffic is back with the previous release; what the new one can do alone and not behind its route is in the difference: host, path, other components"
+        }
+    };
+    let failure = fail::failure(PHASE, Cause::SmokeTest, format!("{first}{more}"), hint);
+    Failure { smoke_tests: all.to_vec(), ..fail::with_output(failure, excerpt) }
+}
+
+/// One test to its end, with its retries. `None` when it was cancelled. Its commands belong to the piece of work `marker`.
+pub(crate) async fn run(
+    world: &World,
+    state: &State,
+    test: &SmokeTest,
+    moment: Moment,
+    variables: &Variables,
+    marker: &str,
+    cancel: &CancellationToken,
+) -> Option<SmokeResult> {
+    let targets = match targets(world, state, test, moment, variables, marker).await {
+        Ok(targets) => targets,
+        Err(reason) => return Some(SmokeResult::skipped(test, moment, reason)),
+    };
+    let redactor = Redactor::new(variables.values());
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let begun = Instant::now();
+        let attempt = async {
+            for target in &targets {
+                attempt(world, test, moment, target, &redactor, cancel).await?;
+            }
+            Ok::<_, Mismatch>(())
+        };
+        let outcome = tokio::select! {
+            outcome = attempt => outcome,
+            () = cancel.cancelled() => return None,
+        };
+        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let outcome = match outcome {
+            Ok(()) => Outcome::Passed,
+            Err(_) if attempts <= test.retries => {
+                tokio::select! {
+                    () = tokio::time::sleep(PAUSE) => continue,
+                    () = cancel.cancelled() => return None,
+                }
+            }
+            Err(mismatch) => Outcome::Failed(mismatch),
+        };
+        let (name, component) = (test.name.clone(), test.component.clone());
+        return Some(SmokeResult { name, component, moment, outcome, attempts, took_ms });
+    }
+}
+
+/// What is asked.
+struct Target {
+    /// `None` for a component without a port.
+    address: Option<(SocketAddr, String)>,
+    /// Environment and folder of a command.
+    spec: Option<InstanceSpec>,
+    /// `instance 1 of 2` where there are several.
+    name: Option<String>,
+    folder: std::path::PathBuf,
+    marker: String,
+    /// That of the instance: a test sees what the app sees.
+    sandbox: Option<Sandbox>,
+}
+
+/// Each new instance before the cutover, the route after it; or why it can't be asked.
+async fn targets(
+    world: &World,
+    state: &State,
+    test: &SmokeTest,
+    moment: Moment,
+    variables: &Variables,
+    marker: &str,
+) -> Result<Vec<Target>, String> {
+    let component = state.spec.as_ref().and_then(|spec| spec.component(&test.component));
+    let (Some(component), Some(release)) = (component, &state.release) else {
+        return Err(format!("the release has no component `{}`", test.component));
+    };
+    let files = world.layout.release(&state.order.app, release.artifact());
+    let folder = files.join(&component.root);
+    let user = world.user(&state.order.app).await.map_err(|e| format!("the app's user is not known: {e}"))?;
+    let marker = marker.to_owned();
+    let placements: Vec<_> = state.placements_of(&component.name).collect();
+    let spec = |index: usize| {
+        let placement = placements.get(index)?;
+        world.instance(state, component, &placement.key, placement.port, variables, user)
+    };
+    if moment == Moment::After {
+        let address = match public(world, state, component, test).await? {
+            Some(found) => Some(found),
+            None if matches!(test.check, Check::Command { .. }) => None,
+            None => {
+                return Err(format!(
+                    "no route leads to `{}`, so nobody can ask it through the ingress",
+                    component.name
+                ));
+            }
+        };
+        let target = Target { address, spec: spec(0), name: None, folder, marker, sandbox: None };
+        // A component without instances has no sandbox of its own.
+        let other = || world.host.sandbox(user, component.limits.or(world.most)).reading(&files);
+        let sandbox = target.spec.as_ref().map_or_else(|| Some(other()), |spec| world.runtime.sandbox(spec));
+        return Ok(vec![Target { sandbox, ..target }]);
+    }
+    if matches!(component.serve, Serve::Static { .. }) {
+        return Err(format!("`{}` is files, which nobody serves before the cutover", component.name));
+    }
+    let host = host(world, state, component, test);
+    Ok((0..placements.len())
+        .map(|index| Target {
+            address: placements[index].port.map(|p| (SocketAddr::from((Ipv4Addr::LOCALHOST, p)), host.clone())),
+            sandbox: spec(index).and_then(|spec| world.runtime.sandbox(&spec)),
+            spec: spec(index),
+            name: (placements.len() > 1).then(|| format!("instance {} of {}", index + 1, placements.len())),
+            folder: folder.clone(),
+            marker: marker.clone(),
+        })
+        .collect())
+}
+
+/// Where visitors reach the component: the ingress's address and the host to ask for.
+async fn public(
+    world: &World,
+    state: &State,
+    component: &Component,
+    test: &SmokeTest,
+) -> Result<Option<(SocketAddr, String)>, String> {
+    if component.routes.is_empty() {
+        return Ok(None);
+    }
+    let status =
+        world.ingress.status().await.map_err(|e| format!("the ingress could not be asked where it listens: {e}"))?;
+    let ip = match status.listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    Ok(Some((SocketAddr::new(ip, status.listen.port()), host(world, state, component, test))))
+}
+
+/// The host of the route that leads the test's path to the component.
+fn host(world: &World, state: &State, component: &Component, test: &SmokeTest) -> String {
+    let path = match &test.check {
+        Check::Http(check) => check.path.as_str(),
+        Check::Command { .. } => component.routes.first().map_or("/", |r| r.path.as_str()),
+    };
+    let pattern = state.spec.as_ref().and_then(|spec| spec.route_to(&component.name, path));
+    let order = &state.order;
+    let default = || Host::default_for(&order.app_name, &order.environment_name, &world.domain).map(|h| h.to_string());
+    match pattern.and_then(|p| p.host.as_ref()) {
+        Some(host) => host.to_string(),
+        None => default().unwrap_or_else(|_| "localhost".to_owned()),
+    }
+}
+
+async fn attempt(
+    world: &World,
+    test: &SmokeTest,
+    moment: Moment,
+    target: &Target,
+    redactor: &Redactor,
+    cancel: &CancellationToken,
+) -> Result<(), Mismatch> {
+    let limit = test.timeout.get();
+    let of = target.name.as_ref().map(|name| format!(" from {name}")).unwrap_or_default();
+    let judged = match (&test.check, &target.address) {
+        (Check::Http(check), Some((address, host))) => http(check, *address, host, limit, redactor).await,
+        (Check::Http(_), None) => Err(nothing("an answer", "it has no port".to_owned())),
+        (Check::Command { command }, _) => script(world, command, moment, target, limit, redactor, cancel).await,
+    };
+    judged.map_err(|mismatch| Mismatch { got: format!("{}{of}", mismatch.got), ..mismatch })
+}
+
+async fn http(
+    check: &HttpCheck,
+    address: SocketAddr,
+    host: &str,
+    limit: Duration,
+    redactor: &Redactor,
+) -> Result<(), Mismatch> {
+    let wanted = format!("an answer to {} {}", check.method, check.path);
+    match tokio::time::timeout(limit, runtime::ask(address, host, check)).await {
+        Ok(Ok(answer)) => judge(&check.expect, &answer, |text| redactor.clean(text))
+            .map_err(|m| Mismatch { expected: format!("{} from {} {}", m.expected, check.method, check.path), ..m }),
+        Ok(Err(why)) => Err(nothing(&wanted, why)),
+        Err(_) => Err(nothing(
+            &format!("{wanted} within {} s", limit.as_secs_f64()),
+            "no whole answer in that time".to_owned(),
+        )),
+    }
+}
+
+fn nothing(expected: &str, got: String) -> Mismatch {
+    Mismatch { expected: expected.to_owned(), got, excerpt: None }
+}
+
+async fn script(
+    world: &World,
+    text: &str,
+    moment: Moment,
+    target: &Target,
+    limit: Duration,
+    redactor: &Redactor,
+    cancel: &CancellationToken,
+) -> Result<(), Mismatch> {
+    let mut env = target.spec.as_ref().map(|spec| spec.env.clone()).unwrap_or_default();
+    crate::environment::complete(&mut env, &target.folder);
+    env.insert("PLIMSOLL_SMOKE_TEST".to_owned(), moment.to_string());
+    if let Some((address, host)) = &target.address {
+        env.insert("PLIMSOLL_URL".to_owned(), format!("http://{address}"));
+        env.insert("PLIMSOLL_HOST".to_owned(), host.clone());
+    }
+    let (directory, marker, sandbox) = (target.folder.clone(), target.marker.clone(), target.sandbox.clone());
+    let command = Command { command: text.to_owned(), directory, env, limit, marker, sandbox };
+    let mut tail = std::collections::VecDeque::new();
+    let keep = |line: runtime::Line| {
+        tail.push_back(line.text);
+        if tail.len() > TAIL {
+            tail.pop_front();
+        }
+    };
+    let ended = world.executor.run(&command, keep, cancel).await;
+    let said = redactor.clean(&Vec::from(tail).join("\n"));
+    let wrong = |expected: String, got: String| Err(Mismatch { expected, got, excerpt: excerpt(&said) });
+    match ended {
+        Ok(exit) if exit.success() => Ok(()),
+        Ok(exit) => wrong("the command to end with exit status 0".to_owned(), exit.to_string()),
+        Err(ExecError::TimedOut(_)) => {
+            wrong(format!("the command to end within {} s", limit.as_secs_f64()), "it was still running".to_owned())
+        }
+        Err(e) => wrong("the command to run".to_owned(), e.to_string()),
+    }
+}

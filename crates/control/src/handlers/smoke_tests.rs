@@ -1,0 +1,49 @@
+//! Smoke tests against what serves.
+
+use domain::smoke::Moment;
+use operations::Error;
+use operations::smoke_tests::{Run, RunRequest, SmokeReport};
+use tokio_util::sync::CancellationToken;
+use ulid::Ulid;
+
+use super::{commit, environment_named};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::deployment::smoke;
+use crate::error::{store_error, variables_error};
+use crate::reconcile::active_state;
+
+impl Handle<Run> for Control {
+    async fn handle(&self, caller: &Caller, request: RunRequest) -> Result<SmokeReport, Error> {
+        let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
+        let what = format!("{}/{}", environment.app, environment.name);
+        let state = active_state(&self.inner, &environment).await?;
+        let (Some(state), Some(release)) = (state, &environment.active_release) else {
+            return Err(Error::conflict(format!("nothing serves in {what}, so there is nothing to test"))
+                .hint(format!("deploy first: `plimsoll deploy {} --env {}`", environment.app, environment.name)));
+        };
+        let release = store::releases::get(self.store(), release).await.map_err(store_error)?;
+        if release.spec.smoke_tests.is_empty() {
+            return Err(Error::conflict(format!("v{}, which serves in {what}, has no smoke tests", release.number))
+                .hint("add `[[smoke_tests]]` to plimsoll.toml, and deploy"));
+        }
+        let variables = self.world().release_variables(&environment.id, &release.id).await.map_err(variables_error)?;
+        // Not the deployment's: it may still be cleaning up, and would take them for leftovers of its own.
+        let work = format!("smoke-tests-{}", Ulid::generate());
+        let mut results = Vec::new();
+        for moment in [Moment::Before, Moment::After] {
+            for test in smoke::tests(&state, moment) {
+                let never = CancellationToken::new();
+                results.extend(smoke::run(self.world(), &state, test, moment, &variables, &work, &never).await);
+            }
+        }
+        let passed = !results.iter().any(|r| r.failed());
+        let response = SmokeReport { release: release.id, release_number: release.number, passed, results };
+        if caller.key.is_some() {
+            let tx = self.write().await?;
+            self.remember::<Run>(&tx, caller, &response).await?;
+            commit(tx).await?;
+        }
+        Ok(response)
+    }
+}
