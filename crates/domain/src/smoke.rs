@@ -149,9 +149,11 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mismatch {
     pub expected: String,
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub got: String,
     /// The beginning of the answer's body, or the last lines of a command's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub excerpt: Option<String>,
 }
 

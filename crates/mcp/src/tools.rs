@@ -10,10 +10,11 @@ use crate::{answer, schema, wait};
 
 /// An operation's tool is called like the operation, with `_` for the dot: `apps.list` is `apps_list`. These few have
 /// the names that our requirements give them.
-const NAMES: [(&str, &str); 3] = [
+const NAMES: [(&str, &str); 4] = [
     ("deployments.deploy", "deploy_full"),
-    ("deployments.promote", "deploy_cross_environment"),
     ("deployments.rollback", "rollback"),
+    ("promotions.promote", "deploy_cross_environment"),
+    ("smoke_tests.run", "run_smoke_tests"),
 ];
 
 /// Argument of every tool that changes something.
@@ -253,6 +254,8 @@ mod tests {
     fn every_operation_is_a_tool_and_no_name_is_there_twice() {
         let names: BTreeSet<&str> = all().iter().map(Tool::name).collect();
         assert_eq!(names.len(), all().len());
+        let operations: BTreeSet<&str> = all().iter().map(|tool| tool.operation).collect();
+        assert!(NAMES.iter().all(|(operation, _)| operations.contains(operation)), "{operations:?}");
         for expected in ["deploy_full", "rollback", "deployments_wait", "deployments_cancel", "logs_read"] {
             assert!(names.contains(expected), "{expected}: {names:?}");
         }

@@ -15,6 +15,7 @@ pub struct Plan;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanRequest {
+    /// Name of the app.
     pub app: Name,
     /// The target.
     pub environment: Name,
@@ -41,6 +42,7 @@ pub struct Promote;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PromoteRequest {
+    /// Name of the app.
     pub app: Name,
     /// The target.
     pub environment: Name,
