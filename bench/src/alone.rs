@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use domain::{DeploymentId, EnvironmentId, Name, ReleaseId};
-use ingress::{Client, EnvironmentRoutes, Gate, Route, Target};
+use ingress::{Client, EnvironmentRoutes, Gate, Route, RouteLimits, Target};
 use plimsoll_tests::server::{binary, free_address};
 use plimsoll_tests::wait_for;
 use ulid::Ulid;
@@ -55,6 +55,7 @@ impl Alone {
                 path: "/".parse().unwrap(),
                 component: name("web"),
                 target: Target::Upstreams { upstreams: vec![upstream], standby: Vec::new(), gate },
+                limits: RouteLimits::default(),
             }],
         };
         self.client.cutover(routes).await.map(drop).map_err(|e| e.to_string())

@@ -47,6 +47,8 @@ pub struct Options {
     pub app_paths: Vec<PathBuf>,
     /// The most that a build command or an instance may ask for, and what it gets when it asks for nothing.
     pub most: Limits,
+    /// Proxies in front of the ingress, whose word about clients is passed on to apps.
+    pub trusted_proxies: Vec<ingress::Network>,
 }
 
 /// The control plane of one server.
@@ -92,6 +94,10 @@ impl Control {
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
         let holder = Holder::new(layout.ingress());
         let ingress = find_ingress(&holder, &layout, &options).await?;
+        ingress
+            .configure(ingress::Policy { trusted_proxies: options.trusted_proxies.clone() })
+            .await
+            .map_err(|e| Error::unavailable(format!("the ingress did not take its policy: {e}")))?;
 
         let fence = {
             let tx = store.write().await.map_err(store_error)?;

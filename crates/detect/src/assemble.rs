@@ -178,6 +178,8 @@ impl<'a> Assembly<'a> {
             serve,
             release_command: release,
             health: HealthCheck::new(Probe::Running),
+            request_timeout: config.request_timeout,
+            max_body: config.max_body,
             routes: config.routes.clone(),
             depends_on: config.depends_on.clone(),
             limits: config.limits.unwrap_or_default(),

@@ -22,7 +22,7 @@ pub use self::nearest::nearest;
 pub use self::smoke::{ExpectConfig, Method, Retries, SmokeTestConfig, Statuses, Texts};
 pub use self::values::{Command, Commands, Count, Folder, HttpPath, VariableName};
 use crate::limit::Span;
-use crate::limits::Limits;
+use crate::limits::{Bytes, Limits};
 use crate::name::Name;
 use crate::route::RoutePattern;
 use crate::spec::Stack;
@@ -110,6 +110,12 @@ pub struct ComponentConfig {
     /// From the polite request to stop to the kill. Default: 10 seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<Span>,
+    /// From a request to the first byte of the answer; then the ingress answers with 504. Default: 60 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<Span>,
+    /// Of a request's body; a longer one is answered with 413. Default: none, the app decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<Bytes>,
     /// Settings that are no secrets. An environment's variables win over them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<VariableName, String>,

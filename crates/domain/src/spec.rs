@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::health::HealthCheck;
 use crate::limit::Span;
-use crate::limits::Limits;
+use crate::limits::{Bytes, Limits};
 use crate::name::Name;
 use crate::route::RoutePattern;
 use crate::smoke::SmokeTest;
@@ -89,6 +89,12 @@ pub struct Component {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_command: Option<String>,
     pub health: HealthCheck,
+    /// From a request to the first byte of its answer; the ingress's own limit if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<Span>,
+    /// Of a request's body; none for the app to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<Bytes>,
     /// Where it answers; empty for the default route of a component with a port.
     pub routes: Vec<RoutePattern>,
     pub depends_on: Vec<Name>,

@@ -8,6 +8,7 @@ use domain::route::{Host, PathPrefix};
 use domain::{CertificateId, DeploymentId, EnvironmentId, Name};
 use tokio::time::timeout;
 
+use crate::policy::Policy;
 use crate::protocol::{self, Request, Response};
 use crate::report::{CertificateReport, CutoverReport, Drained, Stats, Status, Verified};
 use crate::route::{EnvironmentRoutes, Gate, Target};
@@ -115,7 +116,8 @@ impl Client {
     }
 
     /// Waits until no request is in flight to what `deployment` routed to and what is routed no longer, or until
-    /// `limit` has passed.
+    /// `limit` has passed. Then connections that switched protocols are closed (a WebSocket with a close frame), as
+    /// what they lead to is about to be stopped.
     ///
     /// Of a deployment that was superseded or removed, these are all its requests. Of one that took its cutover
     /// back (and so decided the current routes as well), they are the requests to its own release.
@@ -153,6 +155,22 @@ impl Client {
     pub async fn stats(&self) -> Result<Stats, Unavailable> {
         match self.ask(Request::Stats, LIMIT).await? {
             Response::Stats(stats) => Ok(stats),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// What holds for the whole ingress, in effect from now on and after each restart.
+    pub async fn configure(&self, policy: Policy) -> Result<(), ChangeError> {
+        match self.ask(Request::Configure { policy }, LIMIT).await? {
+            Response::Done => Ok(()),
+            other => Err(self.change_error(other)),
+        }
+    }
+
+    /// Counts what another process of the same folder counted.
+    pub(crate) async fn absorb(&self, stats: Stats) -> Result<(), Unavailable> {
+        match self.ask(Request::Absorb { stats }, LIMIT).await? {
+            Response::Done => Ok(()),
             other => Err(self.unexpected(&other)),
         }
     }

@@ -86,7 +86,9 @@ pub(crate) async fn accept(listener: TcpListener, scheme: Scheme, door: Arc<Door
             Ok((stream, address)) => {
                 if let Some(place) = door.places.take(place, address.ip()) {
                     let connection = Connection::new(&door.shared, address, scheme, place);
-                    door.shared.tasks.spawn(serve::serve(stream, address, connection, door.clone()));
+                    let (shared, door) = (&door.shared, door.clone());
+                    let serve = move |stream| serve::serve(stream, address, connection, door);
+                    shared.workers.spawn(&shared.tasks, stream, serve);
                 }
             }
             Err(e) => {

@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::client::Client;
 use crate::connection::{Ending, Scheme};
 use crate::gate::{self, GateFailed};
 use crate::handover::{self, Predecessor, Sockets};
@@ -24,12 +25,12 @@ use crate::live::Shared;
 use crate::options::Settings;
 use crate::places::Places;
 use crate::protocol::{self, Request, Response};
-use crate::report::{CutoverReport, Drained, Status};
+use crate::report::{CutoverReport, Drained, Stats, Status};
 use crate::route::{EnvironmentRoutes, Target};
 use crate::table::{Change, Refused, RouteTable};
 use crate::table_file::{self, Loaded};
 use crate::tls::{Keyring, PutError};
-use crate::{build_id, files, listen, socket};
+use crate::{build_id, files, listen, policy, socket, stats_file, tunnel};
 
 /// For a request to arrive and a response to be taken.
 const IO_LIMIT: Duration = Duration::from_secs(10);
@@ -53,6 +54,8 @@ pub(crate) struct Control {
     pub(crate) predecessor: Option<Predecessor>,
     belongings: std::sync::Mutex<Option<Belongings>>,
     handing_over: AtomicBool,
+    /// Counts as the next process found them in the folder.
+    kept: std::sync::Mutex<Option<Stats>>,
     /// Those who answer on the control socket.
     answering: std::sync::Mutex<Vec<AbortHandle>>,
     keeper: Mutex<Keeper>,
@@ -132,19 +135,24 @@ impl Control {
             predecessor,
             belongings: std::sync::Mutex::new(Some(belongings)),
             handing_over: AtomicBool::new(false),
+            kept: std::sync::Mutex::default(),
             answering: std::sync::Mutex::default(),
             keeper: Mutex::new(keeper),
         };
         if let Ok(mut keeper) = control.keeper.try_lock() {
             control.load(&mut keeper);
         }
+        control.shared.absorb(&stats_file::load(&control.dir));
         Ok(control)
     }
 
     fn load(&self, keeper: &mut Keeper) {
-        let Loaded { table, unreadable, faults } = table_file::load(&self.dir);
+        let Loaded { table, unreadable, mut faults } = table_file::load(&self.dir);
+        let (policy, fault) = policy::load(&self.dir);
+        self.shared.set(policy);
+        faults.extend(fault);
         for fault in &faults {
-            tracing::error!(fault, "the route table is not whole");
+            tracing::error!(fault, "what is in the folder is not whole");
         }
         for fault in self.keyring.load() {
             tracing::error!("{fault}");
@@ -182,6 +190,7 @@ impl Control {
     pub(crate) async fn close(&self) {
         self.answering.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
         self.keeper.lock().await.owner = Owner::Nobody;
+        self.keep_counts();
         drop(self.belongings_mut().take());
     }
 
@@ -205,6 +214,44 @@ impl Control {
     /// This process changes nothing any more; a change that runs is finished first.
     pub(crate) async fn give_away(&self) {
         self.keeper.lock().await.owner = Owner::Next;
+        self.keep_counts();
+    }
+
+    /// From what is kept here the next process counts on.
+    fn keep_counts(&self) {
+        let stats = self.shared.stats();
+        if let Err(e) = stats_file::save(&self.dir, &stats) {
+            tracing::warn!(error = %e, "the counts can't be kept");
+        }
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(stats);
+    }
+
+    /// For the case of a crash. Only the process that has the folder writes there.
+    pub(crate) async fn keep_counts_meanwhile(&self, stats: &Stats) {
+        if self.keeper.lock().await.owner == Owner::This
+            && let Err(e) = stats_file::save(&self.dir, stats)
+        {
+            tracing::warn!(error = %e, "the counts can't be kept");
+        }
+    }
+
+    /// What was counted since belongs to whoever has the folder now. If nobody has, it is lost.
+    pub(crate) async fn tell_late_counts(&self) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(kept) = kept else { return };
+        let late = self.shared.stats().minus(&kept);
+        if late.releases.iter().any(|r| r.requests > 0 || r.bytes_sent > 0) {
+            let _ = Client::new(&self.dir).absorb(late).await;
+        }
+    }
+
+    /// Asks tunnels under routes of `deployment` that are replaced to end, here and in the process before.
+    pub(crate) async fn close_tunnels(&self, deployment: &DeploymentId) -> u64 {
+        let before = match &self.predecessor {
+            Some(predecessor) => predecessor.close_tunnels(deployment).await,
+            None => 0,
+        };
+        before + self.shared.close_tunnels(deployment)
     }
 
     /// Another process accepts connections.
@@ -307,6 +354,17 @@ impl Control {
                 }
             }
             Request::Drain { deployment, limit } => Response::Drained(self.drain(&deployment, limit).await),
+            Request::Configure { policy } => match policy::save(&self.dir, &policy) {
+                Ok(()) => {
+                    self.shared.set(policy);
+                    Response::Done
+                }
+                Err(e) => Response::Failed(format!("{} can't be written: {e}", files::POLICY)),
+            },
+            Request::Absorb { stats } => {
+                self.shared.absorb(&stats);
+                Response::Done
+            }
             Request::Stop => {
                 self.ending.stop.cancel();
                 Response::Done
@@ -436,11 +494,21 @@ impl Control {
     }
 
     async fn drain(&self, deployment: &DeploymentId, limit: Duration) -> Drained {
+        let in_flight = self.wait_until_left(deployment, limit).await;
+        if in_flight > 0 && self.close_tunnels(deployment).await > 0 {
+            // A tunnel ends within its own grace.
+            let most = tunnel::GRACE + LOOK * 10;
+            return Drained { in_flight: self.wait_until_left(deployment, most).await };
+        }
+        Drained { in_flight }
+    }
+
+    async fn wait_until_left(&self, deployment: &DeploymentId, limit: Duration) -> u64 {
         let begun = Instant::now();
         loop {
             let in_flight = self.leaving(deployment).await;
             if in_flight == 0 || begun.elapsed() >= limit {
-                return Drained { in_flight };
+                return in_flight;
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -449,7 +517,9 @@ impl Control {
     async fn status(&self) -> Status {
         let keeper = self.keeper.lock().await;
         let keys = self.keyring.faults();
-        let faults: Vec<_> = keeper.found.iter().chain(&keeper.write_fault).chain(&keys).map(String::as_str).collect();
+        let missing = self.shared.missing_files();
+        let faults = keeper.found.iter().chain(&keeper.write_fault).chain(&keys).chain(&missing);
+        let faults: Vec<_> = faults.map(String::as_str).collect();
         Status {
             pid: std::process::id(),
             started_at: self.started_at,
@@ -462,6 +532,7 @@ impl Control {
             sequence: keeper.table.sequence,
             connections: self.shared.connections.load(Ordering::Relaxed),
             degraded: (!faults.is_empty()).then(|| faults.join("; ")),
+            damaged: table_file::damaged(&keeper.unreadable, &keeper.table),
         }
     }
 }

@@ -1,25 +1,37 @@
-//! Counts of one release, written by every request without a lock.
+//! Counts of one component of a release, written by every request without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use domain::{EnvironmentId, ReleaseId};
+use chrono::{DateTime, Utc};
+use domain::{EnvironmentId, Name, ReleaseId};
 use http::StatusCode;
 
-use crate::report::{Errors, Latency, ReleaseStats};
+use crate::latency::Histogram;
+use crate::report::{Errors, ReleaseStats};
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Counted {
+    pub(crate) environment: EnvironmentId,
+    pub(crate) release: ReleaseId,
+    pub(crate) component: Name,
+}
 
 #[derive(Debug)]
 pub(crate) struct Counters {
-    pub(crate) environment: EnvironmentId,
-    pub(crate) release: ReleaseId,
+    pub(crate) of: Counted,
+    since: DateTime<Utc>,
     statuses: [AtomicU64; 5],
     bad_gateway: AtomicU64,
     unavailable: AtomicU64,
     timeout: AtomicU64,
     aborted: AtomicU64,
     fallback: AtomicU64,
+    retries: AtomicU64,
     abandoned: AtomicU64,
     in_flight: AtomicU64,
+    tunnels: AtomicU64,
     bytes: AtomicU64,
     latency: Histogram,
 }
@@ -32,19 +44,31 @@ pub(crate) enum Failure {
     Timeout,
 }
 
+impl Failure {
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Failure::BadGateway => StatusCode::BAD_GATEWAY,
+            Failure::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
 impl Counters {
-    pub(crate) fn new(environment: EnvironmentId, release: ReleaseId) -> Self {
+    pub(crate) fn new(of: Counted, since: DateTime<Utc>) -> Self {
         Self {
-            environment,
-            release,
+            of,
+            since,
             statuses: Default::default(),
             bad_gateway: AtomicU64::default(),
             unavailable: AtomicU64::default(),
             timeout: AtomicU64::default(),
             aborted: AtomicU64::default(),
             fallback: AtomicU64::default(),
+            retries: AtomicU64::default(),
             abandoned: AtomicU64::default(),
             in_flight: AtomicU64::default(),
+            tunnels: AtomicU64::default(),
             bytes: AtomicU64::default(),
             latency: Histogram::default(),
         }
@@ -56,6 +80,14 @@ impl Counters {
 
     pub(crate) fn left(&self) {
         self.in_flight.fetch_sub(1, Relaxed);
+    }
+
+    pub(crate) fn tunnel_opened(&self) {
+        self.tunnels.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn tunnel_closed(&self) {
+        self.tunnels.fetch_sub(1, Relaxed);
     }
 
     pub(crate) fn answered(&self, status: StatusCode, took: Duration) {
@@ -81,6 +113,10 @@ impl Counters {
         self.fallback.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn retried(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn abandoned(&self) {
         self.abandoned.fetch_add(1, Relaxed);
     }
@@ -89,12 +125,35 @@ impl Counters {
         self.bytes.fetch_add(bytes, Relaxed);
     }
 
+    /// Counts what another process counted.
+    pub(crate) fn add(&self, counted: &ReleaseStats) {
+        let Errors { bad_gateway, unavailable, timeout, aborted, fallback } = counted.errors;
+        for (counter, n) in [
+            (&self.bad_gateway, bad_gateway),
+            (&self.unavailable, unavailable),
+            (&self.timeout, timeout),
+            (&self.aborted, aborted),
+            (&self.fallback, fallback),
+            (&self.retries, counted.retries),
+            (&self.abandoned, counted.abandoned),
+            (&self.bytes, counted.bytes_sent),
+        ]
+        .into_iter()
+        .chain(self.statuses.iter().zip(counted.statuses))
+        {
+            counter.fetch_add(n, Relaxed);
+        }
+        self.latency.add(&counted.latency);
+    }
+
     pub(crate) fn snapshot(&self) -> ReleaseStats {
         let statuses = [0, 1, 2, 3, 4].map(|n: usize| self.statuses[n].load(Relaxed));
         let abandoned = self.abandoned.load(Relaxed);
         ReleaseStats {
-            environment: self.environment.clone(),
-            release: self.release.clone(),
+            environment: self.of.environment.clone(),
+            release: self.of.release.clone(),
+            component: self.of.component.clone(),
+            since: self.since,
             requests: statuses.iter().sum::<u64>() + abandoned,
             abandoned,
             statuses,
@@ -105,92 +164,11 @@ impl Counters {
                 aborted: self.aborted.load(Relaxed),
                 fallback: self.fallback.load(Relaxed),
             },
+            retries: self.retries.load(Relaxed),
             in_flight: self.in_flight.load(Relaxed),
-            latency: self.latency.summary(),
+            tunnels: self.tunnels.load(Relaxed),
+            latency: self.latency.snapshot(),
             bytes_sent: self.bytes.load(Relaxed),
-        }
-    }
-}
-
-/// Up to 2^36 µs (19 hours) in steps of an eighth of a power of two, the scheme of HdrHistogram.
-const BUCKETS: usize = 36 * 8;
-
-#[derive(Debug)]
-struct Histogram([AtomicU64; BUCKETS]);
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; BUCKETS])
-    }
-}
-
-impl Histogram {
-    fn record(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0[bucket(micros)].fetch_add(1, Relaxed);
-    }
-
-    fn summary(&self) -> Latency {
-        let counts: Vec<u64> = self.0.iter().map(|b| b.load(Relaxed)).collect();
-        let count: u64 = counts.iter().sum();
-        let percentile = |p: u64| {
-            let rank = (count * p).div_ceil(100).max(1);
-            let mut seen = 0;
-            let at = counts.iter().position(|c| {
-                seen += c;
-                seen >= rank
-            });
-            at.map_or(0.0, |n| middle(n) / 1000.0)
-        };
-        Latency { count, p50: percentile(50), p95: percentile(95), p99: percentile(99) }
-    }
-}
-
-fn bucket(micros: u64) -> usize {
-    if micros < 8 {
-        return micros as usize;
-    }
-    let exponent = 63 - micros.leading_zeros() as usize;
-    let eighth = (micros >> (exponent - 3)) as usize & 7;
-    ((exponent - 2) * 8 + eighth).min(BUCKETS - 1)
-}
-
-/// Of the values that fall into a bucket, in microseconds.
-fn middle(bucket: usize) -> f64 {
-    if bucket < 8 {
-        return bucket as f64;
-    }
-    let width = (1_u64 << (bucket / 8 - 1)) as f64;
-    (8 + bucket % 8) as f64 * width + width / 2.0
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_at_most_six_percent_off() {
-        let histogram = Histogram::default();
-        for micros in 1..=100_000 {
-            histogram.record(Duration::from_micros(micros));
-        }
-        let latency = histogram.summary();
-        assert_eq!(latency.count, 100_000);
-        for (found, expected) in [(latency.p50, 50.0), (latency.p95, 95.0), (latency.p99, 99.0)] {
-            assert!((found - expected).abs() / expected < 0.0626, "{found} is not near {expected}");
-        }
-    }
-
-    #[test]
-    fn every_value_has_a_bucket_that_contains_it() {
-        let values = (0..64).map(|n| 1_u64 << n).flat_map(|v| [v - 1, v, v + v / 3]).chain([u64::MAX]);
-        for value in values {
-            let n = bucket(value);
-            assert!(n < BUCKETS);
-            if n < BUCKETS - 1 && value >= 8 {
-                assert!((middle(n) - value as f64).abs() / value as f64 <= 0.0626, "{value} in {}", middle(n));
-            }
         }
     }
 }

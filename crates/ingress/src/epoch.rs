@@ -1,29 +1,39 @@
 //! One environment's routes from a cutover to the next, and the requests that came in under them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
-use domain::{DeploymentId, EnvironmentId, ReleaseId};
+use chrono::{DateTime, Utc};
+use domain::{DeploymentId, EnvironmentId, Name, ReleaseId};
 use http::{HeaderValue, StatusCode};
+use tokio_util::sync::CancellationToken;
 
-use crate::counters::{Counters, Failure};
+use crate::counters::{Counted, Counters, Failure};
 use crate::report::ReleaseStats;
 use crate::route::EnvironmentRoutes;
 
-/// Counters are kept for so many releases.
-const RELEASES: usize = 200;
+/// Counters are kept for so many components of releases.
+const KEPT: usize = 400;
 
 #[derive(Debug)]
 pub(crate) struct Epoch {
     pub(crate) deployment: DeploymentId,
-    pub(crate) counters: Arc<Counters>,
+    environment: EnvironmentId,
+    release: ReleaseId,
+    /// By route.
+    counters: Vec<Arc<Counters>>,
     pub(crate) deployment_header: HeaderValue,
     pub(crate) release_header: HeaderValue,
     in_flight: AtomicU64,
+    /// Of those, connections that switched protocols.
+    tunnels: AtomicU64,
     /// Set after the table that replaces these routes is in effect.
     retired: AtomicBool,
+    /// Fires when tunnels are to end: what they lead to is about to be stopped.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Epoch {
@@ -36,15 +46,15 @@ impl Epoch {
     /// A request that saw the old table counts itself before it looks at `retired`, and a drain sets `retired`
     /// before it looks at the count; both in one total order. So either the drain sees the request or the request
     /// sees the new table, and no upstream is stopped under a request.
-    pub(crate) fn enter(self: &Arc<Self>, arrived: Instant) -> Option<InFlight> {
-        let request = self.hold(arrived);
+    pub(crate) fn enter(self: &Arc<Self>, route: usize, arrived: Instant) -> Option<InFlight> {
+        let request = self.hold(route, arrived);
         if self.retired.load(Ordering::SeqCst) { None } else { Some(request) }
     }
 
-    fn hold(self: &Arc<Self>, arrived: Instant) -> InFlight {
+    fn hold(self: &Arc<Self>, route: usize, arrived: Instant) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        self.counters.entered();
-        InFlight { epoch: self.clone(), arrived, open: false, served: None, behind: None }
+        self.counters[route].entered();
+        InFlight { epoch: self.clone(), route, arrived, open: false, tunnel: false, served: None, behind: None }
     }
 }
 
@@ -52,9 +62,12 @@ impl Epoch {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     pub(crate) epoch: Arc<Epoch>,
+    route: usize,
     arrived: Instant,
     /// Accepted, and not answered yet.
     open: bool,
+    /// It became a tunnel.
+    tunnel: bool,
     /// The standby's counters, if a standby answers.
     served: Option<Arc<Counters>>,
     /// The standby's own epoch, which a drain of its deployment waits for.
@@ -79,8 +92,33 @@ impl InFlight {
 
     /// A standby answers, and the request counts as its own.
     pub(crate) fn fall_back(&mut self, standby: &Arc<Counters>) {
-        self.epoch.counters.fell_back();
+        self.own().fell_back();
         self.served = Some(standby.clone());
+    }
+
+    /// Whose request it is: component and release.
+    pub(crate) fn who(&self) -> (&Name, &ReleaseId) {
+        let of = &self.counters().of;
+        (&of.component, &of.release)
+    }
+
+    /// It is sent again.
+    pub(crate) fn retried(&self) {
+        self.own().retried();
+    }
+
+    /// From now on it is a tunnel.
+    pub(crate) fn tunnels(&mut self) {
+        self.tunnel = true;
+        self.counters().tunnel_opened();
+        for epoch in std::iter::once(&self.epoch).chain(&self.behind) {
+            epoch.tunnels.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Fires when a tunnel is to end. With a standby behind it, that one's end counts as well.
+    pub(crate) fn closing(&self) -> (CancellationToken, Option<CancellationToken>) {
+        (self.epoch.closing.clone(), self.behind.as_ref().map(|b| b.closing.clone()))
     }
 
     pub(crate) fn answered(&mut self, status: StatusCode) {
@@ -93,7 +131,11 @@ impl InFlight {
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        self.served.as_deref().unwrap_or(&self.epoch.counters)
+        self.served.as_deref().unwrap_or(self.own())
+    }
+
+    fn own(&self) -> &Counters {
+        &self.epoch.counters[self.route]
     }
 }
 
@@ -102,10 +144,16 @@ impl Drop for InFlight {
         if self.open {
             self.counters().abandoned();
         }
+        if self.tunnel {
+            self.counters().tunnel_closed();
+            for epoch in std::iter::once(&self.epoch).chain(&self.behind) {
+                epoch.tunnels.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
         if let Some(behind) = &self.behind {
             behind.in_flight.fetch_sub(1, Ordering::SeqCst);
         }
-        self.epoch.counters.left();
+        self.own().left();
         self.epoch.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -114,13 +162,13 @@ impl Drop for InFlight {
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     epochs: Vec<Arc<Epoch>>,
-    counters: BTreeMap<(EnvironmentId, ReleaseId), Counted>,
+    counters: BTreeMap<Counted, Kept>,
     /// Grows with each cutover, to tell which release was routed last.
     clock: u64,
 }
 
 #[derive(Debug)]
-struct Counted {
+struct Kept {
     counters: Arc<Counters>,
     routed: u64,
 }
@@ -128,50 +176,99 @@ struct Counted {
 impl Book {
     pub(crate) fn begin(&mut self, routes: &EnvironmentRoutes) -> Arc<Epoch> {
         self.epochs.retain(|e| !e.retired.load(Ordering::SeqCst) || e.in_flight.load(Ordering::SeqCst) > 0);
+        let (environment, release) = (&routes.environment, &routes.release);
+        let counters = routes.routes.iter().map(|r| self.counters(environment, release, &r.component)).collect();
         let epoch = Arc::new(Epoch {
             deployment: routes.deployment.clone(),
-            counters: self.counters(&routes.environment, &routes.release),
+            environment: environment.clone(),
+            release: release.clone(),
+            counters,
             deployment_header: header(routes.deployment.as_str()),
             release_header: header(routes.release.as_str()),
             in_flight: AtomicU64::new(0),
+            tunnels: AtomicU64::new(0),
             retired: AtomicBool::new(false),
+            closing: CancellationToken::new(),
         });
         self.epochs.push(epoch.clone());
         epoch
     }
 
-    /// The counters of a release, new if it was never routed or long ago.
-    pub(crate) fn counters(&mut self, environment: &EnvironmentId, release: &ReleaseId) -> Arc<Counters> {
-        self.clock += 1;
-        let routed = self.clock;
-        let key = (environment.clone(), release.clone());
-        let fresh = || Arc::new(Counters::new(environment.clone(), release.clone()));
-        let counted = self.counters.entry(key).or_insert_with(|| Counted { counters: fresh(), routed });
-        counted.routed = routed;
-        let counters = counted.counters.clone();
-        self.forget();
-        counters
+    /// The counters of a component of a release, new if it was never routed or long ago.
+    pub(crate) fn counters(
+        &mut self,
+        environment: &EnvironmentId,
+        release: &ReleaseId,
+        component: &Name,
+    ) -> Arc<Counters> {
+        let of = Counted { environment: environment.clone(), release: release.clone(), component: component.clone() };
+        self.counted(of, Utc::now())
+    }
+
+    /// Counts what another process counted, or this one before it ended.
+    pub(crate) fn absorb(&mut self, releases: &[ReleaseStats]) {
+        for counted in releases {
+            let of = Counted {
+                environment: counted.environment.clone(),
+                release: counted.release.clone(),
+                component: counted.component.clone(),
+            };
+            self.counted(of, counted.since).add(counted);
+        }
     }
 
     /// The newest epoch of a release.
     pub(crate) fn epoch_of(&self, environment: &EnvironmentId, release: &ReleaseId) -> Option<Arc<Epoch>> {
-        let of = |e: &&Arc<Epoch>| &e.counters.environment == environment && &e.counters.release == release;
+        let of = |e: &&Arc<Epoch>| &e.environment == environment && &e.release == release;
         self.epochs.iter().rev().find(of).cloned()
     }
 
     /// Requests in flight under routes of `deployment` that are replaced or removed.
     pub(crate) fn leaving(&self, deployment: &DeploymentId) -> u64 {
-        let left = |e: &&Arc<Epoch>| &e.deployment == deployment && e.retired.load(Ordering::SeqCst);
-        self.epochs.iter().filter(left).map(|e| e.in_flight.load(Ordering::SeqCst)).sum()
+        self.left(deployment).map(|e| e.in_flight.load(Ordering::SeqCst)).sum()
+    }
+
+    /// Asks the tunnels among them to end, and says how many there are.
+    pub(crate) fn close_tunnels(&self, deployment: &DeploymentId) -> u64 {
+        let close = |e: &Arc<Epoch>| {
+            e.closing.cancel();
+            e.tunnels.load(Ordering::SeqCst)
+        };
+        self.left(deployment).map(close).sum()
+    }
+
+    pub(crate) fn close_all_tunnels(&self) {
+        self.epochs.iter().for_each(|e| e.closing.cancel());
     }
 
     pub(crate) fn stats(&self) -> Vec<ReleaseStats> {
         self.counters.values().map(|c| c.counters.snapshot()).collect()
     }
 
+    fn left(&self, deployment: &DeploymentId) -> impl Iterator<Item = &Arc<Epoch>> {
+        self.epochs.iter().filter(move |e| &e.deployment == deployment && e.retired.load(Ordering::SeqCst))
+    }
+
+    fn counted(&mut self, of: Counted, since: DateTime<Utc>) -> Arc<Counters> {
+        self.clock += 1;
+        let routed = self.clock;
+        let fresh = |of: &Counted| Kept { counters: Arc::new(Counters::new(of.clone(), since)), routed };
+        let kept = match self.counters.entry(of) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => {
+                let kept = fresh(free.key());
+                free.insert(kept)
+            }
+        };
+        kept.routed = routed;
+        let counters = kept.counters.clone();
+        self.forget();
+        counters
+    }
+
     /// Drops the counters that were routed longest ago; those that are in use are never the oldest alone.
     fn forget(&mut self) {
-        while self.counters.len() > RELEASES {
+        while self.counters.len() > KEPT {
             let unused = self.counters.iter().filter(|(_, c)| Arc::strong_count(&c.counters) == 1);
             let Some(oldest) = unused.min_by_key(|(_, c)| c.routed).map(|(key, _)| key.clone()) else {
                 return;
@@ -209,7 +306,7 @@ mod tests {
                 for _ in 0..2 {
                     scope.spawn(|| {
                         running.fetch_add(1, Ordering::SeqCst);
-                        while let Some(request) = epoch.enter(Instant::now()) {
+                        while let Some(request) = epoch.enter(0, Instant::now()) {
                             for _ in 0..10 {
                                 let is_stopped = stopped.load(Ordering::SeqCst);
                                 assert!(!is_stopped, "the upstream is stopped under a request");
@@ -227,7 +324,7 @@ mod tests {
                 }
                 stopped.store(true, Ordering::SeqCst);
             });
-            assert_eq!(epoch.counters.snapshot().in_flight, 0);
+            assert_eq!(epoch.counters[0].snapshot().in_flight, 0);
         }
     }
 
@@ -240,8 +337,8 @@ mod tests {
             book.epochs.iter().filter(|e| !Arc::ptr_eq(e, &first)).for_each(|e| e.retire());
         }
         let kept: Vec<_> = book.stats().into_iter().map(|s| s.release).collect();
-        assert!((RELEASES..=RELEASES + 1).contains(&kept.len()), "{}", kept.len());
-        assert!(kept.contains(&first.counters.release), "those in use stay");
+        assert!((KEPT..=KEPT + 1).contains(&kept.len()), "{}", kept.len());
+        assert!(kept.contains(&first.release), "those in use stay");
         assert!(kept.contains(&routes(1, 1, 500, &[]).release) && !kept.contains(&routes(1, 1, 2, &[]).release));
     }
 }

@@ -12,6 +12,8 @@ pub(crate) const NEW_SOCKET: &str = "control.new";
 pub(crate) const TABLE: &str = "routes.json";
 pub(crate) const TABLE_COPY: &str = "routes.previous.json";
 pub(crate) const TABLE_DAMAGED: &str = "routes.damaged.json";
+pub(crate) const POLICY: &str = "policy.json";
+pub(crate) const STATS: &str = "stats.json";
 pub(crate) const PROCESS: &str = "process.json";
 pub(crate) const SECRET: &str = "verify.secret";
 pub(crate) const CERTIFICATES: &str = "certificates";
@@ -33,4 +35,12 @@ pub(crate) fn replace(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> 
     drop(file);
     fs::rename(&temporary, dir.join(name))?;
     File::open(dir)?.sync_all()
+}
+
+/// The same, but the new content may be lost with the machine's power.
+pub(crate) fn put(dir: &Path, name: &str, content: &[u8]) -> io::Result<()> {
+    let temporary = dir.join(format!("{name}.new"));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    file.write_all(content)?;
+    fs::rename(&temporary, dir.join(name))
 }

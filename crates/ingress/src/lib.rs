@@ -12,9 +12,11 @@
 //!   that was removed. The deployment of the current generation may decide again, to take its cutover back.
 //! - A route belongs to one environment. Who wants a host and path that another one has is refused.
 //! - Only requests with the folder's secret are told who answered them ([`Client::verify`]).
-//! - A request is sent to a second upstream only if nothing of it was sent to the first. On a kept connection
-//!   that the upstream had closed, a request is sent again if none of it was written, or if it has no body and
-//!   an idempotent method. Requests that can't be repeated take connections that were free for at most 500 ms.
+//! - A request is sent again only if none of it was written, or, once, if its connection broke before a byte of an
+//!   answer came, its method is idempotent and nothing was taken from its body (see `attempt`). Requests that can't be
+//!   repeated take connections that were free for at most 500 ms.
+//! - A request of which two servers could see the end at different places is refused, and the connection closed.
+//! - A route that can't be served answers 503 and takes down nothing else.
 //!
 //! # Files of its folder (mode 0700)
 //!
@@ -27,6 +29,8 @@
 //! | `process.json` | process id and address, by which a restart on port 0 finds its port again |
 //! | `certificates/<id>.json` | a certificate with its private key, and a checksum (mode 0600) |
 //! | `control.sock` | where [`Client`] asks (mode 0600) |
+//! | `policy.json` | what the control plane set for the whole ingress |
+//! | `stats.json` | counts, so that they go on after a restart |
 //! | `verify.secret` | the secret of verifying requests (mode 0600) |
 //! | `ingress.log`, `ingress.log.1` | output of a process that [`ensure`] started |
 //!
@@ -41,22 +45,28 @@
 //!
 //! If `routes.json` is damaged by something else, the copy is served and [`Status::degraded`] says so. If both are,
 //! the process serves nothing, says so, and takes what it is given; generations from before are unknown then.
-//! An environment in the table that can't be served (another version wrote it) is left out alone, its generation
-//! is still respected, and its text is kept.
+//! A route in the table that can't be served (another version wrote it) is answered with 503, alone; an environment
+//! that can't be read at all is left out, its generation still respected. Their text is kept, [`Status::damaged`] names
+//! them, and a new cutover mends them.
 //!
 //! A certificate that can't be served is left out alone, and [`Status::degraded`] says so. How one process takes
 //! another's place without a lost connection, and what a kill does then, is said in `handover`.
 //!
 //! # The way of a request
 //!
-//! `connection` → `serve` (TLS in `tls`, HTTP/1.1 or HTTP/2) → `proxy` → `live` (the route) → `upstream` or `static_files` → `body`. What the control plane
-//! asks for goes `client` → `protocol` → `control` → `table` (the rules) → `table_file` (the disk) → `live`.
+//! `connection` and `workers` (the thread) → `serve` (TLS in `tls`, HTTP/1.1 or HTTP/2) → `proxy` → `heads` and `target`
+//! (may it pass?) → `live` (the route) → `attempt` → `exchange` on a connection of `upstream`, or `static_files` → `body`
+//! or `tunnel`. What the control plane asks for goes `client` → `protocol` → `control` → `table` (the rules) →
+//! `table_file` (the disk) → `live`.
 //!
-//! Absent on purpose: HTTP/2 towards apps, HTTP/3, OCSP stapling, client certificates, caching, compression, buffering of bodies, retries of failed responses, and a
-//! time limit between two pieces of a response (event streams are silent for long).
+//! Absent on purpose: HTTP/2 towards apps, HTTP/3, OCSP stapling, client certificates, caching, compression, buffering
+//! of bodies, retries of failed responses, WebSockets over HTTP/2 (RFC 8441), `Via`, hints (`103`), and a time limit
+//! between two pieces of a response (event streams are silent for long).
 
+mod attempt;
 mod body;
 mod build_id;
+mod chunks;
 mod client;
 mod connection;
 mod control;
@@ -64,6 +74,7 @@ mod counters;
 mod deadline;
 mod ensure;
 mod epoch;
+mod exchange;
 mod files;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -71,6 +82,7 @@ mod gate;
 mod handover;
 mod headers;
 mod heads;
+mod latency;
 mod listen;
 mod live;
 mod options;
@@ -78,29 +90,40 @@ mod pace;
 mod pages;
 mod peer;
 mod places;
+mod policy;
 mod protocol;
 mod proxy;
 mod redirect;
+mod reply;
 mod report;
 mod route;
 mod run;
+mod salvage;
 mod serve;
 mod socket;
 mod stalls;
 mod static_files;
+mod stats_file;
 mod table;
 mod table_file;
+mod target;
 mod tls;
+mod tunnel;
+mod upload;
 mod upstream;
 mod verify;
+mod websocket;
+mod workers;
 
 pub use client::{CertificateError, ChangeError, Client, CutoverError, Unavailable, VerifyError};
 pub use ensure::{EnsureError, Replaced, ensure, replace};
 pub use handover::Holder;
+pub use latency::Latency;
 pub use options::{Limits, Options, Settings, Start};
 pub use peer::{InvalidNetwork, Network};
-pub use report::{CertificateReport, CutoverReport, Drained, Errors, Latency, ReleaseStats, Stats, Status, Verified};
-pub use route::{EnvironmentRoutes, Gate, Route, Standby, Target};
+pub use policy::Policy;
+pub use report::{CertificateReport, CutoverReport, Drained, Errors, ReleaseStats, Stats, Status, Verified};
+pub use route::{EnvironmentRoutes, Gate, Route, RouteLimits, Standby, Target};
 pub use run::{RunError, run, serve};
 pub use table::{Change, Refused, RouteTable};
 pub use tls::{BadCertificate, Details as CertificateDetails, MAX_CHAIN, MAX_KEY, Sealed, inspect};

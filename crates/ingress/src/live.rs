@@ -1,10 +1,11 @@
 //! The route table as requests use it: looked up without a lock, replaced whole.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use domain::{DeploymentId, EnvironmentId};
@@ -14,11 +15,13 @@ use tokio_util::task::TaskTracker;
 use crate::counters::Counters;
 use crate::epoch::{Book, Epoch, InFlight};
 use crate::options::Limits;
+use crate::policy::Policy;
 use crate::report::Stats;
-use crate::route::{EnvironmentRoutes, Target};
+use crate::route::{EnvironmentRoutes, RouteLimits, Target};
 use crate::table::RouteTable;
 use crate::upstream::Upstream;
 use crate::verify::Secret;
+use crate::workers::Workers;
 
 /// What all connections share.
 pub(crate) struct Shared {
@@ -27,9 +30,13 @@ pub(crate) struct Shared {
     pub(crate) connections: AtomicU64,
     /// Connections and tunnels that a shutdown waits for.
     pub(crate) tasks: TaskTracker,
+    pub(crate) workers: Workers,
     table: ArcSwap<Live>,
     book: Mutex<Book>,
+    policy: ArcSwap<Policy>,
     unrouted: AtomicU64,
+    refused: AtomicU64,
+    log: LogLimit,
 }
 
 /// One table, ready for look-ups.
@@ -52,6 +59,15 @@ pub(crate) struct LiveEnvironment {
     targets: Vec<LiveTarget>,
 }
 
+/// So that a flood of failures does not become a flood of the log: so many lines in a second.
+#[derive(Default)]
+struct LogLimit {
+    second: AtomicU64,
+    lines: AtomicU64,
+}
+
+const LOG_LINES: u64 = 10;
+
 pub(crate) enum LiveTarget {
     Upstreams { upstreams: Vec<Arc<Upstream>>, standby: Vec<LiveStandby>, turn: AtomicUsize },
     Static { root: PathBuf, prefix: Box<str>, single_page: bool },
@@ -73,8 +89,9 @@ pub(crate) struct Matched {
 
 impl Matched {
     /// The target, borrowed apart from the count.
-    pub(crate) fn split(&mut self) -> (&LiveTarget, &mut InFlight) {
-        (&self.environment.targets[self.route], &mut self.in_flight)
+    pub(crate) fn split(&mut self) -> (&LiveTarget, &RouteLimits, &mut InFlight) {
+        let (target, route) = (&self.environment.targets[self.route], &self.environment.routes.routes[self.route]);
+        (target, &route.limits, &mut self.in_flight)
     }
 }
 
@@ -85,9 +102,13 @@ impl Shared {
             secret,
             connections: AtomicU64::new(0),
             tasks: TaskTracker::new(),
+            workers: Workers::start(),
             table: ArcSwap::default(),
             book: Mutex::default(),
+            policy: ArcSwap::default(),
             unrouted: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            log: LogLimit::default(),
         }
     }
 
@@ -101,7 +122,7 @@ impl Shared {
                 return None;
             };
             // Retired means that another table is in effect by now, so this ends.
-            if let Some(mut in_flight) = place.environment.epoch.enter(arrived) {
+            if let Some(mut in_flight) = place.environment.epoch.enter(place.route, arrived) {
                 in_flight.open();
                 return Some(Matched { in_flight, environment: place.environment.clone(), route: place.route });
             }
@@ -131,8 +152,70 @@ impl Shared {
         self.book().leaving(deployment)
     }
 
+    /// Asks tunnels that `deployment` routed to what is routed no longer to end. Gives their number.
+    pub(crate) fn close_tunnels(&self, deployment: &DeploymentId) -> u64 {
+        self.book().close_tunnels(deployment)
+    }
+
+    /// Asks all tunnels to end, as the process does.
+    pub(crate) fn close_all_tunnels(&self) {
+        self.book().close_all_tunnels();
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        Stats { releases: self.book().stats(), unrouted: self.unrouted.load(Ordering::Relaxed) }
+        Stats {
+            releases: self.book().stats(),
+            unrouted: self.unrouted.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Counts what another process counted.
+    pub(crate) fn absorb(&self, stats: &Stats) {
+        self.book().absorb(&stats.releases);
+        self.unrouted.fetch_add(stats.unrouted, Ordering::Relaxed);
+        self.refused.fetch_add(stats.refused, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// What this peer says about clients is believed.
+    pub(crate) fn trusts(&self, ip: IpAddr) -> bool {
+        self.policy.load().trusted_proxies.iter().any(|n| n.contains(ip))
+    }
+
+    /// One more line about a request that failed.
+    pub(crate) fn may_log(&self) -> bool {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        if self.log.second.swap(now, Ordering::Relaxed) != now {
+            self.log.lines.store(0, Ordering::Relaxed);
+        }
+        self.log.lines.fetch_add(1, Ordering::Relaxed) < LOG_LINES
+    }
+
+    /// Routes to files that are not there, one sentence each.
+    pub(crate) fn missing_files(&self) -> Vec<String> {
+        let mut missing = Vec::new();
+        for environment in self.table.load().environments.values() {
+            for (route, target) in environment.routes.routes.iter().zip(&environment.targets) {
+                if let LiveTarget::Static { root, .. } = target
+                    && !root.is_dir()
+                {
+                    let (app, place) = (&environment.routes.app, &environment.routes.environment_name);
+                    missing.push(format!(
+                        "the files of `{}` of {app}/{place} ({}{}) are gone",
+                        route.component, route.host, route.path
+                    ));
+                }
+            }
+        }
+        missing
     }
 
     /// Closes upstream connections that nobody used for a while.
@@ -192,7 +275,7 @@ fn compile(routes: &EnvironmentRoutes, previous: Option<&LiveEnvironment>, book:
                     .iter()
                     .map(|s| LiveStandby {
                         upstream: Arc::new(Upstream::new(s.address)),
-                        counters: book.counters(&routes.environment, &s.release),
+                        counters: book.counters(&routes.environment, &s.release, &route.component),
                         epoch: book.epoch_of(&routes.environment, &s.release),
                         release_header: HeaderValue::from_str(s.release.as_str())
                             .unwrap_or_else(|_| HeaderValue::from_static("invalid")),

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::connection::Scheme;
+use crate::policy::Policy;
 use crate::report::{CertificateReport, CutoverReport, Drained, Stats, Status};
 use crate::route::{EnvironmentRoutes, millis};
 use crate::table::{Refused, RouteTable};
@@ -46,6 +47,14 @@ pub(crate) enum Request {
         deployment: DeploymentId,
         #[serde(with = "millis")]
         limit: Duration,
+    },
+    /// Takes effect at once and holds from now on.
+    Configure {
+        policy: Policy,
+    },
+    /// What the sender counted, to be counted here.
+    Absorb {
+        stats: Stats,
     },
     Stop,
     /// Serve a certificate.

@@ -2,57 +2,64 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
-use tokio::time::timeout;
 
-use crate::body::{Lease, Progress, RequestBody, ResponseBody};
+use crate::attempt::{Attempt, Sent, Trouble};
+use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::counters::Failure;
 use crate::epoch::InFlight;
-use crate::headers;
+use crate::exchange::Exchange;
+use crate::headers::{self, Framing as Announced, Outgoing};
 use crate::heads::Framing;
 use crate::live::{LiveStandby, LiveTarget};
-use crate::pages::{last_page, page};
+use crate::pages::Page;
+use crate::reply::Reply;
+use crate::route::RouteLimits;
 use crate::static_files;
-use crate::upstream::{Sender, Upstream};
+use crate::target::{self, Host};
+use crate::tunnel::{self, Far};
+use crate::upload::{Broken, Upload};
+use crate::upstream::Upstream;
 use crate::verify::{DEPLOYMENT, RELEASE, VERIFY};
 
 /// Answers one request. It never fails: what goes wrong becomes a page.
 pub(crate) async fn answer(connection: Arc<Connection>, mut request: Request<Incoming>) -> Response<ResponseBody> {
     let arrived = Instant::now();
-    let framing = connection.heads.framing(&request);
-    if framing == Framing::Ambiguous || request.method() == Method::CONNECT {
-        return last_page(StatusCode::BAD_REQUEST, None);
-    }
     let shared = &connection.shared;
-    let matched = match headers::host(&request) {
-        Ok(host) => shared.enter(&host, request.uri().path(), arrived),
-        Err(status) => return last_page(status, None),
+    let framing = connection.heads.framing(&request);
+    let client = request.extensions_mut().remove::<OnUpgrade>();
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts, ());
+    let host = match (framing, target::host(&request)) {
+        (Framing::Clear | Framing::Unknown, Ok(host)) => host,
+        (Framing::Ambiguous, _) => return refuse(&connection, StatusCode::BAD_REQUEST, request.headers()),
+        (_, Err(status)) => return refuse(&connection, status, request.headers()),
     };
-    let Some(mut matched) = matched else {
-        return page(StatusCode::NOT_FOUND, None);
+    let Some(mut matched) = shared.enter(&host.name, request.uri().path(), arrived) else {
+        return Page::new(StatusCode::NOT_FOUND, request.headers()).response(None);
     };
-    let verifies = request.headers_mut().remove(&VERIFY).is_some_and(|offered| shared.secret.is(offered.as_bytes()));
-    let deployment = matched.in_flight.epoch.deployment_header.clone();
+    let verifies = request.headers().get(&VERIFY).is_some_and(|offered| shared.secret.is(offered.as_bytes()));
+    let deployment = verifies.then(|| matched.in_flight.epoch.deployment_header.clone());
     let mut release = matched.in_flight.epoch.release_header.clone();
-    let (target, in_flight) = matched.split();
+    let (target, limits, in_flight) = matched.split();
     let answer = match target {
         LiveTarget::Static { root, prefix, single_page } => {
-            Answer::File(static_files::serve(root, prefix, *single_page, &release, request).await)
+            Answer::File(static_files::serve(root, prefix, *single_page, &release, &request).await)
         }
         LiveTarget::Upstreams { upstreams, standby, turn } => {
-            let pool = Pool { upstreams, standby, turn };
-            forward(&connection, &pool, in_flight, &mut release, request).await
+            let forward = Forward { connection: &connection, upstreams, standby, turn, limits };
+            forward.run(in_flight, &mut release, &host, &request, body, client).await
         }
     };
-    let mut response = respond(answer, matched.in_flight, &connection);
-    if verifies {
+    let mut response = respond(answer, matched.in_flight, &connection, &host, &request);
+    if let Some(deployment) = deployment {
         response.headers_mut().insert(RELEASE.clone(), release);
         response.headers_mut().insert(DEPLOYMENT.clone(), deployment);
     }
@@ -62,263 +69,202 @@ pub(crate) async fn answer(connection: Arc<Connection>, mut request: Request<Inc
     response
 }
 
-/// How a request came out.
-enum Answer {
-    Upstream(Response<Incoming>, Lease),
-    /// The upstream agreed to switch protocols.
-    Tunnel(Response<Incoming>, OnUpgrade),
-    File(static_files::Served),
-    Failed(Failure),
-    /// The request itself broke off or stalled.
-    Broken,
+/// The connection is closed afterwards, as nobody knows what follows on it.
+fn refuse(connection: &Connection, status: StatusCode, headers: &http::HeaderMap) -> Response<ResponseBody> {
+    connection.shared.refused();
+    Page::new(status, headers).last_response(None)
 }
 
-/// The upstreams of one route.
-struct Pool<'a> {
-    upstreams: &'a [Arc<Upstream>],
-    standby: &'a [LiveStandby],
-    turn: &'a AtomicUsize,
+/// How a request came out.
+enum Answer {
+    Upstream(Reply, Box<Exchange>),
+    /// The upstream agreed to switch protocols.
+    Tunnel(Reply, Far, OnUpgrade),
+    File(static_files::Served),
+    Failed(Failure, Option<Trouble>),
+    /// The request itself broke off or stalled.
+    Broken(Broken),
 }
 
 /// Counts the answer and makes a response of it.
-fn respond(answer: Answer, mut in_flight: InFlight, connection: &Arc<Connection>) -> Response<ResponseBody> {
+fn respond(
+    answer: Answer,
+    mut in_flight: InFlight,
+    connection: &Arc<Connection>,
+    host: &Host<'_>,
+    request: &Request<()>,
+) -> Response<ResponseBody> {
     match answer {
-        Answer::Upstream(response, lease) => {
-            let (mut parts, body) = response.into_parts();
-            headers::clean_response(&mut parts.headers);
-            parts.version = Version::HTTP_11;
-            in_flight.answered(parts.status);
-            Response::from_parts(parts, ResponseBody::upstream(body, lease, in_flight))
+        Answer::Upstream(reply, exchange) => {
+            in_flight.answered(reply.status);
+            let mut response = Response::new(ResponseBody::upstream(exchange, in_flight));
+            *response.status_mut() = reply.status;
+            *response.headers_mut() = reply.headers;
+            response
         }
-        Answer::Tunnel(response, client) => tunnel(response, client, in_flight, connection),
+        Answer::Tunnel(reply, far, client) => tunnel::open(reply, far, client, in_flight, connection),
         Answer::File(static_files::Served::File(response)) => {
             in_flight.answered(response.status());
             response.map(|body| ResponseBody::file(body, in_flight))
         }
         Answer::File(static_files::Served::Page(status)) => {
             in_flight.answered(status);
-            page(status, Some(in_flight))
+            Page::new(status, request.headers()).response(Some(in_flight))
         }
         Answer::File(static_files::Served::Empty(response)) => {
             in_flight.answered(response.status());
             response.map(|()| ResponseBody::empty(Some(in_flight)))
         }
-        Answer::Failed(failure) => {
-            let status = match failure {
-                Failure::BadGateway => StatusCode::BAD_GATEWAY,
-                Failure::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-                Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Answer::File(static_files::Served::Gone) => {
+            fail(Failure::Unavailable, Some("its files are gone"), in_flight, connection, host, request)
+        }
+        Answer::Failed(failure, trouble) => {
+            let reason = trouble.map(|t| t.to_string());
+            fail(failure, reason.as_deref(), in_flight, connection, host, request)
+        }
+        Answer::Broken(broken) => {
+            let status = match broken {
+                Broken::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+                Broken::Stalled | Broken::Off => StatusCode::REQUEST_TIMEOUT,
             };
-            in_flight.failed(failure);
             in_flight.answered(status);
-            page(status, Some(in_flight))
-        }
-        Answer::Broken => {
-            in_flight.answered(StatusCode::REQUEST_TIMEOUT);
-            last_page(StatusCode::REQUEST_TIMEOUT, Some(in_flight))
+            Page::new(status, request.headers()).last_response(Some(in_flight))
         }
     }
 }
 
-/// Sends the request to the next upstream in turn that can be reached; if none can, to a standby.
-async fn forward(
-    connection: &Arc<Connection>,
-    pool: &Pool<'_>,
-    in_flight: &mut InFlight,
-    release: &mut HeaderValue,
-    request: Request<Incoming>,
-) -> Answer {
-    let limits = &connection.shared.limits;
-    let (mut parts, body) = request.into_parts();
-    let upgrade = headers::wanted_upgrade(&parts.method, &parts.headers);
-    let client = upgrade.is_some().then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
-    headers::origin_form(&mut parts.uri, &mut parts.headers);
-    headers::prepare(&mut parts.headers, &connection.peer.text, upgrade);
-    parts.headers.insert("x-forwarded-proto", HeaderValue::from_static(connection.peer.scheme()));
-    parts.version = Version::HTTP_11;
-    parts.extensions.clear();
-    let (body, progress) = RequestBody::new(body, limits, &connection.heads);
-    let mut attempt = Attempt {
-        repeatable: progress.is_none() && is_idempotent(&parts.method) && client.is_none(),
-        progress,
-        connect: limits.connect,
-        response_head: limits.response_head,
-    };
-    let mut unsent = Request::from_parts(parts, body);
-    let count = pool.upstreams.len();
-    if count + pool.standby.len() == 0 {
-        return Answer::Failed(Failure::Unavailable);
-    }
-    let first = if count > 1 { pool.turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
-    for n in 0..count {
-        let upstream = &pool.upstreams[(first + n) % count];
-        match attempt.send(upstream, unsent).await {
-            Sent::Answered(response, lease) => return accept(response, lease, client),
-            Sent::Failed(answer) => return answer,
-            Sent::Not(request) => unsent = request,
-        }
-    }
-    for standby in pool.standby {
-        in_flight.lean_on(standby.epoch.as_ref());
-        match attempt.send(&standby.upstream, unsent).await {
-            Sent::Answered(response, lease) => {
-                in_flight.fall_back(&standby.counters);
-                *release = standby.release_header.clone();
-                return accept(response, lease, client);
-            }
-            Sent::Failed(answer) => return answer,
-            Sent::Not(request) => unsent = request,
-        }
-    }
-    Answer::Failed(Failure::BadGateway)
-}
-
-fn accept(mut response: Response<Incoming>, lease: Lease, client: Option<OnUpgrade>) -> Answer {
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Answer::Upstream(response, lease);
-    }
-    match (client, response.extensions_mut().get::<OnUpgrade>()) {
-        (Some(client), Some(_)) => Answer::Tunnel(response, client),
-        // Nobody asked for it.
-        _ => Answer::Failed(Failure::BadGateway),
-    }
-}
-
-/// How to get one request to an upstream.
-struct Attempt {
-    /// Sending it twice does no harm, and it has no body that would be gone.
-    repeatable: bool,
-    progress: Option<Arc<Progress>>,
-    connect: Duration,
-    response_head: Duration,
-}
-
-/// A box would cost an allocation for each request.
-#[allow(clippy::large_enum_variant)]
-enum Sent {
-    Answered(Response<Incoming>, Lease),
-    /// No connection; the request is as it was.
-    Not(Request<RequestBody>),
-    Failed(Answer),
-}
-
-#[allow(clippy::large_enum_variant)]
-enum SendError {
-    /// Nothing of it was written.
-    Unsent(Request<RequestBody>),
-    Broken,
-    Timeout,
-}
-
-impl Attempt {
-    /// First on a free connection. If the upstream closed that one meanwhile, on a new one: at once if nothing was
-    /// written, and also otherwise if the request may be repeated. A POST that was written in part is not repeated.
-    async fn send(&mut self, upstream: &Arc<Upstream>, mut request: Request<RequestBody>) -> Sent {
-        if let Some(sender) = upstream.take(self.repeatable).await {
-            let copy = self.repeatable.then(|| copy_of(&request));
-            match self.send_on(upstream, sender, request).await {
-                Ok(answered) => return answered,
-                Err(SendError::Unsent(same)) => request = same,
-                Err(SendError::Broken) => match copy {
-                    Some(copy) => request = copy,
-                    None => return self.broken(),
-                },
-                Err(SendError::Timeout) => return Sent::Failed(Answer::Failed(Failure::Timeout)),
-            }
-        }
-        let sender = match upstream.connect(self.connect).await {
-            Ok(sender) => sender,
-            Err(e) => {
-                tracing::debug!(upstream = %upstream.address, error = %e, "no connection");
-                return Sent::Not(request);
-            }
-        };
-        match self.send_on(upstream, sender, request).await {
-            Ok(answered) => answered,
-            Err(SendError::Unsent(request)) => Sent::Not(request),
-            Err(SendError::Broken) => self.broken(),
-            Err(SendError::Timeout) => Sent::Failed(Answer::Failed(Failure::Timeout)),
-        }
-    }
-
-    async fn send_on(
-        &self,
-        upstream: &Arc<Upstream>,
-        mut sender: Sender,
-        request: Request<RequestBody>,
-    ) -> Result<Sent, SendError> {
-        let mut answer = std::pin::pin!(sender.try_send_request(request));
-        let mut limit = self.response_head;
-        let answer = loop {
-            match timeout(limit, answer.as_mut()).await {
-                Ok(answer) => break answer,
-                // As long as the body comes in, the upstream isn't late.
-                Err(_) => match self.progress.as_ref().map(|p| p.last().elapsed()) {
-                    Some(since) if since < self.response_head => limit = self.response_head - since,
-                    _ => return Err(SendError::Timeout),
-                },
-            }
-        };
-        match answer {
-            Ok(response) => {
-                let lease = Lease { upstream: upstream.clone(), sender, progress: self.progress.clone() };
-                Ok(Sent::Answered(response, lease))
-            }
-            Err(mut e) => match e.take_message() {
-                Some(request) => Err(SendError::Unsent(request)),
-                None => {
-                    tracing::debug!(upstream = %upstream.address, error = %e.error(), "broke off before its answer");
-                    Err(SendError::Broken)
-                }
-            },
-        }
-    }
-
-    fn broken(&self) -> Sent {
-        match &self.progress {
-            Some(progress) if progress.is_broken() => Sent::Failed(Answer::Broken),
-            _ => Sent::Failed(Answer::Failed(Failure::BadGateway)),
-        }
-    }
-}
-
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-/// RFC 9110 section 9.2.2.
-fn is_idempotent(method: &Method) -> bool {
-    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
-}
-
-/// Passes bytes both ways until either side ends. It counts as a request in flight.
-fn tunnel(
-    mut response: Response<Incoming>,
-    client: OnUpgrade,
+/// A page in the release's place. What lies behind it is logged under the number that the page shows.
+fn fail(
+    failure: Failure,
+    reason: Option<&str>,
     mut in_flight: InFlight,
-    connection: &Arc<Connection>,
+    connection: &Connection,
+    host: &Host<'_>,
+    request: &Request<()>,
 ) -> Response<ResponseBody> {
-    let upstream = hyper::upgrade::on(&mut response);
-    let (mut parts, _) = response.into_parts();
-    let protocol = parts.headers.get(header::UPGRADE).cloned();
-    headers::clean_response(&mut parts.headers);
-    parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    if let Some(protocol) = protocol {
-        parts.headers.insert(header::UPGRADE, protocol);
+    let status = failure.status();
+    let page = Page::new(status, request.headers()).with_id();
+    in_flight.failed(failure);
+    in_flight.answered(status);
+    if connection.shared.may_log() {
+        let (component, release) = in_flight.who();
+        let reason = reason.unwrap_or("no instance of it is running");
+        // Not the query: it may hold what is nobody's business.
+        let path = request.uri().path();
+        tracing::warn!(request = page.id(), status = status.as_u16(), host = %host.name, path, %component, %release, reason, "no answer from the app");
     }
-    in_flight.answered(parts.status);
-    let open = connection.clone();
-    connection.shared.tasks.spawn(async move {
-        if let (Ok(client), Ok(upstream)) = tokio::join!(client, upstream) {
-            let (mut client, mut upstream) = (TokioIo::new(client), TokioIo::new(upstream));
-            // Either side's failure ends both; there is nobody left to tell.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut upstream).await;
+    page.response(Some(in_flight))
+}
+
+/// One request and the upstreams of its route.
+struct Forward<'a> {
+    connection: &'a Arc<Connection>,
+    upstreams: &'a [Arc<Upstream>],
+    standby: &'a [LiveStandby],
+    turn: &'a AtomicUsize,
+    limits: &'a RouteLimits,
+}
+
+impl Forward<'_> {
+    /// Sends the request to the next upstream in turn that can be reached; if none can, to a standby.
+    async fn run(
+        &self,
+        in_flight: &mut InFlight,
+        release: &mut HeaderValue,
+        host: &Host<'_>,
+        request: &Request<()>,
+        body: Incoming,
+        client: Option<OnUpgrade>,
+    ) -> Answer {
+        let limits = &self.connection.shared.limits;
+        let upload = match Upload::new(body, limits, self.limits.max_body, &self.connection.heads) {
+            Ok(upload) => upload,
+            Err(broken) => return Answer::Broken(broken),
+        };
+        // A body and a switch of protocols together leave open where one ends and the other begins.
+        let upgrade = client.and_then(|client| {
+            let offer = headers::wanted_upgrade(request.method(), request.headers()).filter(|_| upload.is_none())?;
+            Some((offer, client))
+        });
+        let head = self.head(host, request, upload.as_deref(), upgrade.as_ref().map(|(offer, _)| *offer));
+        let response_head = self.limits.response_head.unwrap_or(limits.response_head);
+        let mut attempt = Attempt::new(request.method(), head, upload, limits.connect, response_head);
+        let count = self.upstreams.len();
+        if count + self.standby.len() == 0 {
+            return Answer::Failed(Failure::Unavailable, None);
         }
-        drop((in_flight, open));
-    });
-    Response::from_parts(parts, ResponseBody::empty(None))
+        let first = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
+        let mut trouble = None;
+        // The first one once more at the end, if it broke off there and there was nobody else.
+        for n in 0..count + usize::from(count == 1 && self.standby.is_empty()) {
+            if n == count && !matches!(trouble, Some(Trouble::Silent(_))) {
+                break;
+            }
+            match attempt.send(&self.upstreams[(first + n) % count], in_flight).await {
+                Sent::Answered(reply, exchange) => return accept(reply, exchange, upgrade),
+                Sent::Failed(trouble) => return failed(trouble),
+                Sent::Broken(broken) => return Answer::Broken(broken),
+                Sent::Not(why) => trouble = Some(why),
+            }
+        }
+        for standby in self.standby {
+            in_flight.lean_on(standby.epoch.as_ref());
+            match attempt.send(&standby.upstream, in_flight).await {
+                Sent::Answered(reply, exchange) => {
+                    in_flight.fall_back(&standby.counters);
+                    *release = standby.release_header.clone();
+                    return accept(reply, exchange, upgrade);
+                }
+                Sent::Failed(trouble) => return failed(trouble),
+                Sent::Broken(broken) => return Answer::Broken(broken),
+                Sent::Not(why) => trouble = Some(why),
+            }
+        }
+        Answer::Failed(Failure::BadGateway, trouble)
+    }
+
+    fn head(
+        &self,
+        host: &Host<'_>,
+        request: &Request<()>,
+        upload: Option<&Upload>,
+        upgrade: Option<&HeaderValue>,
+    ) -> Bytes {
+        let expects_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
+        let body = match upload {
+            Some(upload) => upload.length().map_or(Announced::Chunked, Announced::Length),
+            None if expects_body => Announced::Length(0),
+            None => Announced::Silent,
+        };
+        let peer = &self.connection.peer;
+        let outgoing = Outgoing {
+            method: request.method(),
+            uri: request.uri(),
+            headers: request.headers(),
+            host: host.written.as_bytes(),
+            peer,
+            trusted: self.connection.shared.trusts(peer.ip),
+            upgrade,
+            body,
+        };
+        outgoing.head()
+    }
+}
+
+fn failed(trouble: Trouble) -> Answer {
+    let failure = if matches!(trouble, Trouble::Late(_)) { Failure::Timeout } else { Failure::BadGateway };
+    Answer::Failed(failure, Some(trouble))
+}
+
+fn accept(reply: Reply, exchange: Box<Exchange>, upgrade: Option<(&HeaderValue, OnUpgrade)>) -> Answer {
+    if reply.status != StatusCode::SWITCHING_PROTOCOLS {
+        return Answer::Upstream(reply, exchange);
+    }
+    let chosen = reply.upgrade.as_ref();
+    match (upgrade, chosen, exchange.into_tunnel()) {
+        (Some((offer, client)), Some(chosen), Some((stream, said))) if headers::is_offered(offer, chosen) => {
+            Answer::Tunnel(reply, Far { stream, said }, client)
+        }
+        _ => Answer::Failed(Failure::BadGateway, Some(Trouble::Unasked)),
+    }
 }

@@ -6,8 +6,8 @@ use http::header::{HOST, HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
 
 use crate::body::ResponseBody;
-use crate::headers;
-use crate::pages;
+use crate::pages::Page;
+use crate::target;
 use crate::tls::Keyring;
 use crate::verify::{Secret, VERIFY};
 
@@ -23,7 +23,7 @@ pub(crate) struct Redirect {
 impl Redirect {
     /// The answer to a plain request, if it is to be sent again with TLS. Method and body stay (308).
     pub(crate) fn answer<B>(&self, request: &Request<B>, secret: &Secret) -> Option<Response<ResponseBody>> {
-        let host = headers::host(request).ok()?;
+        let host = target::host(request).ok()?.name;
         let verifies = request.headers().get(&VERIFY).is_some_and(|offered| secret.is(offered.as_bytes()));
         if !self.keyring.covers(&host) || verifies || request.uri().path().starts_with(CHALLENGE) {
             return None;
@@ -31,7 +31,7 @@ impl Redirect {
         let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
         let rest = request.uri().path_and_query().map_or("/", |p| p.as_str());
         let location = HeaderValue::from_str(&format!("https://{host}{port}{rest}")).ok()?;
-        let mut response = pages::page(StatusCode::PERMANENT_REDIRECT, None);
+        let mut response = Page::new(StatusCode::PERMANENT_REDIRECT, request.headers()).response(None);
         response.headers_mut().insert(LOCATION, location);
         Some(response)
     }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{CertificateId, DeploymentId, EnvironmentId, ReleaseId};
+use domain::{CertificateId, DeploymentId, EnvironmentId, Name, ReleaseId};
 use serde::{Deserialize, Serialize};
 
+use crate::latency::Latency;
 use crate::options::Settings;
 use crate::route::{EnvironmentRoutes, millis};
 use crate::tls::Details;
@@ -37,6 +38,9 @@ pub struct Status {
     pub connections: u64,
     /// What is not as it should be, in one sentence each; none when all is well.
     pub degraded: Option<String>,
+    /// Environments of which a route or all can't be served as they stand in the table's file. A new cutover mends it.
+    #[serde(default)]
+    pub damaged: Vec<EnvironmentId>,
 }
 
 /// A certificate in the ingress's folder.
@@ -77,20 +81,29 @@ pub struct Verified {
     pub deployment: DeploymentId,
 }
 
-/// Counters since the start of the process, for the 200 releases that were routed last.
+/// What was counted, for the components of releases that were routed last (400 of them).
+///
+/// Counts go on across restarts: they are kept in the folder every 10 s and at each orderly end, and a process that was
+/// replaced tells its successor what it counted to its end. After a kill, up to 10 s of counts are missing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Stats {
-    /// One for each pair of environment and release.
+    /// One for each environment, release and component.
     pub releases: Vec<ReleaseStats>,
     /// Requests for a host or path that nobody owns.
     pub unrouted: u64,
+    /// Requests that were refused before a route was looked up: ambiguous, malformed, or for no host.
+    #[serde(default)]
+    pub refused: u64,
 }
 
-/// Counters of one release. They only grow, except `in_flight`.
+/// Counters of one component of a release. They only grow, except `in_flight` and `tunnels`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReleaseStats {
     pub environment: EnvironmentId,
     pub release: ReleaseId,
+    pub component: Name,
+    /// When the counting began.
+    pub since: DateTime<Utc>,
     /// Requests that were answered or abandoned.
     pub requests: u64,
     /// Requests whose client went away before the answer began.
@@ -98,7 +111,11 @@ pub struct ReleaseStats {
     /// Responses from 1xx to 5xx, also those that the ingress made.
     pub statuses: [u64; 5],
     pub errors: Errors,
+    /// Attempts after the first: on another upstream, or on a fresh connection.
+    pub retries: u64,
     pub in_flight: u64,
+    /// Of those in flight, connections that switched protocols, such as WebSockets.
+    pub tunnels: u64,
     pub latency: Latency,
     /// Bytes of response bodies.
     pub bytes_sent: u64,
@@ -109,7 +126,7 @@ pub struct ReleaseStats {
 pub struct Errors {
     /// 502: no connection, or it broke before the response began.
     pub bad_gateway: u64,
-    /// 503: the route has no upstreams.
+    /// 503: the route has no upstreams, or its files are gone.
     pub unavailable: u64,
     /// 504: the response did not begin in time.
     pub timeout: u64,
@@ -119,14 +136,41 @@ pub struct Errors {
     pub fallback: u64,
 }
 
-/// From the arrival of a request's head to the first byte of the answer, in milliseconds.
-///
-/// Slow readers don't count. A histogram with eight buckets to each power of two of microseconds stands
-/// behind it, so that a value is at most 6 % off.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Latency {
-    pub count: u64,
-    pub p50: f64,
-    pub p95: f64,
-    pub p99: f64,
+impl Stats {
+    /// What was counted since `before`, of the same counters.
+    pub(crate) fn minus(&self, before: &Stats) -> Stats {
+        let earlier = |s: &ReleaseStats| {
+            let same = |b: &&ReleaseStats| {
+                b.environment == s.environment && b.release == s.release && b.component == s.component
+            };
+            before.releases.iter().find(same)
+        };
+        Stats {
+            releases: self.releases.iter().map(|s| earlier(s).map_or_else(|| s.clone(), |b| s.minus(b))).collect(),
+            unrouted: self.unrouted.saturating_sub(before.unrouted),
+            refused: self.refused.saturating_sub(before.refused),
+        }
+    }
+}
+
+impl ReleaseStats {
+    fn minus(&self, before: &ReleaseStats) -> ReleaseStats {
+        let less = u64::saturating_sub;
+        ReleaseStats {
+            requests: less(self.requests, before.requests),
+            abandoned: less(self.abandoned, before.abandoned),
+            statuses: std::array::from_fn(|n| less(self.statuses[n], before.statuses[n])),
+            errors: Errors {
+                bad_gateway: less(self.errors.bad_gateway, before.errors.bad_gateway),
+                unavailable: less(self.errors.unavailable, before.errors.unavailable),
+                timeout: less(self.errors.timeout, before.errors.timeout),
+                aborted: less(self.errors.aborted, before.errors.aborted),
+                fallback: less(self.errors.fallback, before.errors.fallback),
+            },
+            retries: less(self.retries, before.retries),
+            latency: self.latency.minus(&before.latency),
+            bytes_sent: less(self.bytes_sent, before.bytes_sent),
+            ..self.clone()
+        }
+    }
 }

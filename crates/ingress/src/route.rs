@@ -31,6 +31,26 @@ pub struct Route {
     pub path: PathPrefix,
     pub component: Name,
     pub target: Target,
+    #[serde(default, skip_serializing_if = "RouteLimits::is_default")]
+    pub limits: RouteLimits,
+}
+
+/// What requests of a route may take, where it differs from the ingress's own [`crate::Limits`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteLimits {
+    /// From the request to the head of the upstream's response, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "some_millis")]
+    pub response_head: Option<Duration>,
+    /// Bytes of a request's body. Without it the app alone decides: bodies are passed on as they come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_body: Option<u64>,
+}
+
+impl RouteLimits {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Who answers the requests of a route.
@@ -94,6 +114,22 @@ pub(crate) mod millis {
     }
 }
 
+/// The same, or nothing.
+mod some_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option)]
+    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(|v| u64::try_from(v.as_millis()).unwrap_or(u64::MAX)).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
+    }
+}
+
 impl EnvironmentRoutes {
     /// Why these routes can't be served by anyone, whatever else is in the table.
     pub fn validate(&self) -> Result<(), String> {
@@ -101,9 +137,12 @@ impl EnvironmentRoutes {
             return Err(format!("{} routes; at most 1000 are possible", self.routes.len()));
         }
         for (n, route) in self.routes.iter().enumerate() {
-            let Route { host, path, component, target } = route;
+            let Route { host, path, component, target, limits } = route;
             if self.routes.iter().take(n).any(|r| &r.host == host && &r.path == path) {
                 return Err(format!("`{host}{path}` is there twice"));
+            }
+            if limits.response_head.is_some_and(|t| t.is_zero()) {
+                return Err(format!("`{component}` may take no time at all to answer"));
             }
             match target {
                 Target::Static { root, .. } if !root.is_absolute() => {

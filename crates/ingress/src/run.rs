@@ -21,7 +21,7 @@ use crate::options::{Limits, Options, Settings, Start};
 use crate::places::Places;
 use crate::redirect::Redirect;
 use crate::tls::{Keyring, Tls};
-use crate::{files, listen, verify};
+use crate::{files, listen, tunnel, verify};
 
 /// Why the process could not run.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +67,7 @@ pub async fn serve(options: Options, shutdown: impl Future<Output = ()>) -> Resu
     crate::build_id::own();
     let (control, door, listeners) = begin(options).await?;
     let limits = &door.shared.limits;
-    let reaper = tokio::spawn(reap(door.shared.clone()));
+    let reaper = tokio::spawn(reap(control.clone()));
     let mut accepting = JoinSet::new();
     for (scheme, listener) in listeners {
         accepting.spawn(connection::accept(listener, scheme, door.clone()));
@@ -92,7 +92,7 @@ pub async fn serve(options: Options, shutdown: impl Future<Output = ()>) -> Resu
         // There is no hurry: somebody else serves.
         tokio::select! {
             () = rest(&control, false) => {}
-            () = tokio::time::sleep(limits.handed_over) => tracing::warn!("not all connections ended in time"),
+            () = tokio::time::sleep(limits.handed_over) => end_tunnels(&door.shared).await,
             () = ending.stop.cancelled() => {}
             () = shutdown => ending.stop.cancel(),
         }
@@ -102,11 +102,20 @@ pub async fn serve(options: Options, shutdown: impl Future<Output = ()>) -> Resu
         // A successor may have the folder and the address at once, while requests finish here.
         control.close().await;
         if tokio::time::timeout(limits.shutdown, rest(&control, true)).await.is_err() {
-            tracing::warn!(connections = door.shared.tasks.len(), "not all requests ended in time");
+            end_tunnels(&door.shared).await;
         }
     }
+    control.tell_late_counts().await;
     reaper.abort();
     Ok(())
+}
+
+/// Those that are left: tunnels are told goodbye, all else breaks off.
+async fn end_tunnels(shared: &Shared) {
+    shared.close_all_tunnels();
+    if tokio::time::timeout(tunnel::GRACE, shared.tasks.wait()).await.is_err() {
+        tracing::warn!(connections = shared.tasks.len(), "not all requests ended in time");
+    }
 }
 
 /// All up to the moment in which connections are accepted.
@@ -208,10 +217,22 @@ async fn lock(dir: &Path) -> Result<File, RunError> {
     }
 }
 
-async fn reap(shared: Arc<Shared>) {
+/// Closes what is idle, looks for what is missing, and keeps the counts.
+async fn reap(control: Arc<Control>) {
     let mut clock = tokio::time::interval(REAP);
+    let (mut missing, mut counted) = (Vec::new(), None);
     loop {
         clock.tick().await;
-        shared.reap();
+        control.shared.reap();
+        let now_missing = control.shared.missing_files();
+        for fault in now_missing.iter().filter(|m| !missing.contains(*m)) {
+            tracing::error!(fault, "a route can't be served");
+        }
+        missing = now_missing;
+        let stats = control.shared.stats();
+        if counted.as_ref() != Some(&stats) {
+            control.keep_counts_meanwhile(&stats).await;
+            counted = Some(stats);
+        }
     }
 }

@@ -22,7 +22,7 @@ use crate::connection::{self, Connection, Door, Ending};
 use crate::deadline::Punctual;
 use crate::heads::Recorded;
 use crate::options::Limits;
-use crate::pages::last_page;
+use crate::pages::Page;
 use crate::redirect::as_http1;
 use crate::stalls::Stalls;
 use crate::{proxy, tls};
@@ -193,7 +193,7 @@ async fn answer_h2(
     let authority = request.uri().authority().map(|a| a.as_str());
     let agrees = request.headers().get(HOST).is_none_or(|host| Some(host.as_bytes()) == authority.map(str::as_bytes));
     if !agrees {
-        return last_page(StatusCode::BAD_REQUEST, None);
+        return Page::new(StatusCode::BAD_REQUEST, request.headers()).last_response(None);
     }
     as_http1(&mut request);
     let Ok(mut response) = answer(connection, door, request).await;

@@ -6,7 +6,6 @@ use std::time::UNIX_EPOCH;
 
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tower_http::services::ServeFile;
 use tower_http::services::fs::ServeFileSystemResponseBody;
 
@@ -17,6 +16,8 @@ pub(crate) enum Served {
     Page(StatusCode),
     /// A redirect or `304`.
     Empty(Response<()>),
+    /// The release's folder is not there.
+    Gone,
 }
 
 /// What a path leads to.
@@ -33,7 +34,7 @@ pub(crate) async fn serve(
     prefix: &str,
     single_page: bool,
     release: &HeaderValue,
-    request: Request<Incoming>,
+    request: &Request<()>,
 ) -> Served {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Served::Page(StatusCode::METHOD_NOT_ALLOWED);
@@ -44,25 +45,29 @@ pub(crate) async fn serve(
     let is_hidden = segments.is_none();
     let (base, slash) = (root.to_owned(), rest.ends_with('/'));
     let found = tokio::task::spawn_blocking(move || {
+        if !base.is_dir() {
+            return None;
+        }
         let found = segments.map_or(Found::Nothing, |s| find(&base, &s, slash));
-        match found {
+        Some(match found {
             Found::Nothing if single_page && !is_hidden => {
                 (StatusCode::OK, find(&base, &["index.html".to_owned()], false))
             }
             Found::Nothing => (StatusCode::NOT_FOUND, find(&base, &["404.html".to_owned()], false)),
             found => (StatusCode::OK, found),
-        }
+        })
     });
     match found.await {
-        Ok((status, Found::File(file))) => match send(&file, status, release, request).await {
+        Ok(Some((status, Found::File(file)))) => match send(&file, status, release, request).await {
             Ok(served) => served,
             Err(e) => {
                 tracing::warn!(file = %file.display(), error = %e, "can't read a release's file");
                 Served::Page(StatusCode::INTERNAL_SERVER_ERROR)
             }
         },
-        Ok((_, Found::Folder)) => Served::Empty(with_slash(&request)),
-        Ok((_, Found::Nothing)) => Served::Page(StatusCode::NOT_FOUND),
+        Ok(Some((_, Found::Folder))) => Served::Empty(with_slash(request)),
+        Ok(None) => Served::Gone,
+        Ok(Some((_, Found::Nothing))) => Served::Page(StatusCode::NOT_FOUND),
         Err(_) => Served::Page(StatusCode::INTERNAL_SERVER_ERROR),
     }
 }
@@ -130,14 +135,11 @@ fn inside(root: &Path, path: &Path) -> Option<PathBuf> {
     if is_hidden { None } else { Some(real) }
 }
 
-async fn send(
-    file: &Path,
-    status: StatusCode,
-    release: &HeaderValue,
-    request: Request<Incoming>,
-) -> io::Result<Served> {
+async fn send(file: &Path, status: StatusCode, release: &HeaderValue, request: &Request<()>) -> io::Result<Served> {
     let tag = tag(file, release)?;
-    let (mut parts, _) = request.into_parts();
+    let mut parts = Request::new(()).into_parts().0;
+    parts.method = request.method().clone();
+    parts.headers = request.headers().clone();
     if status != StatusCode::OK {
         parts.headers = HeaderMap::new();
     } else if names_tag(&parts.headers, header::IF_NONE_MATCH, &tag) {
@@ -199,7 +201,7 @@ fn names_tag(headers: &HeaderMap, name: header::HeaderName, tag: &HeaderValue) -
     lists.flat_map(|l| l.split(',')).map(str::trim).any(|t| t == "*" || t.trim_start_matches("W/") == tag)
 }
 
-fn with_slash(request: &Request<Incoming>) -> Response<()> {
+fn with_slash(request: &Request<()>) -> Response<()> {
     let (path, query) = (request.uri().path(), request.uri().query());
     // One slash in front, as `//name` would be another host.
     let path = path.trim_start_matches('/');

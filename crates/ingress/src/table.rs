@@ -175,6 +175,7 @@ pub(crate) mod tests {
                 standby: vec![],
                 gate: Gate::Tcp,
             },
+            limits: crate::route::RouteLimits::default(),
         };
         EnvironmentRoutes {
             environment: EnvironmentId::from_ulid(Ulid::from_parts(1, env)),

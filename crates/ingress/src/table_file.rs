@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::files;
 use crate::route::EnvironmentRoutes;
+use crate::salvage::salvage;
 use crate::table::{Change, RouteTable};
 
 const FORMAT: u32 = 1;
@@ -129,9 +130,17 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Loaded, String> {
     for raw in content.environments.into_iter().chain(content.unreadable) {
         let environment: Result<EnvironmentRoutes, String> =
             EnvironmentRoutes::deserialize(&raw).map_err(|e| e.to_string());
-        match environment.and_then(|e| loaded.table.apply(&Change::Put(e)).map_err(|e| e.to_string())) {
+        let whole = environment.and_then(|e| loaded.table.apply(&Change::Put(e)).map_err(|e| e.to_string()));
+        match whole {
             Ok(table) => loaded.table = table,
-            Err(reason) => set_aside(&mut loaded, raw, &reason),
+            Err(reason) => match salvage(&raw, &loaded.table) {
+                Some(saved) => {
+                    loaded.faults.extend(saved.faults);
+                    loaded.table = saved.table;
+                    loaded.unreadable.push(raw);
+                }
+                None => set_aside(&mut loaded, raw, &reason),
+            },
         }
     }
     loaded.table.sequence = content.sequence;
@@ -153,12 +162,26 @@ fn set_aside(loaded: &mut Loaded, raw: Value, reason: &str) {
     loaded.unreadable.push(raw);
 }
 
-/// Something was decided since about an environment that was set aside.
+/// Something was decided since about an environment that was set aside, as a whole or in part.
 fn is_settled(raw: &Value, table: &RouteTable) -> bool {
     let (Some(id), Some(generation)) = identity(raw) else {
         return false;
     };
-    table.environments.contains_key(&id) || table.tombstones.get(&id).is_some_and(|&removed| removed >= generation)
+    let served = table.environments.get(&id);
+    let is_rest = |served| salvage(raw, table).is_some_and(|s| s.table.environments.get(&id) == Some(served));
+    match served {
+        Some(served) => !is_rest(served),
+        None => table.tombstones.get(&id).is_some_and(|&removed| removed >= generation),
+    }
+}
+
+/// The environments that are not served as they should be.
+pub(crate) fn damaged(unreadable: &[Value], table: &RouteTable) -> Vec<EnvironmentId> {
+    let mut ids: Vec<_> =
+        unreadable.iter().filter(|raw| !is_settled(raw, table)).filter_map(|r| identity(r).0).collect();
+    ids.sort();
+    ids.dedup();
+    ids
 }
 
 fn identity(raw: &Value) -> (Option<EnvironmentId>, Option<u64>) {
@@ -172,6 +195,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::route::Target;
     use crate::table::tests::{changes, routes};
 
     fn table_of(changes: &[Change]) -> RouteTable {
@@ -206,7 +230,7 @@ mod tests {
     fn one_bad_environment_is_left_out_alone_and_its_generation_stays() {
         let good = routes(1, 3, 30, &[0]);
         let mut bad = serde_json::to_value(routes(2, 7, 70, &[1])).unwrap();
-        bad["routes"][0]["target"] = serde_json::json!({ "kind": "teleport" });
+        bad["environment_name"] = serde_json::json!({ "kind": "teleport" });
         let content = Content {
             sequence: 9,
             tombstones: BTreeMap::new(),
@@ -219,12 +243,58 @@ mod tests {
 
         let loaded = decode(&bytes).unwrap();
         assert_eq!(loaded.table.environments.values().collect::<Vec<_>>(), [&good]);
-        assert!(loaded.faults[0].contains("app-2") && loaded.faults[0].contains("teleport"), "{:?}", loaded.faults);
+        assert!(loaded.faults[0].contains("app-2") && loaded.faults[0].contains("invalid type"), "{:?}", loaded.faults);
         assert!(loaded.table.apply(&Change::Put(routes(2, 6, 60, &[1]))).is_err());
         // It is kept for a version that can read it, until something is decided about it.
         assert_eq!(decode(&encode(&loaded.table, &loaded.unreadable).unwrap()).unwrap().unreadable, [bad]);
         let decided = loaded.table.apply(&Change::Put(routes(2, 7, 70, &[1]))).unwrap();
         assert_eq!(decode(&encode(&decided, &loaded.unreadable).unwrap()).unwrap().unreadable, [] as [Value; 0]);
+    }
+
+    #[test]
+    fn one_bad_route_is_left_out_alone() {
+        let mut raw = serde_json::to_value(routes(2, 7, 70, &[1, 2, 3])).unwrap();
+        raw["routes"][1]["target"] = serde_json::json!({ "kind": "teleport" });
+        raw["routes"][2] = serde_json::json!(7);
+        let content = Content {
+            sequence: 9,
+            tombstones: BTreeMap::new(),
+            environments: vec![raw.clone(), serde_json::to_value(routes(1, 3, 30, &[1, 4])).unwrap()],
+            unreadable: vec![],
+        };
+        let body = serde_json::to_vec(&content).unwrap();
+        let header = Header { format: FORMAT, length: body.len(), blake3: blake3::hash(&body).to_hex().to_string() };
+        let loaded = decode(&[serde_json::to_vec(&header).unwrap(), body].join(&b'\n')).unwrap();
+
+        let whole = routes(2, 7, 70, &[1, 2, 3]);
+        let served = &loaded.table.environments[&whole.environment];
+        assert_eq!(served.routes[0], whole.routes[0]);
+        let nobody = Target::Upstreams { upstreams: vec![], standby: vec![], gate: crate::route::Gate::None };
+        assert_eq!((&served.routes[1].path, &served.routes[1].target), (&whole.routes[1].path, &nobody));
+        assert_eq!(served.routes.len(), 2);
+        // The other environment wants a path that this one has; its own path is served all the same.
+        let other = &loaded.table.environments[&routes(1, 0, 0, &[]).environment];
+        assert_eq!(other.routes, routes(1, 3, 30, &[4]).routes);
+        let faults = loaded.faults.join("\n");
+        for part in [
+            "a.localhost/api` of `app-2",
+            "teleport",
+            "route 3 of `app-2",
+            "b.localhost/` of `app-1",
+            "belongs to app-2",
+        ] {
+            assert!(faults.contains(part), "{part}: {faults}");
+        }
+        assert_eq!(damaged(&loaded.unreadable, &loaded.table).len(), 2);
+
+        // Kept for a version that can read it, as long as nothing else is decided, and told at each start.
+        let again = decode(&encode(&loaded.table, &loaded.unreadable).unwrap()).unwrap();
+        assert_eq!((again.table == loaded.table, again.unreadable.len()), (true, 2));
+        assert!(again.faults.len() >= loaded.faults.len());
+        let mended = loaded.table.apply(&Change::Put(whole.clone())).unwrap();
+        let kept = decode(&encode(&mended, &loaded.unreadable).unwrap()).unwrap();
+        assert_eq!(kept.table.environments[&whole.environment], whole);
+        assert_eq!(damaged(&kept.unreadable, &kept.table), [other.environment.clone()]);
     }
 
     #[test]

@@ -2,17 +2,17 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::io::poll_read_buf;
 
-use crate::body::RequestBody;
-
-pub(crate) type Sender = SendRequest<RequestBody>;
+use crate::workers;
 
 /// Free connections are closed after so long.
 const IDLE: Duration = Duration::from_secs(30);
@@ -20,71 +20,108 @@ const IDLE: Duration = Duration::from_secs(30);
 /// closing it at this moment.
 const FRESH: Duration = Duration::from_millis(500);
 const MAX_IDLE: usize = 256;
-/// A connection whose response has ended is ready as soon as its task ran once more.
-const SETTLE: Duration = Duration::from_millis(50);
+/// Of one read, at first. It doubles as long as reads fill it.
+const PIECE: usize = 8 << 10;
+const MOST: usize = 64 << 10;
 
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
-    idle: Mutex<Vec<Idle>>,
+    /// By worker, as a connection belongs to the event loop in which it was made.
+    idle: Box<[Mutex<Vec<Idle>>]>,
 }
 
 struct Idle {
-    sender: Sender,
+    link: Link,
     since: Instant,
+}
+
+/// One connection, and what was read from it and not yet used.
+pub(crate) struct Link {
+    pub(crate) stream: TcpStream,
+    pub(crate) read: BytesMut,
+    piece: usize,
 }
 
 impl Upstream {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, idle: Mutex::default() }
+        Self { address, idle: (0..workers::count()).map(|_| Mutex::default()).collect() }
     }
 
     /// A free connection, the one last used.
-    pub(crate) async fn take(&self, repeatable: bool) -> Option<Sender> {
+    pub(crate) fn take(&self, repeatable: bool) -> Option<Link> {
         loop {
-            let Idle { mut sender, since } = self.idle().pop()?;
-            if sender.is_closed() || since.elapsed() > if repeatable { IDLE } else { FRESH } {
-                continue;
-            }
-            if sender.is_ready() || matches!(timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
-                return Some(sender);
+            let Idle { mut link, since } = self.idle().pop()?;
+            let is_young = since.elapsed() <= if repeatable { IDLE } else { FRESH };
+            if is_young && link.is_quiet() {
+                return Some(link);
             }
         }
     }
 
     /// A new connection. As long as it fails, nothing was sent.
-    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Sender> {
+    pub(crate) async fn connect(&self, limit: Duration) -> io::Result<Link> {
         let stream = match timeout(limit, TcpStream::connect(self.address)).await {
             Ok(stream) => stream?,
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::Builder::new()
-            .max_buf_size(128 << 10)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        tokio::spawn(async move {
-            // Its failure shows at the request that it carried.
-            let _ = connection.with_upgrades().await;
-        });
-        Ok(sender)
+        Ok(Link { stream, read: BytesMut::new(), piece: PIECE })
     }
 
-    pub(crate) fn put_back(&self, sender: Sender) {
-        if sender.is_closed() {
+    /// For a connection on which all was said and answered.
+    pub(crate) fn put_back(&self, mut link: Link) {
+        if !link.read.is_empty() {
+            // More than was asked for: nobody can say whose answer it is.
             return;
         }
+        link.piece = PIECE;
         let mut idle = self.idle();
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { sender, since: Instant::now() });
+            idle.push(Idle { link, since: Instant::now() });
         }
     }
 
+    /// Closes what was free for long or was closed by the other side, and gives memory back.
     pub(crate) fn reap(&self) {
-        self.idle().retain(|i| !i.sender.is_closed() && i.since.elapsed() < IDLE);
+        for idle in &self.idle {
+            lock(idle).retain_mut(|idle| {
+                let age = idle.since.elapsed();
+                if age > FRESH {
+                    idle.link.read = BytesMut::new();
+                }
+                age < IDLE && idle.link.is_quiet()
+            });
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle[workers::current() % self.idle.len()])
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Link {
+    /// Nothing came that nobody asked for, such as the end.
+    fn is_quiet(&mut self) -> bool {
+        let nothing = self.stream.try_read(&mut [0]);
+        self.read.is_empty() && nothing.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reads some bytes more; 0 is the end.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < self.piece / 4 {
+            self.read.reserve(self.piece);
+        }
+        let room = self.read.capacity() - self.read.len();
+        let filled = poll_read_buf(Pin::new(&mut self.stream), cx, &mut self.read);
+        if let Poll::Ready(Ok(n)) = filled
+            && n == room
+        {
+            self.piece = (self.piece * 2).min(MOST);
+        }
+        filled
     }
 }

@@ -25,7 +25,7 @@ pub struct Environment {
     /// Where it answers.
     pub urls: Vec<String>,
     pub instances: Vec<InstanceStatus>,
-    /// Requests by release since the ingress started, newest release first.
+    /// Requests by release, newest release first. More of them: `environments.metrics`.
     pub traffic: Vec<Traffic>,
 }
 

@@ -14,6 +14,7 @@ pub mod events;
 pub mod ingress;
 pub mod local;
 pub mod logs;
+pub mod metrics;
 pub mod page;
 pub mod promotions;
 pub mod releases;
@@ -102,6 +103,7 @@ macro_rules! for_each_operation {
             $crate::environments::List,
             $crate::environments::Get,
             $crate::environments::Delete,
+            $crate::metrics::Get,
             $crate::variables::List,
             $crate::variables::Set,
             $crate::variables::Unset,
@@ -167,6 +169,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 33);
+        assert_eq!(names.len(), 34);
     }
 }

@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Deploy(deploy::Args),
     Status(status::Args),
     Logs(logs::Args),
+    Metrics(metrics::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
     Cancel(cancel::Args),

@@ -20,6 +20,7 @@ mod secrets;
 mod smoke;
 mod stacks;
 mod streams;
+mod traffic;
 
 use domain::deployment::Deployment;
 use plimsoll_tests::{App, RawLoad, Repo, Server};

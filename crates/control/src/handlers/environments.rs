@@ -1,10 +1,12 @@
 //! Environments, and how each looks from outside at the moment.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::instance::{InstanceState, InstanceStatus};
 use domain::phase::Phase;
-use domain::{AppId, EnvironmentId, Name};
+use domain::{AppId, EnvironmentId, Name, ReleaseId};
 use ingress::{RouteTable, Stats, Status};
 use operations::Error;
 use operations::apps::{Deleted, GetRequest};
@@ -181,19 +183,26 @@ fn blank(row: Row) -> Environment {
 }
 
 fn traffic(stats: &Stats, environment: &EnvironmentId) -> Vec<Traffic> {
-    let of_environment = stats.releases.iter().filter(|release| &release.environment == environment);
-    let mut traffic: Vec<_> = of_environment
-        .map(|counted| Traffic {
-            release: counted.release.clone(),
-            requests: counted.requests,
-            errors: counted.statuses[4],
-            in_flight: counted.in_flight,
-            p50_ms: counted.latency.p50,
-            p95_ms: counted.latency.p95,
-            p99_ms: counted.latency.p99,
-        })
-        .collect();
+    // All components of a release together.
+    let mut releases: BTreeMap<&ReleaseId, (u64, u64, u64, ingress::Latency)> = BTreeMap::new();
+    for counted in stats.releases.iter().filter(|release| &release.environment == environment) {
+        let (requests, errors, in_flight, latency) = releases.entry(&counted.release).or_default();
+        *requests += counted.requests;
+        *errors += counted.statuses[4];
+        *in_flight += counted.in_flight;
+        latency.add(&counted.latency);
+    }
     // Ids begin with the time at which they were made.
-    traffic.sort_by(|a, b| b.release.cmp(&a.release));
-    traffic
+    let newest_first = releases.into_iter().rev();
+    newest_first
+        .map(|(release, (requests, errors, in_flight, latency))| Traffic {
+            release: release.clone(),
+            requests,
+            errors,
+            in_flight,
+            p50_ms: latency.percentile(50.0),
+            p95_ms: latency.percentile(95.0),
+            p99_ms: latency.percentile(99.0),
+        })
+        .collect()
 }

@@ -8,6 +8,7 @@ mod environments;
 mod events;
 mod ingress;
 pub(crate) mod logs;
+mod metrics;
 mod order;
 mod promotions;
 mod releases;

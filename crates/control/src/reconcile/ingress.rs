@@ -47,6 +47,8 @@ struct Seen {
     compared: Option<Instant>,
     warned: Option<Instant>,
     pid: u32,
+    /// What it said last that is not in order.
+    degraded: Option<String>,
 }
 
 /// Starts the ingress again when it is gone. It loads its own table, so nothing else is to be done.
@@ -55,7 +57,9 @@ async fn keep(inner: &Inner, seen: &mut Seen) {
     let pid = match inner.world.ingress.status().await {
         Ok(status) => {
             seen.gone_since = None;
-            Some(status.pid)
+            let pid = status.pid;
+            tell(inner, seen, status).await;
+            Some(pid)
         }
         Err(_) => start(inner, seen).await,
     };
@@ -75,6 +79,21 @@ async fn keep(inner: &Inner, seen: &mut Seen) {
         seen.warned = Some(Instant::now());
         warn_of_ends(inner).await;
     }
+}
+
+/// What is not in order is told once. Routes that the ingress could not read back are put again.
+async fn tell(inner: &Inner, seen: &mut Seen, status: ingress::Status) {
+    if status.degraded == seen.degraded {
+        return;
+    }
+    match &status.degraded {
+        Some(why) => tracing::error!(why, "the ingress is not quite well"),
+        None => tracing::info!("the ingress is well again"),
+    }
+    if !status.damaged.is_empty() {
+        super::routes::restore(inner).await;
+    }
+    seen.degraded = status.degraded;
 }
 
 async fn start(inner: &Inner, seen: &mut Seen) -> Option<u32> {

@@ -7,7 +7,7 @@ use crate::control::Inner;
 use crate::deployment::stages::{routes, ungated};
 use crate::deployment::{State, World};
 
-/// Puts back the routes of active releases that the ingress has lost, as with a data folder
+/// Puts back the routes of active releases that the ingress has lost or can't read, as with a data folder
 /// whose route table was damaged beyond both copies.
 pub(super) async fn restore(inner: &Inner) {
     let environments = match store::environments::list_all(&inner.world.store).await {
@@ -24,7 +24,8 @@ pub(super) async fn restore(inner: &Inner) {
 async fn restore_one(inner: &Inner, environment: &Environment) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let world = &inner.world;
     let table = world.ingress.table().await?;
-    if table.environments.contains_key(&environment.id) {
+    let is_damaged = world.ingress.status().await?.damaged.contains(&environment.id);
+    if table.environments.contains_key(&environment.id) && !is_damaged {
         return Ok(());
     }
     let Some(state) = super::instances::active_state(inner, environment).await? else { return Ok(()) };

@@ -51,6 +51,8 @@ fn static_or_process(place: &Place<'_>, component: &ComponentConfig) -> Result<(
         ("listens", component.listens.is_some()),
         ("instances", component.instances.is_some()),
         ("stop_timeout", component.stop_timeout.is_some()),
+        ("request_timeout", component.request_timeout.is_some()),
+        ("max_body", component.max_body.is_some()),
         ("health", component.health.is_some()),
         ("limits", component.limits.is_some()),
     ];
@@ -76,6 +78,15 @@ fn worker_or_web(place: &Place<'_>, component: &ComponentConfig) -> Result<(), C
             &["routes"],
             "a component with `listens = false` can't have routes",
             "remove the routes, or `listens = false`",
+        ));
+    }
+    let for_requests =
+        [("request_timeout", component.request_timeout.is_some()), ("max_body", component.max_body.is_some())];
+    if let Some((key, _)) = for_requests.iter().find(|(_, present)| *present) {
+        return Err(place.error(
+            &[key],
+            "a component with `listens = false` gets no requests",
+            format!("remove `{key}`, or `listens = false`"),
         ));
     }
     let health = component.health.as_ref();

@@ -19,6 +19,7 @@ listens = true
 instances = 2
 depends_on = ["api"]
 stop_timeout = "10s"
+request_timeout = "90s"
 env = { NODE_ENV = "production" }
 [build.limits]
 memory = "2GiB"
@@ -175,6 +176,8 @@ const MISTAKES: &[&str] = &[
     "[[components.web.routes]]\nhost = «\"https://x.org\"»",
     "[components.a]\nroutes = [{ path = \"/x\" }]\n[components.b]\nroutes = [{}, «{ path = \"/x/\" }»]",
     "[components.web]\nlistens = false\nroutes = «[{}]»",
+    "[components.web]\nlistens = false\nrequest_timeout = «\"5s\"»",
+    "[components.web]\npublish = \"dist\"\nrequest_timeout = «\"5s\"»",
     // static or process
     "[components.web]\npublish = \"dist\"\nstart = «\"x\"»",
     "[components.web]\nkind = \"static\"\ninstances = «2»",

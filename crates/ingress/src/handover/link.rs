@@ -35,6 +35,10 @@ pub(super) enum Word {
     Leaving {
         deployment: DeploymentId,
     },
+    /// New: ask the tunnels among them to end. The answer is their number.
+    CloseTunnels {
+        deployment: DeploymentId,
+    },
     InFlight {
         requests: u64,
     },

@@ -99,6 +99,14 @@ impl Predecessor {
         }
     }
 
+    /// Asks tunnels under those routes to end, and gives their number.
+    pub(crate) async fn close_tunnels(&self, deployment: &DeploymentId) -> u64 {
+        match self.ask(Word::CloseTunnels { deployment: deployment.clone() }).await {
+            Some(Word::InFlight { requests }) => requests,
+            _ => 0,
+        }
+    }
+
     /// Waits for its end; with `stop` it is told to hurry.
     pub(crate) async fn end(&self, stop: bool) {
         if stop && let Some(link) = self.0.lock().await.as_mut() {

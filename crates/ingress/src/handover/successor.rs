@@ -64,6 +64,7 @@ async fn follow(control: &Arc<Control>, mut link: Link) {
                 Word::Followed
             }
             Word::Leaving { deployment } => Word::InFlight { requests: control.leaving(&deployment).await },
+            Word::CloseTunnels { deployment } => Word::InFlight { requests: control.close_tunnels(&deployment).await },
             Word::Stop => {
                 control.ending.stop.cancel();
                 continue;

@@ -14,7 +14,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use ingress::{Client, EnvironmentRoutes, Gate, Limits, Options, Route, RunError, Standby, Target};
+use ingress::{Client, EnvironmentRoutes, Gate, Limits, Options, Route, RouteLimits, RunError, Standby, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -145,6 +145,7 @@ pub(crate) fn targeting(generation: u64, target: Target) -> EnvironmentRoutes {
             path: "/".parse().unwrap(),
             component: "web".parse().unwrap(),
             target,
+            limits: RouteLimits::default(),
         }],
     }
 }
@@ -359,6 +360,11 @@ impl Raw {
             Ok(_) => Ok(()),
             Err(e) => Err(format!("{e} in the {what}")),
         }
+    }
+
+    /// So many bytes, at most 20 s from now.
+    pub(crate) async fn exactly(&mut self, length: usize) -> Result<Vec<u8>, String> {
+        tokio::time::timeout(Duration::from_secs(20), self.take(length)).await.map_err(|_| "not within 20 s")?
     }
 
     /// The ingress closes the connection without another byte.

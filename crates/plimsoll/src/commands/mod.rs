@@ -14,6 +14,7 @@ pub(crate) mod ingress;
 pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod mcp;
+pub(crate) mod metrics;
 pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod resume;
@@ -64,14 +65,16 @@ impl Context {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let out = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
     let context = Context { out, globals: cli.globals, inferred: cli.inferred };
-    // Two threads are enough to serve, and each costs memory for as long as we run;
-    // a client has one thing to do.
+    // Two threads are enough to serve, and each costs memory for as long as we run; the ingress has others for its
+    // connections; a client has one thing to do.
+    let threads = |n: usize| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder.worker_threads(n).thread_keep_alive(std::time::Duration::from_secs(5));
+        builder
+    };
     let mut builder = match &cli.command {
-        command if is_for_long(command) => {
-            let mut builder = tokio::runtime::Builder::new_multi_thread();
-            builder.worker_threads(2).thread_keep_alive(std::time::Duration::from_secs(5));
-            builder
-        }
+        Command::Ingress(args) if args.is_process() => threads(1),
+        Command::Server(_) => threads(2),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let done = match builder.enable_all().build() {
@@ -89,14 +92,6 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     }
 }
 
-fn is_for_long(command: &Command) -> bool {
-    match command {
-        Command::Server(_) => true,
-        Command::Ingress(args) => args.is_process(),
-        _ => false,
-    }
-}
-
 async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::Server(args) => server::run(context, args).await,
@@ -105,6 +100,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Deploy(args) => deploy::run(context, args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
+        Command::Metrics(args) => metrics::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,

@@ -34,6 +34,7 @@ Examples:
   plimsoll server --listen 10.0.0.5:7878 --mcp-host deploy.example.org --mcp-read-only
   plimsoll server --max-memory 2GiB --max-disk 5GiB --app-path /srv/shared
   plimsoll server --ingress-listen 0.0.0.0:80 --ingress-https-listen 0.0.0.0:443 --ingress-https-redirect
+  plimsoll server --trusted-proxies 10.0.0.0/8,fd00::/8
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
 
 Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
@@ -100,6 +101,10 @@ pub(crate) struct Args {
     /// Disk for the same.
     #[arg(long, value_name = "SIZE", default_value = "20GiB")]
     max_disk: Bytes,
+    /// Proxies in front of the ingress, as addresses or networks such as 10.0.0.0/8: what they say about a client
+    /// (X-Forwarded-For and the like) is passed on to apps. From anybody else it is replaced.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    trusted_proxies: Vec<ingress::Network>,
     /// Form of the log on stderr.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -158,6 +163,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         app_users: args.app_users.0,
         app_paths: app_paths(&args.app_paths)?,
         most: most(&args),
+        trusted_proxies: args.trusted_proxies.clone(),
     })
     .await?;
     // From here on this process holds the folder's lock.

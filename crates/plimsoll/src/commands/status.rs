@@ -7,6 +7,7 @@ use domain::instance::InstanceState;
 use domain::phase::Phase;
 use operations::environments::{self, Environment};
 use operations::page::MAX_LIMIT;
+use operations::server::{Info, InfoRequest};
 use operations::{apps, deployments};
 
 use super::Context;
@@ -49,6 +50,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let out = &context.out;
     if out.json {
         return out.document(&found);
+    }
+    if let Some(why) = connection.call::<Info>(&InfoRequest {}).await?.ingress_degraded {
+        out.warn(format!("the ingress is not quite well: {}", clean_lines(&why)));
     }
     if found.is_empty() {
         out.remark("nothing here yet: `plimsoll init` in a repository, then `plimsoll deploy`");

@@ -6,10 +6,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::health::Probe;
+use domain::limit::Span;
+use domain::limits::Bytes;
 use domain::phase::Phase;
 use domain::route::Host;
 use domain::spec::{Component, Serve};
-use ingress::{ChangeError, EnvironmentRoutes, Gate, Refused, Route, Standby, Target};
+use ingress::{ChangeError, EnvironmentRoutes, Gate, Refused, Route, RouteLimits, Standby, Target};
 use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
@@ -63,7 +65,11 @@ pub(crate) fn routes(world: &World, state: &State) -> Result<EnvironmentRoutes, 
         for pattern in &component.routes {
             let host = pattern.host.clone().unwrap_or_else(|| default.clone());
             let target = target(world, state, component);
-            routes.push(Route { host, path: pattern.path.clone(), component: component.name.clone(), target });
+            let limits = RouteLimits {
+                response_head: component.request_timeout.map(Span::get),
+                max_body: component.max_body.map(Bytes::get),
+            };
+            routes.push(Route { host, path: pattern.path.clone(), component: component.name.clone(), target, limits });
         }
     }
     Ok(EnvironmentRoutes {
