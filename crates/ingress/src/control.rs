@@ -189,8 +189,11 @@ impl Control {
     /// Ends all changes; one that runs is finished first. Sockets and folder are free when this returns.
     pub(crate) async fn close(&self) {
         self.answering.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|task| task.abort());
-        self.keeper.lock().await.owner = Owner::Nobody;
-        self.keep_counts();
+        let owner = std::mem::replace(&mut self.keeper.lock().await.owner, Owner::Nobody);
+        // After a hand-over the counts in the folder are another process's.
+        if owner == Owner::This {
+            self.keep_counts();
+        }
         drop(self.belongings_mut().take());
     }
 
