@@ -23,6 +23,7 @@ use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
 use crate::slots::Slots;
+use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
 use crate::{reconcile, tokens};
 
@@ -49,6 +50,10 @@ pub struct Options {
     pub most: Limits,
     /// Proxies in front of the ingress, whose word about clients is passed on to apps.
     pub trusted_proxies: Vec<ingress::Network>,
+    /// How much may wait to be deployed.
+    pub uploads: UploadLimits,
+    /// How large an archive may become.
+    pub archives: forge::archive::Limits,
 }
 
 /// The control plane of one server.
@@ -123,6 +128,8 @@ impl Control {
             ingress,
             ports: Ports::default(),
             git: forge::Git::new(layout.repositories()),
+            uploads: Uploads::new(options.uploads.clone()),
+            archives: options.archives.clone(),
             outputs: Outputs::new(layout.clone()),
             domain: options.domain.clone(),
             slots: Slots::new(options.workers),

@@ -4,6 +4,7 @@
 use std::io;
 use std::path::Path;
 
+use forge::ArchiveError;
 use operations::{Error, ErrorKind};
 use store::{Constraint, StoreError};
 
@@ -43,6 +44,21 @@ pub(crate) fn variables_error(error: VariablesError) -> Error {
     match error {
         VariablesError::Store(error) => store_error(error),
         other => Error::new(ErrorKind::Unavailable, other.to_string()),
+    }
+}
+
+/// An archive that was looked at for its sender.
+pub(crate) fn archive_error(error: ArchiveError) -> Error {
+    let kind = match &error {
+        ArchiveError::TooLarge { .. } => ErrorKind::TooLarge,
+        ArchiveError::Cancelled | ArchiveError::Io { .. } => ErrorKind::Unavailable,
+        _ => ErrorKind::Unprocessable,
+    };
+    // The error says what to do behind its last semicolon.
+    let text = error.to_string();
+    match text.rsplit_once("; ") {
+        Some((detail, hint)) => Error::new(kind, detail).hint(hint),
+        None => Error::new(kind, text),
     }
 }
 

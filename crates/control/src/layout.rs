@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use domain::release::Digest;
-use domain::{AppId, DeploymentId};
+use domain::{AppId, DeploymentId, UploadId};
 
 /// The data folder. Everything Plimsoll keeps is below it, readable by its own user alone.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ impl Layout {
         let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make(data)?;
         let layout = Self { data: data.canonicalize()? };
-        for dir in [layout.workspaces(), layout.releases(), layout.outputs(), layout.caches()] {
+        for dir in [layout.workspaces(), layout.releases(), layout.outputs(), layout.caches(), layout.uploads()] {
             make(&dir)?;
         }
         Ok(layout)
@@ -76,6 +76,13 @@ impl Layout {
     /// The files of a release; the folder exists whole or not at all.
     pub(crate) fn release(&self, app: &AppId, digest: &Digest) -> PathBuf {
         self.app_releases(app).join(digest.as_str())
+    }
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.data.join("uploads")
+    }
+    /// What has arrived of a file.
+    pub(crate) fn upload(&self, upload: &UploadId) -> PathBuf {
+        self.uploads().join(upload.as_str())
     }
     pub(crate) fn outputs(&self) -> PathBuf {
         self.data.join("outputs")

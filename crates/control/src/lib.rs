@@ -14,18 +14,21 @@ mod error;
 mod handlers;
 mod layout;
 mod output;
+mod receive;
 mod reconcile;
 mod redact;
 mod slots;
 mod streams;
 mod tokens;
 mod tree;
+mod uploads;
 mod urls;
 mod vault;
 
 pub use caller::{Caller, Handle, IdempotencyKey};
 pub use control::{Control, Options, Started};
 pub use streams::{CursorLine, Messages};
+pub use uploads::UploadLimits;
 
 /// Of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{DeploymentId, ReleaseId};
+use crate::id::{DeploymentId, ReleaseId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::PromotionRecord;
@@ -41,6 +41,9 @@ impl DeploymentKind {
 pub struct Metadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<Commit>,
+    /// The uploaded archive that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<UploadId>,
     /// `node`, `python+static`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detected_type: Option<String>,

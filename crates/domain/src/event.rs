@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{CertificateId, DeploymentId, ReleaseId};
+use crate::id::{CertificateId, DeploymentId, ReleaseId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::smoke::SmokeResult;
@@ -89,6 +89,17 @@ pub enum EventKind {
         certificate: CertificateId,
         names: Vec<String>,
     },
+    /// All of a file has arrived and is what was announced.
+    UploadCompleted {
+        upload: UploadId,
+        name: String,
+        size: u64,
+    },
+    /// Nobody had use for a file for too long.
+    UploadExpired {
+        upload: UploadId,
+        name: String,
+    },
     ServerStarted {
         version: String,
     },
@@ -115,6 +126,8 @@ impl EventKind {
             EventKind::InstanceRestarted { .. } => "instance_restarted",
             EventKind::CertificateAdded { .. } => "certificate_added",
             EventKind::CertificateRemoved { .. } => "certificate_removed",
+            EventKind::UploadCompleted { .. } => "upload_completed",
+            EventKind::UploadExpired { .. } => "upload_expired",
             EventKind::ServerStarted { .. } => "server_started",
         }
     }

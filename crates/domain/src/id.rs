@@ -32,6 +32,7 @@ kinds! {
     ReleaseKind, ReleaseId, "rel", "Names an immutable release of an app.";
     CertificateKind, CertificateId, "crt", "Names a certificate that the ingress shows.";
     TokenKind, TokenId, "tok", "Names an API token (not the token itself).";
+    UploadKind, UploadId, "upl", "Names a file that is sent to the server.";
 }
 
 /// An identifier of the kind `K`, kept as its text.

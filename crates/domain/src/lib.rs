@@ -25,6 +25,7 @@ pub mod route;
 pub mod smoke;
 pub mod source;
 pub mod spec;
+pub mod upload;
 
-pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, TokenId};
+pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, TokenId, UploadId};
 pub use name::Name;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::id::UploadId;
+
 /// What the URL of a git repository must look like, for clients that look before they send.
 pub const URL_PATTERN: &str = r"^[^-\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 /// The same for a branch, tag or commit.
@@ -28,6 +30,9 @@ pub enum Source {
         #[schemars(extend("pattern" = r"^/[^\x00]*$"))]
         path: PathBuf,
     },
+    /// An archive (tar, tar.gz, tar.zst or zip) that was uploaded. It is there for the deployments that were asked
+    /// for with it, and gone when they have ended: no app can have it as its own.
+    Archive { upload: UploadId },
 }
 
 /// The commit that a deployment was made from.

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use domain::UploadId;
 use futures::{Stream, StreamExt};
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::uploads::{self, Upload};
 use crate::{Effect, Error, ErrorKind, Operation, path_parameters};
 
 /// Talks to one server with one token.
@@ -92,13 +95,31 @@ impl Client {
         if let Some(key) = key.filter(|_| O::EFFECT != Effect::Read) {
             builder = builder.header("Idempotency-Key", key);
         }
-        let response = builder.send().await.map_err(|e| self.unreachable(&e))?;
+        self.answer(builder).await
+    }
+
+    /// Sends bytes of an upload, from `offset` in the file on; `length` is how many `body` has.
+    pub async fn send(
+        &self,
+        upload: &UploadId,
+        offset: u64,
+        length: u64,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<Upload, CallError> {
+        let url = format!("{}{}", self.base, uploads::content_path(upload, offset));
+        let request = self.http.put(url).header(CONTENT_TYPE, "application/octet-stream");
+        // A piece may take its time; a server that hears nothing for half a minute gives up on it.
+        let request = request.header(CONTENT_LENGTH, length).timeout(Duration::from_secs(1800)).body(body);
+        self.answer(request).await
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> Result<T, CallError> {
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         let status = response.status();
         let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
-        if status.is_success() {
-            serde_json::from_slice(&body).map_err(|e| self.garbled(e.to_string()))
-        } else {
-            Err(self.refusal(status.as_u16(), &body))
+        match status.is_success() {
+            true => serde_json::from_slice(&body).map_err(|e| self.garbled(e.to_string())),
+            false => Err(self.refusal(status.as_u16(), &body)),
         }
     }
 

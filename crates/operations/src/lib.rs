@@ -22,6 +22,7 @@ pub mod server;
 pub mod smoke_tests;
 pub mod sources;
 pub mod stream;
+pub mod uploads;
 pub mod variables;
 
 pub use client::Client;
@@ -108,6 +109,10 @@ macro_rules! for_each_operation {
             $crate::variables::Set,
             $crate::variables::Unset,
             $crate::sources::Detect,
+            $crate::uploads::Create,
+            $crate::uploads::List,
+            $crate::uploads::Get,
+            $crate::uploads::Delete,
             $crate::deployments::Deploy,
             $crate::deployments::Rollback,
             $crate::promotions::Plan,
@@ -169,6 +174,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 34);
+        assert_eq!(names.len(), 38);
     }
 }

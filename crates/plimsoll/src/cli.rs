@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Releases(releases::Args),
     #[command(alias = "smoke-test")]
     SmokeTests(smoke_tests::Args),
+    #[command(alias = "upload")]
+    Uploads(uploads::Args),
     Events(events::Args),
     Mcp(mcp::Args),
     #[command(alias = "app")]
@@ -285,6 +287,12 @@ mod tests {
             "plimsoll nonsense",
             "plimsoll deploy --ref",
             "plimsoll deploy --dir . --git https://x/y",
+            "plimsoll deploy --archive a.tar --dir .",
+            "plimsoll deploy --archive a.tar --git https://x/y",
+            "plimsoll deploy --archive a.tar --ref main",
+            "plimsoll uploads remove not-an-id",
+            "plimsoll server --max-upload lots",
+            "plimsoll server --max-unpacked-files 0",
             "plimsoll logs -n many",
             "plimsoll server --listen nowhere",
             "plimsoll server --workers 0",

@@ -16,6 +16,7 @@ mod pidfile;
 mod source;
 mod table;
 mod text;
+mod upload;
 
 use std::process::ExitCode;
 

@@ -51,6 +51,7 @@ pub(crate) fn describe(source: &Source) -> String {
         Source::Git { url, reference: Some(reference) } => format!("{url} at {reference}"),
         Source::Git { url, reference: None } => url.clone(),
         Source::Directory { path } => format!("folder {}", path.display()),
+        Source::Archive { upload } => format!("archive {upload}"),
     }
 }
 
@@ -58,6 +59,7 @@ pub(crate) fn describe(source: &Source) -> String {
 pub(crate) fn is_local(source: &Source) -> bool {
     match source {
         Source::Directory { .. } => true,
+        Source::Archive { .. } => false,
         Source::Git { url, .. } => url.starts_with(['/', '.']) || url.starts_with("file://"),
     }
 }

@@ -1,8 +1,8 @@
 //! The HTTP door: adapters over [`control`], and no decision of their own.
 //!
 //! Routes and the OpenAPI document come from the one list of operations; only the
-//! three streams, the two health pages and the door for agents ([`mcp_door`]) are
-//! written by hand. A request goes through these, in this order:
+//! three streams, the content of uploads, the two health pages and the door for agents
+//! ([`mcp_door`]) are written by hand. A request goes through these, in this order:
 //!
 //! 1. [`observe`]: request id, tracing span, the headers every answer has;
 //! 2. a net for panics ([`problem::panicked`]);
@@ -26,6 +26,7 @@ mod query;
 mod routes;
 mod sse;
 mod streams;
+mod uploads;
 
 pub use listen::serve;
 pub use openapi::document as openapi;

@@ -17,7 +17,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use crate::{idempotency, problem, streams};
+use crate::{idempotency, problem, streams, uploads};
 use fields::Fields;
 
 /// The document: the same bytes each time, as every object in it is sorted.
@@ -47,6 +47,7 @@ pub fn document() -> Value {
         "Follow what the instances of an environment print",
         operations::logs::LOG_CURSOR,
     );
+    builder.content::<uploads::ContentRequest, operations::uploads::Upload>();
     sorted(bounded(builder.finish()))
 }
 
@@ -159,6 +160,36 @@ impl Builder {
             },
         });
         self.insert(path, "get", entry);
+    }
+
+    /// The one body that is not JSON.
+    fn content<R: JsonSchema, T: JsonSchema>(&mut self) {
+        let path = operations::uploads::CONTENT;
+        let (mut parameters, rest) = Fields::of::<R>(&mut self.generator).parameters(path);
+        parameters.extend(rest.into_query());
+        let entry = json!({
+            "operationId": "uploads.send",
+            "summary": "Send bytes of an upload",
+            "description": "The next bytes of the file, as they are, of any number. `offset` must be what was \
+                `received`; what has arrived of a request that was cut off counts. After the last byte the digest of \
+                the whole file is compared: `complete` says that it can be deployed, `unprocessable` that nothing of \
+                it was kept.",
+            "tags": [self.tag("uploads.send")],
+            "x-plimsoll-effect": Effect::Write,
+            "parameters": parameters,
+            "requestBody": {
+                "required": true,
+                "content": { uploads::CONTENT: { "schema": { "type": "string", "format": "binary" } } },
+            },
+            "responses": {
+                "200": {
+                    "description": "The upload as it is now",
+                    "content": { "application/json": { "schema": self.generator.subschema_for::<T>() } },
+                },
+                "default": reference("responses", "Problem"),
+            },
+        });
+        self.insert(path, "put", entry);
     }
 
     fn page(&mut self, path: &str, name: &str, summary: &str) {

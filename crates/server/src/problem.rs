@@ -44,7 +44,7 @@ pub(crate) fn refused(status: StatusCode, detail: impl Into<String>) -> Error {
 
 pub(crate) fn too_large(limit: usize) -> Error {
     Error::new(ErrorKind::TooLarge, format!("the body is larger than {} MiB", limit / 1024 / 1024))
-        .hint("Nothing of the API needs more: send less at once")
+        .hint("Send less at once; an archive goes up in pieces of any size, see /api/v1/uploads")
 }
 
 pub(crate) fn no_such_route(method: &http::Method, path: &str) -> Error {

@@ -1,11 +1,11 @@
-//! The route table: the list of operations, three streams, three pages.
+//! The route table: the list of operations, three streams, the content of uploads, three pages.
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
-use axum::routing::{MethodFilter, get, on};
+use axum::routing::{MethodFilter, get, on, put};
 use control::{Caller, Control, Handle};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method as HttpMethod, StatusCode, Uri};
@@ -13,7 +13,7 @@ use operations::{Error, Method, Operation, stream};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Problem, no_such_route, panicked, refused};
-use crate::{Plane, Settings, call, guard, health, mcp_door, observe, openapi, streams};
+use crate::{Plane, Settings, call, guard, health, mcp_door, observe, openapi, streams, uploads};
 
 /// Everything the server answers.
 pub(crate) fn router(plane: Plane, settings: &Settings) -> Router {
@@ -37,6 +37,7 @@ fn operations() -> Router<Plane> {
         .route(stream::EVENTS, get(streams::events))
         .route(stream::OUTPUT, get(streams::output))
         .route(stream::LOGS, get(streams::logs))
+        .route(operations::uploads::CONTENT, put(uploads::receive))
 }
 
 fn mount_call<O: Operation>(router: Router<Plane>) -> Router<Plane>
@@ -111,6 +112,9 @@ fn methods(path: &str) -> Vec<&'static str> {
         )* };
     }
     operations::for_each_operation!(collect);
+    if path == operations::uploads::CONTENT {
+        known.push("PUT");
+    }
     if known.is_empty() || known.contains(&"GET") {
         known.retain(|method| *method != "GET");
         known.splice(0..0, ["GET", "HEAD"]);

@@ -22,4 +22,5 @@ pub(crate) mod releases;
 pub(crate) mod saga_records;
 pub(crate) mod sagas;
 pub(crate) mod tokens;
+pub(crate) mod uploads;
 pub(crate) mod variables;

@@ -37,6 +37,7 @@ mod session;
 mod store;
 pub mod time;
 pub mod tokens;
+pub mod uploads;
 mod url;
 pub mod variables;
 

@@ -5,6 +5,7 @@ mod certificates;
 mod first;
 mod promotion;
 mod schema;
+mod uploads;
 
 use sea_orm::TransactionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(app_users::AppUsers),
             Box::new(certificates::Certificates),
             Box::new(promotion::Promotion),
+            Box::new(uploads::Uploads),
         ]
     }
 }

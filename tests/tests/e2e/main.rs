@@ -21,6 +21,7 @@ mod smoke;
 mod stacks;
 mod streams;
 mod traffic;
+mod uploads;
 
 use domain::deployment::Deployment;
 use plimsoll_tests::{App, RawLoad, Repo, Server};

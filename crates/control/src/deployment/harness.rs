@@ -158,6 +158,8 @@ async fn world(kind: DeploymentKind, lane: u16) -> World {
         ingress: client,
         ports: ports(lane),
         git: forge::Git::new(layout.repositories()),
+        uploads: Default::default(),
+        archives: Default::default(),
         outputs: Outputs::new(layout.clone()),
         domain: "localhost".to_owned(),
         slots: Slots::new(1),

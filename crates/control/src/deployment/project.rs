@@ -122,6 +122,7 @@ fn metadata(state: &State) -> Metadata {
     let files = state.release.as_ref().map(|r| r.files);
     Metadata {
         commit: state.commit.clone(),
+        upload: state.order.upload().cloned(),
         detected_type: state.spec.as_ref().map(|s| s.stacks()),
         files_copied: files,
         files_total: files,

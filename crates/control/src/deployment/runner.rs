@@ -77,6 +77,10 @@ impl Runner {
             shared.world.slots.give_up(&deployment);
             shared.world.outputs.close(&deployment);
             shared.running().remove(&deployment);
+            // The archive it was made from may have served its purpose.
+            if let Err(e) = crate::uploads::sweep(&shared.world, chrono::Utc::now()).await {
+                tracing::warn!("can't look for uploads that nobody needs: {e}");
+            }
         });
     }
 

@@ -9,7 +9,7 @@ use domain::release::{Digest, Release};
 use domain::smoke::SmokeResult;
 use domain::source::{Commit, Source};
 use domain::spec::AppSpec;
-use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
+use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId, UploadId};
 use ingress::EnvironmentRoutes;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +107,16 @@ impl ReleaseRef {
 pub(crate) struct Placement {
     pub key: InstanceKey,
     pub port: Option<u16>,
+}
+
+impl Order {
+    /// The archive that it is made from, if it is.
+    pub(crate) fn upload(&self) -> Option<&UploadId> {
+        match &self.source {
+            Some(Source::Archive { upload }) => Some(upload),
+            _ => None,
+        }
+    }
 }
 
 impl State {

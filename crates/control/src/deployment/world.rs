@@ -21,6 +21,7 @@ use crate::layout::Layout;
 use crate::output::{Outputs, Sink};
 use crate::redact::Redactor;
 use crate::slots::Slots;
+use crate::uploads::Uploads;
 use crate::vault::Vault;
 
 pub(crate) struct World {
@@ -36,6 +37,9 @@ pub(crate) struct World {
     pub ingress: ingress::Client,
     pub ports: Ports,
     pub git: Git,
+    pub uploads: Uploads,
+    /// How large an archive may become.
+    pub archives: forge::archive::Limits,
     pub outputs: Outputs,
     /// Apps answer at `<app>.<domain>`.
     pub domain: String,

@@ -10,7 +10,7 @@ use operations::apps::{
 use operations::{Error, Page};
 use ulid::Ulid;
 
-use super::{app_named, check_source, commit, page_cursor, page_limit};
+use super::{app_named, check_own_source, commit, page_cursor, page_limit};
 use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::error::store_error;
@@ -21,7 +21,7 @@ const FIRST_ENVIRONMENT: &str = "production";
 impl Handle<Create> for Control {
     async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<App, Error> {
         if let Some(source) = &request.source {
-            check_source(source)?;
+            check_own_source(source)?;
         }
         let at = store::time::micros(Utc::now());
         let app = store::apps::App {
@@ -68,7 +68,7 @@ impl Handle<Get> for Control {
 
 impl Handle<SetSource> for Control {
     async fn handle(&self, caller: &Caller, request: SetSourceRequest) -> Result<App, Error> {
-        check_source(&request.source)?;
+        check_own_source(&request.source)?;
         let tx = self.write().await?;
         let app = app_named(&tx, &request.app).await?;
         store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;

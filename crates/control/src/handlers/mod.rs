@@ -15,6 +15,7 @@ mod releases;
 mod server;
 mod smoke_tests;
 mod sources;
+mod uploads;
 mod variables;
 
 use chrono::Utc;
@@ -168,7 +169,17 @@ fn check_source(source: &Source) -> Result<(), Error> {
         Source::Directory { path } if path.as_os_str().as_encoded_bytes().contains(&0) => {
             Err(Error::invalid("the path of the directory holds a NUL"))
         }
-        Source::Directory { .. } => Ok(()),
+        Source::Directory { .. } | Source::Archive { .. } => Ok(()),
+    }
+}
+
+/// The same for what an app is to remember.
+fn check_own_source(source: &Source) -> Result<(), Error> {
+    match source {
+        Source::Archive { .. } => Err(Error::invalid("an app can't have an uploaded archive as its source").hint(
+            "an upload is gone when it was deployed: give it with the deployment, `plimsoll deploy --archive FILE`",
+        )),
+        source => check_source(source),
     }
 }
 

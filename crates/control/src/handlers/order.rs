@@ -7,7 +7,7 @@ use domain::labels::{Labels, Tag};
 use domain::phase::Phase;
 use domain::release::Release;
 use domain::source::Source;
-use domain::{DeploymentId, Name};
+use domain::{DeploymentId, Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest, Rollback, RollbackRequest};
 use operations::{Error, Operation};
 use store::apps::App;
@@ -21,7 +21,8 @@ use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
-use crate::error::store_error;
+use crate::error::{archive_error, io_error, store_error};
+use crate::uploads::no_upload;
 
 impl Handle<Deploy> for Control {
     async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
@@ -34,6 +35,10 @@ impl Handle<Deploy> for Control {
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
         let source = source(&app, request.source, request.reference)?;
         let mut draft = draft(&tx, &environment, DeploymentKind::Deploy, caller).await?;
+        if let Source::Archive { upload } = &source {
+            self.take_upload(&tx, upload).await?;
+            draft.deployment.metadata.upload = Some(upload.clone());
+        }
         draft.deployment.source = Some(source);
         let state = State::deploy(Order { labels, ..order(&draft) });
         self.accept::<Deploy, deployment::Deploy>(caller, tx, draft, state).await
@@ -61,6 +66,24 @@ impl Handle<Rollback> for Control {
 }
 
 impl Control {
+    /// From this transaction on the deployment keeps the upload from being removed.
+    async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
+        let found = store::uploads::find(tx, id).await.map_err(store_error)?;
+        let upload = found.ok_or_else(|| no_upload(id))?;
+        if !upload.complete {
+            return Err(Error::conflict(format!(
+                "{id} is not complete: the rest of its {} bytes is missing",
+                upload.size
+            ))
+            .hint(format!("send the rest; GET /api/v1/uploads/{id} says what was received")));
+        }
+        // A look at its first bytes; the rest is for the deployment.
+        let path = self.world().layout.upload(id);
+        let mut file = std::fs::File::open(&path).map_err(|e| io_error("open", &path, &e))?;
+        forge::archive::recognise(&mut file).map_err(archive_error)?;
+        store::uploads::used(tx, id).await.map_err(store_error)
+    }
+
     /// Writes the deployment, its saga with the first record, and the event; then sets it going.
     pub(super) async fn accept<O, G>(
         &self,
@@ -110,6 +133,9 @@ fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result
     match (source, reference) {
         (source, None) => Ok(source),
         (Source::Git { url, .. }, reference) => Ok(Source::Git { url, reference }),
+        (Source::Archive { .. }, Some(_)) => {
+            Err(Error::invalid("an archive has no branches, tags or commits").hint("leave the reference out"))
+        }
         (Source::Directory { .. }, Some(_)) => Err(Error::invalid("a directory has no branches, tags or commits")
             .hint("leave the reference out, or deploy from the git repository")),
     }

@@ -13,7 +13,7 @@ use ulid::Ulid;
 use super::check_source;
 use crate::Control;
 use crate::caller::{Caller, Handle};
-use crate::error::io_error;
+use crate::error::{archive_error, io_error};
 use crate::layout::remove_dir;
 
 impl Handle<Detect> for Control {
@@ -21,6 +21,19 @@ impl Handle<Detect> for Control {
         check_source(&request.source)?;
         let (folder, _scratch) = match request.source {
             Source::Directory { path } => (path, None),
+            Source::Archive { upload } => {
+                let scratch = Scratch::new(self)?;
+                let tree = scratch.0.join("source");
+                if !self.upload(&upload).await?.complete {
+                    return Err(Error::conflict(format!("{upload} is not complete")).hint("send the rest of it first"));
+                }
+                let (from, to) = (self.world().layout.upload(&upload), tree.clone());
+                let (limits, cancel) = (self.world().archives.clone(), self.inner.stopping.child_token());
+                let unpacking =
+                    tokio::task::spawn_blocking(move || forge::archive::unpack_file(&from, &to, &limits, &cancel));
+                unpacking.await.map_err(|_| Error::internal())?.map_err(archive_error)?;
+                (tree, Some(scratch))
+            }
             Source::Git { url, reference } => {
                 let scratch = Scratch::new(self)?;
                 let tree = scratch.0.join("source");

@@ -94,6 +94,9 @@ async fn remove_orphans(inner: &Inner) -> Result<(), Error> {
 /// Removes what has been kept long enough.
 pub(super) async fn clean_old(inner: &Inner) {
     let world = &inner.world;
+    if let Err(e) = crate::uploads::sweep(world, Utc::now()).await {
+        tracing::warn!("can't look for uploads that nobody needs: {e}");
+    }
     if let Err(e) = purge_keys(inner).await {
         tracing::warn!("can't forget old idempotency keys: {e}");
     }

@@ -1,12 +1,14 @@
 //! `plimsoll deploy`: source to release to traffic.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use domain::Name;
+use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::source::Source;
+use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
-use operations::{Operation, apps};
+use operations::{Error, Operation, apps};
 
 use super::init::{ensure_app, reachable};
 use super::{Context, here};
@@ -14,6 +16,7 @@ use crate::connection::Connection;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text::count;
+use crate::upload::{self, Archive};
 use crate::{follow, source};
 
 const EXAMPLES: &str = "\
@@ -23,11 +26,13 @@ Examples:
   plimsoll deploy --dir .                this folder as it is, uncommitted changes included
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
+  plimsoll deploy shop --archive shop.tar.zst
+  git archive main | plimsoll deploy shop --archive -
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
 /// Deploy a version of the source, and follow it to its end.
 ///
-/// Without --dir and --git the app's own source is taken: for a git repository its last commit. An app that does not
+/// Without --dir, --git and --archive the app's own source is taken: for a git repository its last commit. An app that does not
 /// exist is created. Ctrl-C only ends the following; the deployment goes on.
 #[derive(Debug, clap::Args)]
 #[command(about = Deploy::SUMMARY, after_help = EXAMPLES)]
@@ -56,6 +61,9 @@ pub(crate) struct Args {
     /// Metadata for the release, shown to everybody; may be repeated.
     #[arg(long = "meta", value_name = "KEY=VALUE", value_parser = entry)]
     metadata: Vec<(Key, Text)>,
+    /// Deploy this archive, this once: tar, tar.gz, tar.zst or zip; `-` is standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "git", "reference"])]
+    archive: Option<PathBuf>,
     /// Answer as soon as the server has taken it on.
     #[arg(long, visible_alias = "no-follow")]
     detach: bool,
@@ -64,6 +72,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
     let app = context.app(args.name.or(args.named))?;
+    let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
+    if let Some(path) = &args.archive {
+        let (source, reference) = (None, None);
+        let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
+        let started = archive(context, &connection, request, path).await?;
+        return told(context, &connection, started, args.detach).await;
+    }
     let (source, reference) = match (&args.dir, &args.git) {
         (Some(dir), _) => (Some(source::directory(dir)?), None),
         (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
@@ -76,17 +91,72 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if source.is_none() {
         warn_of_uncommitted(context, own.as_ref());
     }
-    let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
     let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
-    match (args.detach, context.out.json) {
+    told(context, &connection, started, args.detach).await
+}
+
+/// Sends the archive and asks for its deployment.
+async fn archive(
+    context: &Context,
+    connection: &Connection,
+    mut request: DeployRequest,
+    path: &Path,
+) -> Result<Deployment, Failure> {
+    // Before the app is made or anything is sent.
+    let archive = Archive::open(path)?;
+    exists_or_make(context, connection, &request.app).await?;
+    let mut again = 1;
+    loop {
+        let upload = upload::send(context, connection, &archive).await?;
+        request.source = Some(Source::Archive { upload: upload.clone() });
+        match follow::begin::<Deploy>(context, connection, &request).await {
+            // Another deployment of the same file ended in between, and took it along.
+            Err(Failure::Problem { exit: Exit::NotFound, problem }) if again > 0 && names(&problem, &upload) => {
+                again -= 1
+            }
+            other => return other,
+        }
+    }
+}
+
+fn names(problem: &Error, upload: &UploadId) -> bool {
+    problem.detail.contains(upload.as_str())
+}
+
+/// An app whose source only ever comes with a deployment.
+async fn exists_or_make(context: &Context, connection: &Connection, app: &Name) -> Result<(), Failure> {
+    let request = apps::GetRequest { app: app.clone() };
+    match connection.call::<apps::Get>(&request).await {
+        Err(Failure::Problem { exit: Exit::NotFound, .. }) => {}
+        other => return other.map(drop),
+    }
+    match connection.call::<apps::Create>(&apps::CreateRequest { name: app.clone(), source: None }).await {
+        // Somebody else was quicker.
+        Err(Failure::Problem { exit: Exit::Conflict, .. }) => Ok(()),
+        made => {
+            made?;
+            context.out.remark(format!("{app} is new: created it"));
+            Ok(())
+        }
+    }
+}
+
+/// The id alone, or the whole story.
+async fn told(
+    context: &Context,
+    connection: &Arc<Connection>,
+    started: Deployment,
+    detach: bool,
+) -> Result<(), Failure> {
+    match (detach, context.out.json) {
         (true, true) => context.out.document(&started),
         (true, false) => {
             context.out.line(format!("{} is under way", started.id))?;
             context.out.remark(format!("follow it: plimsoll deployments show {} -f", started.id));
             Ok(())
         }
-        (false, _) => follow::to_the_end(context, &connection, started).await,
+        (false, _) => follow::to_the_end(context, connection, started).await,
     }
 }
 

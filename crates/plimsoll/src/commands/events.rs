@@ -134,6 +134,10 @@ fn sentence(kind: &EventKind) -> String {
         }
         EventKind::CertificateAdded { names, .. } => format!("certificate for {} added", clean(&names.join(", "))),
         EventKind::CertificateRemoved { names, .. } => format!("certificate for {} removed", clean(&names.join(", "))),
+        EventKind::UploadCompleted { name, size, .. } => {
+            format!("{} ({}) was uploaded", clean(name), text::bytes(*size))
+        }
+        EventKind::UploadExpired { name, .. } => format!("{} was removed: nobody had use for it", clean(name)),
         EventKind::ServerStarted { version } => format!("server {} started", clean(version)),
     }
 }

@@ -83,6 +83,7 @@ fn chosen(text: Option<&str>) -> Result<(Source, Option<PathBuf>), Failure> {
     let folder = match &source {
         Source::Directory { path } => Some(path.clone()),
         Source::Git { url, .. } => Some(PathBuf::from(url)).filter(|path| path.is_dir()),
+        Source::Archive { .. } => None,
     };
     Ok((source, folder))
 }
@@ -107,6 +108,7 @@ fn guessed(source: &Source, context: &Context) -> Result<Name, Failure> {
             url.trim_end_matches('/').rsplit(['/', ':']).next().map(|last| last.trim_end_matches(".git").to_owned())
         }
         Source::Directory { path } => path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        Source::Archive { .. } => None,
     };
     match last.as_deref().and_then(Name::from_loose) {
         Some(name) => Ok(name),

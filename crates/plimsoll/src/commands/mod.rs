@@ -23,6 +23,7 @@ pub(crate) mod server;
 pub(crate) mod smoke_tests;
 pub(crate) mod status;
 pub(crate) mod supervise;
+pub(crate) mod uploads;
 pub(crate) mod version;
 
 use std::path::PathBuf;
@@ -108,6 +109,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Deployments(args) => deployments::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,
+        Command::Uploads(args) => uploads::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
         Command::Mcp(args) => mcp::run(context, args).await,
         Command::Apps(args) => apps::run(context, args).await,

@@ -83,7 +83,7 @@ fn table(context: &Context, items: &[ReleaseStatus]) -> String {
     for ReleaseStatus { release, active_in, .. } in items {
         let (commit, summary) = match &release.commit {
             Some(commit) => (commit.short().to_owned(), commit.summary.clone()),
-            None => (String::new(), format!("folder, digest {}", release.digest.short())),
+            None => (String::new(), format!("files, digest {}", release.digest.short())),
         };
         let active: Vec<&str> = active_in.iter().map(Name::as_str).collect();
         let tone = if active.is_empty() { Tone::Plain } else { Tone::Good };

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
-use control::{Control, Options};
+use control::{Control, Options, UploadLimits};
 use domain::limits::{Bytes, Cores, Limits, Tasks};
 use domain::route::Host;
 use operations::{Error, ErrorKind, local};
@@ -105,6 +105,15 @@ pub(crate) struct Args {
     /// (X-Forwarded-For and the like) is passed on to apps. From anybody else it is replaced.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
     trusted_proxies: Vec<ingress::Network>,
+    /// Largest archive that can be uploaded, such as 500MiB.
+    #[arg(long, value_name = "SIZE", default_value = "2GiB")]
+    max_upload: Bytes,
+    /// What an archive may become when it is unpacked.
+    #[arg(long, value_name = "SIZE", default_value = "4GiB")]
+    max_unpacked: Bytes,
+    /// Files, links and folders that an archive may hold.
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    max_unpacked_files: u64,
     /// Form of the log on stderr.
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
@@ -164,6 +173,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         app_paths: app_paths(&args.app_paths)?,
         most: most(&args),
         trusted_proxies: args.trusted_proxies.clone(),
+        uploads: upload_limits(args.max_upload.get()),
+        archives: forge::archive::Limits {
+            bytes: args.max_unpacked.get(),
+            entries: args.max_unpacked_files,
+            ..forge::archive::Limits::default()
+        },
     })
     .await?;
     // From here on this process holds the folder's lock.
@@ -200,6 +215,11 @@ fn ingress_settings(args: &Args) -> ingress::Settings {
         max_connections: args.ingress_max_connections.map(NonZeroUsize::get),
         max_connections_per_client: args.ingress_max_connections_per_client.map(NonZeroUsize::get),
     }
+}
+
+/// Eight of the largest may wait at the same time.
+fn upload_limits(size: u64) -> UploadLimits {
+    UploadLimits { size, bytes: size.saturating_mul(8), ..UploadLimits::default() }
 }
 
 async fn serve(

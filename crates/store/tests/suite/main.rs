@@ -12,6 +12,7 @@ mod nouns;
 mod opening;
 mod records;
 mod releases;
+mod uploads;
 
 use std::pin::Pin;
 
@@ -27,6 +28,7 @@ const CASES: &[(&str, Case)] = &[
     ("variables and data keys", |db| Box::pin(nouns::variables_and_data_keys(db))),
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
+    ("uploads", |db| Box::pin(uploads::rows(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
+use domain::limits::Size;
 use domain::phase::Phase;
 use domain::source::Source;
-use forge::GitError;
+use forge::archive::Unpacked;
+use forge::{ArchiveError, GitError};
 use operations::logs::Stream;
 use saga::{Retry, Stage, Step};
 
@@ -61,6 +63,16 @@ impl<G: Deploying> Stage<G> for PullSource {
                 sink.say(&format!("{} files from {}", copied.files, path.display()));
                 copied.notes.iter().for_each(|note| sink.say(note));
             }
+            Some(Source::Archive { upload }) => {
+                let (from, to) = (world.layout.upload(upload), workspace.source());
+                let (limits, cancel) = (world.archives.clone(), step.cancel.clone());
+                let unpacked = blocking(PHASE, move || forge::archive::unpack_file(&from, &to, &limits, &cancel))
+                    .await?
+                    .map_err(archive_failure)?;
+                let Unpacked { format, files, bytes, notes } = unpacked;
+                sink.say(&format!("{files} files, {} from a {format}, {upload}", Size(bytes)));
+                notes.iter().for_each(|note| sink.say(note));
+            }
             None => return Err(permanent("the app has no source", "set one with `plimsoll apps set-source`")),
         }
         let source = workspace.source();
@@ -96,6 +108,18 @@ fn git_failure(error: GitError) -> saga::Failure<Failure> {
         GitError::Cancelled => saga::Failure::cancelled(fail::cancelled(PHASE)),
         GitError::Failed { last, .. } => saga::Failure::permanent(fail::with_output(failure, last)),
         _ => saga::Failure::permanent(failure),
+    }
+}
+
+fn archive_failure(error: ArchiveError) -> saga::Failure<Failure> {
+    match error {
+        ArchiveError::Cancelled => saga::Failure::cancelled(fail::cancelled(PHASE)),
+        ArchiveError::Io { .. } => saga::Failure::permanent(fail::internal(PHASE, error.to_string())),
+        error => {
+            let text = error.to_string();
+            let (message, hint) = text.rsplit_once("; ").unwrap_or((&text, "pack the app's folder again"));
+            permanent(message, hint)
+        }
     }
 }
 
