@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{CertificateId, DeploymentId, ReleaseId, UploadId};
+use crate::id::{CertificateId, DeploymentId, ReleaseId, TokenId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::smoke::SmokeResult;
@@ -103,6 +103,18 @@ pub enum EventKind {
     ServerStarted {
         version: String,
     },
+    /// Everything before it is from a backup; what happened between is not known.
+    ServerRestored {
+        taken_at: DateTime<Utc>,
+    },
+    TokenCreated {
+        token: TokenId,
+        name: String,
+    },
+    TokenRevoked {
+        token: TokenId,
+        name: String,
+    },
 }
 
 impl EventKind {
@@ -129,6 +141,9 @@ impl EventKind {
             EventKind::UploadCompleted { .. } => "upload_completed",
             EventKind::UploadExpired { .. } => "upload_expired",
             EventKind::ServerStarted { .. } => "server_started",
+            EventKind::ServerRestored { .. } => "server_restored",
+            EventKind::TokenCreated { .. } => "token_created",
+            EventKind::TokenRevoked { .. } => "token_revoked",
         }
     }
 }

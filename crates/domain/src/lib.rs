@@ -13,6 +13,7 @@ pub mod health;
 pub mod id;
 pub mod instance;
 pub mod labels;
+pub mod lifetime;
 pub mod limit;
 pub mod limits;
 pub mod name;

@@ -70,6 +70,8 @@ pub enum Constraint {
     TokenHash,
     /// The token has used this idempotency key.
     IdempotencyKey,
+    /// The database to be filled holds something of ours.
+    NotEmpty { database: String },
     /// A row that this one refers to is missing, or rows refer to the one to be deleted.
     Reference,
 }
@@ -103,6 +105,7 @@ impl fmt::Display for Constraint {
             Constraint::Certificate => write!(f, "the certificate is there already"),
             Constraint::TokenHash => f.write_str("this token exists already"),
             Constraint::IdempotencyKey => f.write_str("the idempotency key was used already"),
+            Constraint::NotEmpty { database } => write!(f, "the database {database} is not empty"),
             Constraint::Reference => f.write_str("a row that it refers to is missing, or others refer to it"),
         }
     }

@@ -5,13 +5,14 @@ mod certificates;
 mod first;
 mod promotion;
 mod schema;
+mod token_scope;
 mod uploads;
 
 use sea_orm::TransactionTrait;
 use sea_orm_migration::{MigrationTrait, MigratorTrait};
 
 use crate::session::sealed::Connected;
-use crate::{DatabaseUrl, Store, StoreError};
+use crate::{DatabaseUrl, Store, StoreError, Tx};
 
 /// All migrations, oldest first. One that was released is never changed again.
 struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(certificates::Certificates),
             Box::new(promotion::Promotion),
             Box::new(uploads::Uploads),
+            Box::new(token_scope::TokenScope),
         ]
     }
 }
@@ -36,11 +38,29 @@ pub(crate) async fn run(store: &Store, url: &DatabaseUrl) -> Result<(), StoreErr
     // The savepoint is what the migrator takes as its connection.
     let inside = connection.begin().await?;
     let applied = Migrator::get_migration_models(&inside).await?;
-    let known = Migrator::migrations();
-    if let Some(newer) = applied.iter().find(|a| !known.iter().any(|k| k.name() == a.version)) {
-        return Err(StoreError::Newer { database: url.to_string(), migration: newer.version.clone() });
+    let applied: Vec<String> = applied.into_iter().map(|a| a.version).collect();
+    if let Some(newer) = unknown(&applied) {
+        return Err(StoreError::Newer { database: url.to_string(), migration: newer.to_owned() });
     }
     Migrator::up(&inside, None).await?;
     inside.commit().await?;
     tx.commit().await
+}
+
+/// Brings the tables of an empty database to where they were after `count` migrations, or all the way.
+pub(crate) async fn run_to(tx: &Tx, count: Option<u32>) -> Result<(), StoreError> {
+    let inside = tx.connection().transaction().begin().await?;
+    Migrator::up(&inside, count).await?;
+    Ok(inside.commit().await?)
+}
+
+/// The first of `applied` that this version does not know.
+pub(crate) fn unknown(applied: &[String]) -> Option<&str> {
+    let known = names();
+    applied.iter().find(|a| !known.contains(a)).map(String::as_str)
+}
+
+/// Names of all migrations, oldest first.
+pub(crate) fn names() -> Vec<String> {
+    Migrator::migrations().iter().map(|m| m.name().to_owned()).collect()
 }

@@ -1,11 +1,13 @@
 //! What the functions of this crate read from and write to.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use crate::StoreError;
+use crate::timing::Timing;
 
 /// Something to read from: a [`Store`](crate::Store), which sees what is committed, or a
 /// [`Tx`], which sees its own writes too. Nothing else can be one.
@@ -28,11 +30,19 @@ pub struct Tx {
     connection: Writing,
     changes: watch::Sender<u64>,
     _turn: OwnedMutexGuard<()>,
+    began: Instant,
+    timing: Timing,
 }
 
 impl Tx {
-    pub(crate) fn new(inner: DatabaseTransaction, changes: watch::Sender<u64>, turn: OwnedMutexGuard<()>) -> Self {
-        Self { connection: Writing { inner, unfinished: AtomicU32::new(0) }, changes, _turn: turn }
+    pub(crate) fn new(
+        inner: DatabaseTransaction,
+        changes: watch::Sender<u64>,
+        turn: OwnedMutexGuard<()>,
+        timing: Timing,
+    ) -> Self {
+        let connection = Writing { inner, unfinished: AtomicU32::new(0) };
+        Self { connection, changes, _turn: turn, began: Instant::now(), timing }
     }
 
     /// Makes everything written durable and visible, or nothing of it.
@@ -47,6 +57,7 @@ impl Tx {
         }
         let committed = self.connection.inner.commit().await;
         self.changes.send_modify(|n| *n += 1);
+        self.timing.note(self.began.elapsed());
         Ok(committed?)
     }
 }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions};
@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use crate::group::Group;
 use crate::migration;
 use crate::session::sealed::Connected;
+use crate::timing::{self, Timed, Timing};
 use crate::url::Target;
 use crate::{DatabaseUrl, Session, StoreError, Tx};
 
@@ -35,6 +36,8 @@ pub struct Store {
     pub(crate) turn: Arc<Mutex<()>>,
     pub(crate) group: Group,
     changes: watch::Sender<u64>,
+    waits: Timing,
+    writes: Timing,
 }
 
 /// How many reads can run at the same time.
@@ -56,7 +59,9 @@ impl Store {
 
     /// Begins to write: waits until every writer before is done, in the order of asking.
     pub async fn write(&self) -> Result<Tx, StoreError> {
+        let asked = Instant::now();
         let turn = Arc::clone(&self.turn).lock_owned().await;
+        self.waits.note(asked.elapsed());
         self.begin(turn).await
     }
 
@@ -78,7 +83,22 @@ impl Store {
             );
             begun.execute_unprepared(&sql).await?;
         }
-        Ok(Tx::new(begun, self.changes.clone(), turn))
+        Ok(Tx::new(begun, self.changes.clone(), turn, self.writes.clone()))
+    }
+
+    /// Whether a write could begin now: takes its turn, writes nothing.
+    pub async fn may_write(&self) -> Result<(), StoreError> {
+        self.write().await.map(drop)
+    }
+
+    /// How long writers waited for their turn.
+    pub fn waits(&self) -> Timed {
+        self.waits.timed()
+    }
+
+    /// How long writes took, from their turn to the end of their commit.
+    pub fn writes(&self) -> Timed {
+        self.writes.timed()
     }
 
     /// A number that grows after each commit of this process; to wake those who follow the events.
@@ -102,6 +122,14 @@ impl Store {
     }
 
     async fn open_target(url: &DatabaseUrl) -> Result<Store, StoreError> {
+        // Held until the tables are up to date.
+        let (store, _guard) = Self::connect(url).await?;
+        migration::run(&store, url).await?;
+        Ok(store)
+    }
+
+    /// Opens the database, whatever tables it has. With SQLite nobody else opens it while the file is held.
+    pub(crate) async fn connect(url: &DatabaseUrl) -> Result<(Store, Option<File>), StoreError> {
         let store = |kind, reader, writer| Store {
             kind,
             reader,
@@ -109,22 +137,20 @@ impl Store {
             turn: Arc::new(Mutex::new(())),
             group: Group::default(),
             changes: watch::Sender::new(0),
+            waits: Timing::new(timing::QUICK),
+            writes: Timing::new(timing::QUICK),
         };
         match url.target() {
             Target::Sqlite(path) => {
                 // Also covers the switch to WAL, at which SQLite does not wait for others.
-                let _guard = lock_file(path.clone()).await?;
+                let guard = lock_file(path.clone()).await?;
                 create_private(path)?;
                 let (reader, writer) = sqlite(path).await?;
-                let store = store(Kind::Sqlite, reader, writer);
-                migration::run(&store, url).await?;
-                Ok(store)
+                Ok((store(Kind::Sqlite, reader, writer), Some(guard)))
             }
             Target::Postgres(options) => {
                 let (reader, writer) = postgres(options).await?;
-                let store = store(Kind::Postgres, reader, writer);
-                migration::run(&store, url).await?;
-                Ok(store)
+                Ok((store(Kind::Postgres, reader, writer), None))
             }
         }
     }
@@ -184,23 +210,48 @@ async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Err
     Ok(!connection.is_in_transaction())
 }
 
-async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
-    let options = options.clone().application_name("plimsoll").disable_statement_logging();
-    // A pool hides why it can't connect behind its own time-out, so try once without one.
-    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(&options)).await {
-        Ok(Ok(connection)) => connection.close().await.map_err(|e| StoreError::from(&e))?,
-        Ok(Err(error)) => return Err((&error).into()),
-        Err(_) => {
-            return Err(StoreError::Unavailable {
-                reason: format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
-                hint: "check the host, the port and the firewalls on the way",
-            });
+/// One connection that can't write, for looking at the database from outside of the server.
+pub(crate) async fn read_only(url: &DatabaseUrl) -> Result<DatabaseConnection, StoreError> {
+    match url.target() {
+        Target::Sqlite(path) => {
+            let options = SqliteConnectOptions::new()
+                .filename(path)
+                .read_only(true)
+                .create_if_missing(false)
+                .busy_timeout(PATIENCE)
+                .disable_statement_logging();
+            let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options);
+            Ok(pool.await.map_err(|e| StoreError::from(&e))?.into())
+        }
+        Target::Postgres(options) => {
+            let options = options.clone().application_name("plimsoll").disable_statement_logging();
+            let options = options.options([("default_transaction_read_only", "on")]);
+            try_postgres(&options).await?;
+            let pool = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_with(options);
+            Ok(pool.await.map_err(|e| StoreError::from(&e))?.into())
         }
     }
+}
+
+async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+    let options = options.clone().application_name("plimsoll").disable_statement_logging();
+    try_postgres(&options).await?;
     let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
     let writer = pool(1).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
     let reader = pool(READERS).connect_with(options).await.map_err(|e| StoreError::from(&e))?;
     Ok((reader.into(), writer.into()))
+}
+
+async fn try_postgres(options: &PgConnectOptions) -> Result<(), StoreError> {
+    // A pool hides why it can't connect behind its own time-out, so try once without one.
+    match tokio::time::timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await {
+        Ok(Ok(connection)) => connection.close().await.map_err(|e| StoreError::from(&e)),
+        Ok(Err(error)) => Err((&error).into()),
+        Err(_) => Err(StoreError::Unavailable {
+            reason: format!("no answer within {} seconds", CONNECT_TIMEOUT.as_secs()),
+            hint: "check the host, the port and the firewalls on the way",
+        }),
+    }
 }
 
 /// Waits for its turn to open the database at `path`; released when the file is dropped, or the process dies.

@@ -24,6 +24,10 @@ pub struct Token {
     pub created_at: DateTime<Utc>,
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked: bool,
+    /// Refused from then on.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// May look, and change nothing.
+    pub read_only: bool,
 }
 
 /// Writes a new token. `Conflict(TokenHash)` when its hash or id is known.
@@ -44,7 +48,8 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         return Ok(token);
     };
     let token = Token { id: parse(&local.id)?, local: true, ..token.clone() };
-    let Model { id, name, prefix, hash, local: _, created_at, last_used_at, revoked } = (&token).into();
+    let Model { id, name, prefix, hash, local: _, created_at, last_used_at, revoked, expires_at, read_only } =
+        (&token).into();
     Entity::update_many()
         .col_expr(Column::Name, Expr::value(name))
         .col_expr(Column::Prefix, Expr::value(prefix))
@@ -52,6 +57,8 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         .col_expr(Column::CreatedAt, Expr::value(created_at))
         .col_expr(Column::LastUsedAt, Expr::value(last_used_at))
         .col_expr(Column::Revoked, Expr::value(revoked))
+        .col_expr(Column::ExpiresAt, Expr::value(expires_at))
+        .col_expr(Column::ReadOnly, Expr::value(read_only))
         .filter(Column::Id.eq(id))
         .exec(tx.connection())
         .await?;
@@ -62,6 +69,11 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
 pub async fn find_by_hash(session: &impl Session, hash: &str) -> Result<Option<Token>, StoreError> {
     let row = Entity::find().filter(Column::Hash.eq(hash)).one(session.connection()).await?;
     row.map(Token::try_from).transpose()
+}
+
+pub async fn get(session: &impl Session, id: &TokenId) -> Result<Token, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    row.ok_or_else(|| StoreError::not_found("token", id))?.try_into()
 }
 
 /// Has a token that is not local ever been made? Revoked ones count: only a first start makes one by itself.
@@ -110,6 +122,8 @@ impl From<&Token> for Model {
             created_at: time::to_db(token.created_at),
             last_used_at: token.last_used_at.map(time::to_db),
             revoked: token.revoked,
+            expires_at: token.expires_at.map(time::to_db),
+            read_only: token.read_only,
         }
     }
 }
@@ -127,6 +141,8 @@ impl TryFrom<Model> for Token {
             created_at: time::from_db(row.created_at)?,
             last_used_at: row.last_used_at.map(time::from_db).transpose()?,
             revoked: row.revoked,
+            expires_at: row.expires_at.map(time::from_db).transpose()?,
+            read_only: row.read_only,
         })
     }
 }

@@ -12,6 +12,7 @@ mod nouns;
 mod opening;
 mod records;
 mod releases;
+mod transfer;
 mod uploads;
 
 use std::pin::Pin;
@@ -47,6 +48,10 @@ const CASES: &[(&str, Case)] = &[
     ("racing migrators", |db| Box::pin(opening::racing_migrators(db))),
     ("apps of before they had users", |db| Box::pin(opening::apps_without_users(db))),
     ("a newer schema", |db| Box::pin(opening::newer_schema(db))),
+    ("rows go there and back", |db| Box::pin(transfer::there_and_back(db))),
+    ("an export is of one moment", |db| Box::pin(transfer::one_moment(db))),
+    ("older and damaged rows", |db| Box::pin(transfer::older_and_damaged(db))),
+    ("surveys", |db| Box::pin(transfer::surveys(db))),
     ("text is compared by bytes", |db| Box::pin(opening::collation(db))),
 ];
 

@@ -192,7 +192,7 @@ pub(crate) async fn instances(db: Database) {
     tx.commit().await.unwrap();
 }
 
-fn token(hash: &str) -> Token {
+pub(crate) fn token(hash: &str) -> Token {
     Token {
         id: id(),
         name: "ci".into(),
@@ -202,6 +202,8 @@ fn token(hash: &str) -> Token {
         created_at: kept(),
         last_used_at: None,
         revoked: false,
+        expires_at: None,
+        read_only: false,
     }
 }
 

@@ -1,0 +1,80 @@
+//! How long something that ends by itself may be used: `12h`, `30d`, `1y`.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+const SHORTEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+
+/// A length of time from a minute to ten years.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lifetime(Duration);
+
+/// The text is no such length of time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a lifetime: expected a minute to ten years, like \"12h\", \"30d\" or \"1y\"")]
+pub struct InvalidLifetime(String);
+
+impl Lifetime {
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Lifetime {
+    type Err = InvalidLifetime;
+    fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
+        match humantime::parse_duration(text) {
+            Ok(d) if (SHORTEST..=LONGEST).contains(&d) => Ok(Self(d)),
+            _ => Err(InvalidLifetime(text.chars().take(40).collect())),
+        }
+    }
+}
+impl fmt::Display for Lifetime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+impl Serialize for Lifetime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+impl<'de> Deserialize<'de> for Lifetime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Cow::<str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+impl JsonSchema for Lifetime {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Lifetime".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A minute to ten years, such as 12h, 30d or 1y.", "examples": ["30d"] })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_write_and_nothing_endless_or_useless() {
+        for text in ["60s", "12h", "30d", "1y", "10y"] {
+            let lifetime: Lifetime = text.parse().unwrap();
+            assert_eq!(lifetime.to_string().parse(), Ok(lifetime), "{text}");
+        }
+        for text in ["", "59s", "11y", "0d", "-1d", "30", "soon", "99999999999999999999d"] {
+            assert!(text.parse::<Lifetime>().is_err(), "{text}");
+        }
+    }
+}
