@@ -25,6 +25,11 @@ impl Layout {
         Ok(layout)
     }
 
+    /// One that is there, as it is.
+    pub(crate) fn at(data: &Path) -> io::Result<Self> {
+        Ok(Self { data: data.canonicalize()? })
+    }
+
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }

@@ -59,6 +59,11 @@ impl Vault {
         }
         let mut text = Zeroizing::new(String::new());
         file.read_to_string(&mut text).map_err(io)?;
+        Self::from_text(&text, path)
+    }
+
+    /// From a key file's text; `path` is only told.
+    pub(crate) fn from_text(text: &str, path: &Path) -> Result<Self, VaultError> {
         let malformed = || VaultError::Malformed(path.to_owned());
         let hex = text.trim_end().strip_prefix(HEADER).ok_or_else(malformed)?;
         Ok(Self { key: Zeroizing::new(*blake3::Hash::from_hex(hex).map_err(|_| malformed())?.as_bytes()) })
@@ -90,6 +95,13 @@ impl Vault {
         let plain = open(&self.key, owner, wrapped)?;
         let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| VaultError::Sealed)?;
         Ok(DataKey { key: Zeroizing::new(key) })
+    }
+
+    /// Tells this key file from others, and nothing else of it.
+    pub(crate) fn backup_digest(&self) -> String {
+        blake3::Hash::from_bytes(blake3::derive_key("plimsoll 2026 backup key digest", self.key.as_slice()))
+            .to_hex()
+            .to_string()
     }
 
     /// A digest in hexadecimal that only this key file can make, so a short secret in `text` can't be guessed from it.

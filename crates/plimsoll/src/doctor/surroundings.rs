@@ -1,0 +1,62 @@
+//! What several checks need, looked at once.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use control::inspect::{self, Survey};
+use ingress::Status;
+use operations::client::CallError;
+use operations::local::{self, Local};
+use operations::server::{Info, InfoRequest, ServerInfo};
+use operations::{Client, Error};
+use secrecy::SecretString;
+
+use crate::pidfile;
+
+/// Addresses that a server would listen on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listen {
+    pub(crate) api: SocketAddr,
+    pub(crate) ingress: SocketAddr,
+}
+
+pub(crate) struct Surroundings {
+    /// It may not be there.
+    pub(crate) data: PathBuf,
+    pub(crate) listen: Listen,
+    /// Process of the server of this folder, if it runs.
+    pub(crate) server: Option<i32>,
+    pub(crate) local: Option<Local>,
+    /// What the server answered; `None` when none runs.
+    pub(crate) info: Option<Result<ServerInfo, CallError>>,
+    pub(crate) ingress: Option<Status>,
+    /// `None` when there is no database yet.
+    pub(crate) survey: Option<Result<Survey, Error>>,
+}
+
+impl Surroundings {
+    pub(crate) async fn look(data: PathBuf, database: Option<SecretString>, listen: Listen) -> Self {
+        let local = local::read(&data).ok();
+        let info = match &local {
+            Some(local) => Some(info(local).await),
+            None => None,
+        };
+        let ingress_dir = data.join("ingress");
+        let ingress = match ingress_dir.is_dir() {
+            true => ingress::Client::new(&ingress_dir).status().await.ok(),
+            false => None,
+        };
+        let survey = inspect::database(&data, database.as_ref()).await;
+        Self { server: pidfile::running(&data).map(|p| p.pid), data, listen, local, info, ingress, survey }
+    }
+
+    /// A file of the server's process in `/proc`, else of this one: limits and paths are its own.
+    pub(crate) fn proc_file(&self, name: &str) -> Option<Vec<u8>> {
+        let of_server = self.server.and_then(|pid| std::fs::read(format!("/proc/{pid}/{name}")).ok());
+        of_server.or_else(|| std::fs::read(format!("/proc/self/{name}")).ok())
+    }
+}
+
+async fn info(local: &Local) -> Result<ServerInfo, CallError> {
+    Client::new(&local.url, &local.token)?.call::<Info>(&InfoRequest {}).await
+}
