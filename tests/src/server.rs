@@ -39,13 +39,20 @@ impl Server {
 
     /// With more arguments and environment variables.
     pub async fn start_with(args: &[&str], env: &[(&str, &str)]) -> Self {
+        let mut server = Self::stopped(args, env);
+        server.restart().await;
+        server
+    }
+
+    /// Not yet started: `restart` starts it.
+    pub fn stopped(args: &[&str], env: &[(&str, &str)]) -> Self {
         let dir = tempfile::Builder::new().prefix("plimsoll-e2e-").tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         fs::create_dir(root.join("home")).unwrap();
         fs::create_dir(root.join("shared")).unwrap();
         fs::set_permissions(root.join("shared"), fs::Permissions::from_mode(0o1777)).unwrap();
         let own = |pair: &(&str, &str)| (pair.0.to_owned(), pair.1.to_owned());
-        let mut server = Self {
+        Self {
             _dir: dir,
             root,
             api: free_address(),
@@ -55,9 +62,7 @@ impl Server {
             env: env.iter().map(own).collect(),
             child: None,
             client: None,
-        };
-        server.restart().await;
-        server
+        }
     }
 
     /// Starts it (again) with the same folder, ports and settings, and waits until it answers.

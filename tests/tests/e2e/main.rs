@@ -1,9 +1,11 @@
 //! End-to-end: the real binary, real repositories, real requests.
 #![allow(clippy::unwrap_used)]
 
+mod backup;
 mod cancel;
 mod components;
 mod create;
+mod docker;
 mod edge;
 mod examples;
 mod failures;
@@ -21,6 +23,9 @@ mod smoke;
 mod stacks;
 mod streams;
 mod traffic;
+mod tokens;
+mod upgrade;
+mod watching;
 mod uploads;
 
 use domain::deployment::Deployment;
