@@ -1,7 +1,7 @@
 //! Who asks, and under which idempotency key.
 
 use domain::TokenId;
-use operations::{Error, Operation};
+use operations::{Effect, Error, ErrorKind, Operation};
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -9,7 +9,34 @@ pub struct Caller {
     pub token: TokenId,
     /// Name of the token; recorded as the author of what it does.
     pub name: String,
+    /// It may look, and change nothing: see [`Caller::may`].
+    pub read_only: bool,
     pub key: Option<IdempotencyKey>,
+}
+
+impl Caller {
+    /// Whether the caller may do `O`; every door asks before it carries an operation out.
+    ///
+    /// # Errors
+    /// `Forbidden` when the token is read-only and `O` is not.
+    pub fn may<O: Operation>(&self) -> Result<(), Error> {
+        match O::EFFECT {
+            Effect::Read => Ok(()),
+            Effect::Write | Effect::Destroy => self.may_change(O::NAME),
+        }
+    }
+
+    /// The same for what is no operation.
+    pub fn may_change(&self, what: &str) -> Result<(), Error> {
+        match self.read_only {
+            false => Ok(()),
+            true => Err(Error::new(
+                ErrorKind::Forbidden,
+                format!("the token `{}` is read-only, and {what} changes something", self.name),
+            )
+            .hint("use a token that may do more: `plimsoll tokens create NAME` makes one")),
+        }
+    }
 }
 
 /// The caller's promise that two requests with this key are one.

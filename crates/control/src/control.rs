@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
-use operations::{Error, ErrorKind};
+use operations::Error;
 use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
 use store::{DatabaseUrl, Store};
@@ -91,6 +91,7 @@ impl Control {
     /// Takes the data folder, brings the world to what the database says, and goes on with every
     /// deployment that had not ended.
     pub async fn start(options: Options) -> Result<Started, Error> {
+        crate::backup::refuse_incomplete(&options.data)?;
         let layout = Layout::prepare(&options.data).map_err(|e| io_error("make the data folder", &options.data, &e))?;
         let lock = lock(&layout)?;
         let database = database(&options, &layout)?;
@@ -133,6 +134,7 @@ impl Control {
             outputs: Outputs::new(layout.clone()),
             domain: options.domain.clone(),
             slots: Slots::new(options.workers),
+            counters: Arc::default(),
             toolchain: OnceCell::new(),
             watch: WATCH,
             #[cfg(test)]
@@ -157,6 +159,7 @@ impl Control {
         });
 
         reconcile::boot(&inner).await?;
+        inner.world.counters.passed();
         inner.runner.resume_all().await?;
         inner.tasks.spawn(reconcile::run(Arc::downgrade(&inner), inner.stopping.clone()));
         inner.tasks.spawn(reconcile::ingress::run(Arc::downgrade(&inner), inner.stopping.clone()));
@@ -175,13 +178,6 @@ impl Control {
     /// Ready when the server must stop because another one has taken over its database.
     pub async fn taken_over(&self) {
         self.inner.stopping.cancelled().await;
-    }
-
-    /// May requests be sent here? Says why not.
-    pub async fn ready(&self) -> Result<(), Error> {
-        store::events::latest(&self.inner.world.store).await.map_err(store_error)?;
-        let status = self.inner.world.ingress.status().await;
-        status.map(|_| ()).map_err(|e| Error::new(ErrorKind::Unavailable, e.to_string()))
     }
 }
 
@@ -235,7 +231,12 @@ fn lock(layout: &Layout) -> Result<File, Error> {
 }
 
 fn database(options: &Options, layout: &Layout) -> Result<DatabaseUrl, Error> {
-    match &options.database {
+    database_url(options.database.as_ref(), layout)
+}
+
+/// The database of a data folder.
+pub(crate) fn database_url(given: Option<&SecretString>, layout: &Layout) -> Result<DatabaseUrl, Error> {
+    match given {
         None => Ok(DatabaseUrl::sqlite(layout.database())),
         Some(url) => url.expose_secret().parse().map_err(|e: store::InvalidUrl| Error::invalid(e.to_string())),
     }

@@ -5,15 +5,20 @@
 //! server runs. [`handlers`] is where operations arrive.
 
 mod announce;
+pub mod backup;
 mod caller;
 mod certificates;
 mod control;
+mod counters;
 mod deployment;
 mod environment;
 mod error;
 mod handlers;
+pub mod inspect;
 mod layout;
+pub mod metrics;
 mod output;
+mod readiness;
 mod receive;
 mod reconcile;
 mod redact;
@@ -27,6 +32,7 @@ mod vault;
 
 pub use caller::{Caller, Handle, IdempotencyKey};
 pub use control::{Control, Options, Started};
+pub use readiness::{Check, Readiness};
 pub use streams::{CursorLine, Messages};
 pub use uploads::UploadLimits;
 

@@ -54,5 +54,6 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             }
         };
         stopping.run_until_cancelled(pass).await;
+        inner.world.counters.passed();
     }
 }

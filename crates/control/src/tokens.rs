@@ -1,6 +1,8 @@
 //! API tokens: made here, shown once, stored as a hash.
 
-use chrono::Utc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
 use domain::TokenId;
 use operations::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -15,9 +17,11 @@ use crate::error::store_error;
 /// A token is this and 64 hexadecimal digits: 256 random bits, so a plain hash of it is enough.
 const PREFIX: &str = "plim_";
 
+const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
 /// The token of the very first start, which may do everything.
 pub(crate) async fn first(store: &Store) -> Result<SecretString, Error> {
-    let (secret, token) = make("first", false);
+    let (secret, token) = make("first", Utc::now());
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::insert(&tx, &token).await.map_err(store_error)?;
     tx.commit().await.map_err(store_error)?;
@@ -26,7 +30,7 @@ pub(crate) async fn first(store: &Store) -> Result<SecretString, Error> {
 
 /// A fresh token for clients on this machine; the one of the last start is void.
 pub(crate) async fn local(store: &Store) -> Result<SecretString, Error> {
-    let (secret, token) = make("local", true);
+    let (secret, token) = make("local", Utc::now());
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
     tx.commit().await.map_err(store_error)?;
@@ -43,23 +47,59 @@ pub(crate) async fn authenticate(store: &Store, presented: &str) -> Result<Calle
         return Err(refused());
     }
     // Looked up by hash: how long it takes says nothing about the tokens there are.
+    let now = Utc::now();
     match store::tokens::find_by_hash(store, &hash(presented)).await.map_err(store_error)? {
-        Some(token) if !token.revoked => Ok(Caller { token: token.id, name: token.name, key: None }),
+        Some(token) if !token.revoked && !has_expired(&token, now) => {
+            note_use(store, &token, now);
+            Ok(Caller { token: token.id, name: token.name, read_only: token.read_only, key: None })
+        }
         _ => Err(refused()),
     }
 }
 
-fn make(name: &str, local: bool) -> (SecretString, Token) {
+pub(crate) fn has_expired(token: &Token, now: DateTime<Utc>) -> bool {
+    token.expires_at.is_some_and(|end| end <= now)
+}
+
+/// Once in an hour, beside the request: people ask whether a token is in use, not when to the second, and a read
+/// must not become a write.
+fn note_use(store: &Store, token: &Token, now: DateTime<Utc>) {
+    static NOTING: AtomicBool = AtomicBool::new(false);
+    if token.local || token.last_used_at.is_some_and(|at| now - at < USE_NOTED) {
+        return;
+    }
+    // A hundred requests at once are noted once; another token's turn comes with its next request.
+    if NOTING.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let (store, id) = (store.clone(), token.id.clone());
+    tokio::spawn(async move {
+        let noted = async {
+            let tx = store.write().await?;
+            store::tokens::touch(&tx, &id, now).await?;
+            tx.commit().await
+        };
+        if let Err(e) = noted.await {
+            tracing::debug!(token = %id, "its use is not noted: {e}");
+        }
+        NOTING.store(false, Ordering::Relaxed);
+    });
+}
+
+/// A new token, and how it is kept.
+pub(crate) fn make(name: &str, now: DateTime<Utc>) -> (SecretString, Token) {
     let text = format!("{PREFIX}{}", blake3::Hash::from_bytes(rand::random()).to_hex());
     let token = Token {
         id: TokenId::from_ulid(Ulid::generate()),
         name: name.to_owned(),
         prefix: text.chars().take(PREFIX.len() + 4).collect(),
         hash: hash(&text),
-        local,
-        created_at: Utc::now(),
+        local: false,
+        created_at: now,
         last_used_at: None,
         revoked: false,
+        expires_at: None,
+        read_only: false,
     };
     let secret = SecretString::from(text);
     debug_assert!(secret.expose_secret().starts_with(PREFIX));

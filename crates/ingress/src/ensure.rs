@@ -234,7 +234,9 @@ fn spawn_detached(
         Start::Given => drop(command.arg("--sockets-on-stdin")),
     }
     command.current_dir(dir).stdin(OwnedFd::from(theirs)).stdout(log.try_clone()?).stderr(log).env_clear();
-    for name in ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUST_LOG", "RUST_BACKTRACE", "PLIMSOLL_LOG"] {
+    for name in
+        ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "RUST_LOG", "RUST_BACKTRACE", "PLIMSOLL_LOG", "PLIMSOLL_LOG_FORMAT"]
+    {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }

@@ -54,9 +54,11 @@ impl From<Error> for Refusal {
             location,
             retry: match error.code {
                 ErrorKind::Unavailable => Retry { possible: true, after_seconds: Some(2) },
+                ErrorKind::RateLimited => Retry { possible: true, after_seconds: Some(10) },
                 // The same request meets the same answer until somebody changes something.
                 ErrorKind::Invalid
                 | ErrorKind::Unauthorized
+                | ErrorKind::Forbidden
                 | ErrorKind::NotFound
                 | ErrorKind::Conflict
                 | ErrorKind::TooLarge
@@ -76,7 +78,8 @@ mod tests {
         for kind in ErrorKind::ALL {
             let refusal = Refusal::from(Error::new(kind, "what").hint("do").at("plimsoll.toml", 3, 4));
             assert_eq!(refusal.code, kind.code());
-            assert_eq!(refusal.retry.possible, kind == ErrorKind::Unavailable);
+            let passes = matches!(kind, ErrorKind::Unavailable | ErrorKind::RateLimited);
+            assert_eq!(refusal.retry.possible, passes);
             assert_eq!(refusal.location.as_ref().map(|l| l["line"].clone()), Some(3.into()));
         }
     }

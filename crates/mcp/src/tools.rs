@@ -62,6 +62,9 @@ impl Tool {
     }
 }
 
+/// An agent must not make itself, or whoever talked it into that, a way in; nor shut people out.
+const NOT_FOR_AGENTS: [&str; 2] = ["tokens.create", "tokens.revoke"];
+
 /// All tools, in the order of the API document.
 pub fn all() -> &'static [Tool] {
     static ALL: OnceLock<Vec<Tool>> = OnceLock::new();
@@ -71,6 +74,7 @@ pub fn all() -> &'static [Tool] {
             ($($operation:ty),* $(,)?) => { $( tools.push(describe::<$operation>()); )* };
         }
         operations::for_each_operation!(describe_all);
+        tools.retain(|tool| !NOT_FOR_AGENTS.contains(&tool.operation));
         tools.push(waiting());
         tools
     })

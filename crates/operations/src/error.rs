@@ -12,6 +12,8 @@ pub enum ErrorKind {
     Invalid,
     /// No token, or one that is not known (any more).
     Unauthorized,
+    /// The token may not do this.
+    Forbidden,
     NotFound,
     /// It can't be done in the present state: already there, still busy, too old.
     Conflict,
@@ -19,6 +21,8 @@ pub enum ErrorKind {
     Unprocessable,
     /// The body is larger than allowed.
     TooLarge,
+    /// Too many requests of this kind from there; wait.
+    RateLimited,
     /// Try again later: starting up, disk full, database away.
     Unavailable,
     /// A bug or a broken machine. What went wrong inside is in the server's log.
@@ -26,13 +30,15 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    pub const ALL: [ErrorKind; 8] = [
+    pub const ALL: [ErrorKind; 10] = [
         ErrorKind::Invalid,
         ErrorKind::Unauthorized,
+        ErrorKind::Forbidden,
         ErrorKind::NotFound,
         ErrorKind::Conflict,
         ErrorKind::Unprocessable,
         ErrorKind::TooLarge,
+        ErrorKind::RateLimited,
         ErrorKind::Unavailable,
         ErrorKind::Internal,
     ];
@@ -41,6 +47,8 @@ impl ErrorKind {
         match self {
             ErrorKind::Invalid => 400,
             ErrorKind::Unauthorized => 401,
+            ErrorKind::Forbidden => 403,
+            ErrorKind::RateLimited => 429,
             ErrorKind::NotFound => 404,
             ErrorKind::Conflict => 409,
             ErrorKind::TooLarge => 413,
@@ -54,6 +62,8 @@ impl ErrorKind {
         match self {
             ErrorKind::Invalid => "invalid",
             ErrorKind::Unauthorized => "unauthorized",
+            ErrorKind::Forbidden => "forbidden",
+            ErrorKind::RateLimited => "rate_limited",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Conflict => "conflict",
             ErrorKind::TooLarge => "too_large",
@@ -67,6 +77,8 @@ impl ErrorKind {
         match self {
             ErrorKind::Invalid => "The request is not valid",
             ErrorKind::Unauthorized => "A valid API token is needed",
+            ErrorKind::Forbidden => "The token does not allow this",
+            ErrorKind::RateLimited => "Too many requests",
             ErrorKind::NotFound => "Not found",
             ErrorKind::Conflict => "Not possible in the present state",
             ErrorKind::TooLarge => "The request is too large",

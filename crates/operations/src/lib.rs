@@ -22,6 +22,7 @@ pub mod server;
 pub mod smoke_tests;
 pub mod sources;
 pub mod stream;
+pub mod tokens;
 pub mod uploads;
 pub mod variables;
 
@@ -132,6 +133,9 @@ macro_rules! for_each_operation {
             $crate::ingress::Restart,
             $crate::logs::Read,
             $crate::events::List,
+            $crate::tokens::List,
+            $crate::tokens::Create,
+            $crate::tokens::Revoke,
         }
     };
 }
@@ -174,6 +178,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 38);
+        assert_eq!(names.len(), 41);
     }
 }

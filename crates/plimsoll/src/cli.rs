@@ -96,6 +96,11 @@ pub(crate) enum Command {
     Env(env::Args),
     #[command(alias = "certificate")]
     Certificates(certificates::Args),
+    Doctor(doctor::Args),
+    Backup(backup::Args),
+    Restore(restore::Args),
+    #[command(alias = "token")]
+    Tokens(tokens::Args),
     Version(version::Args),
     Completions(completions::Args),
     Ingress(ingress::Args),

@@ -14,6 +14,7 @@ pub(crate) enum Exit {
     Cancelled = 7,
     Unreachable = 8,
     Invalid = 9,
+    Unwell = 10,
     Interrupted = 130,
 }
 
@@ -25,11 +26,12 @@ Exit codes:
   2    the command line is wrong, or an answer was needed and nobody was there to give it
   3    no such app, environment, deployment or release
   4    not possible in the present state: already there, in use, too old
-  5    a valid API token is needed
+  5    a valid API token is needed, or one that may do more
   6    the deployment failed, was rolled back or is stuck
   7    the deployment was cancelled
-  8    the server can't be reached or is not ready
+  8    the server can't be reached, is not ready, or wants fewer requests
   9    the input, the source or its plimsoll.toml is wrong
+  10   plimsoll doctor found something that must be put right
   130  interrupted with Ctrl-C; a deployment goes on without you";
 
 impl Exit {
@@ -42,10 +44,10 @@ impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid | ErrorKind::Unprocessable | ErrorKind::TooLarge => Exit::Invalid,
-            ErrorKind::Unauthorized => Exit::Unauthorized,
+            ErrorKind::Unauthorized | ErrorKind::Forbidden => Exit::Unauthorized,
             ErrorKind::NotFound => Exit::NotFound,
             ErrorKind::Conflict => Exit::Conflict,
-            ErrorKind::Unavailable => Exit::Unreachable,
+            ErrorKind::Unavailable | ErrorKind::RateLimited => Exit::Unreachable,
             ErrorKind::Internal => Exit::Internal,
         }
     }
@@ -67,12 +69,13 @@ mod tests {
             Exit::Cancelled,
             Exit::Unreachable,
             Exit::Invalid,
+            Exit::Unwell,
             Exit::Interrupted,
         ];
         for exit in all {
             assert!(TABLE.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not documented");
         }
         let codes: Vec<u8> = ErrorKind::ALL.into_iter().map(|kind| Exit::from(kind).code()).collect();
-        assert_eq!(codes, [9, 5, 3, 4, 9, 9, 8, 1]);
+        assert_eq!(codes, [9, 5, 5, 3, 4, 9, 9, 8, 8, 1]);
     }
 }

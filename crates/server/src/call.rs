@@ -39,6 +39,7 @@ pub(crate) async fn carry_out<O: Operation>(
 where
     Control: Handle<O>,
 {
+    caller.may::<O>()?;
     if O::EFFECT == Effect::Read {
         return Handle::<O>::handle(&control, &caller, request).await.map(Answer::New);
     }

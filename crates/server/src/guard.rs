@@ -1,20 +1,25 @@
 //! Who may come in: no foreign web pages, and nobody without a token.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use control::Caller;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, StatusCode, Uri};
+use http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use operations::{Error, ErrorKind};
 
+use crate::listen::From;
 use crate::problem::{Problem, refused};
+use crate::throttle::Throttle;
 
 /// Everything else needs a token, on loopback too: any program and any web page on the machine can reach it.
 pub(crate) const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
 
 /// Lets a request through with its [`Caller`], or answers it.
-pub(crate) async fn guard<A, F>(authenticate: A, mut request: Request, next: Next) -> Response
+pub(crate) async fn guard<A, F>(authenticate: A, throttle: Arc<Throttle>, mut request: Request, next: Next) -> Response
 where
     A: FnOnce(String) -> F,
     F: Future<Output = Result<Caller, Error>>,
@@ -23,8 +28,22 @@ where
         return Problem(error).into_response();
     }
     if needs_token(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.uri().path()) {
+        let from = request.extensions().get::<From>().copied();
         let caller = match bearer(request.headers()) {
-            Some(token) => authenticate(token).await.map_err(wrong_token),
+            Some(token) => {
+                if let Some(wait) = from.and_then(|From(ip)| throttle.wait(ip, &token, Instant::now())) {
+                    return too_often(wait);
+                }
+                let known = authenticate(token.clone()).await;
+                match (&known, from) {
+                    (Ok(_), _) => throttle.succeeded(&token, Instant::now()),
+                    (Err(e), Some(From(ip))) if e.code == ErrorKind::Unauthorized => {
+                        throttle.failed(ip, Instant::now())
+                    }
+                    (Err(_), _) => {}
+                }
+                known.map_err(wrong_token)
+            }
             None => Err(no_token()),
         };
         match caller {
@@ -50,6 +69,15 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     let token = token.trim();
     let plausible = (1..=512).contains(&token.len()) && token.bytes().all(|b| b.is_ascii_graphic());
     (scheme.eq_ignore_ascii_case("bearer") && plausible).then(|| token.to_owned())
+}
+
+fn too_often(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + 1;
+    let error = Error::new(ErrorKind::RateLimited, "too many requests with wrong tokens came from this address")
+        .hint(format!("Wait {seconds} seconds, and send a token that is valid"));
+    let mut response = Problem(error).into_response();
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 fn no_token() -> Error {

@@ -4,15 +4,18 @@
 //! request: a handful of silent clients could hold connections for ever.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use control::Control;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
 
 use crate::{Plane, Settings, routes};
 
@@ -20,6 +23,10 @@ use crate::{Plane, Settings, routes};
 const HEAD_TIME: Duration = Duration::from_secs(60);
 /// How long requests in flight may take once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// Where a request comes from: the address of its connection's other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct From(pub(crate) IpAddr);
 
 /// Serves the API until `shutdown` resolves, then lets requests in flight end, for ten
 /// seconds at most. Streams end at once, in a way that makes clients come back.
@@ -30,7 +37,20 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let closing = CancellationToken::new();
-    let router = routes::router(Plane { control, closing: closing.clone() }, settings);
+    let router = routes::router(Plane::new(control, closing.clone()), settings);
+    serve_router(router, listener, shutdown, closing).await
+}
+
+/// Serves `/metrics`, `/healthz` and `/readyz` alone, without tokens, until `shutdown` resolves.
+///
+/// For an address that only those can reach who may know how much is going on.
+pub async fn serve_metrics(
+    control: Control,
+    listener: TcpListener,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let closing = CancellationToken::new();
+    let router = routes::watching(Plane::new(control, closing.clone()));
     serve_router(router, listener, shutdown, closing).await
 }
 
@@ -43,11 +63,11 @@ async fn serve_router(
     let connections = TaskTracker::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let stream = tokio::select! {
+        let (stream, from) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) if passes(&error) => continue,
                 Err(error) => {
                     // Out of files, mostly: connections that end give some back.
@@ -57,7 +77,7 @@ async fn serve_router(
                 }
             },
         };
-        connections.spawn(connection(stream, router.clone(), closing.clone()));
+        connections.spawn(connection(stream, from.ip(), router.clone(), closing.clone()));
     }
     drop(listener);
     closing.cancel();
@@ -68,7 +88,7 @@ async fn serve_router(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: axum::Router, closing: CancellationToken) {
+async fn connection(stream: TcpStream, from: IpAddr, router: axum::Router, closing: CancellationToken) {
     // A message of a stream must not wait for the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
@@ -76,6 +96,10 @@ async fn connection(stream: TcpStream, router: axum::Router, closing: Cancellati
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
     builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    let router = router.map_request(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(From(from));
+        request
+    });
     let mut connection =
         std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
     let result = tokio::select! {

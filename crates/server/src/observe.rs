@@ -2,6 +2,7 @@
 //!
 //! Never a query string, a header or a body: there are secrets in them.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -11,18 +12,22 @@ use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
+use crate::requests::Requests;
+
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
-pub(crate) async fn observe(request: Request, next: Next) -> Response {
+pub(crate) async fn observe(requests: Arc<Requests>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
-    let watched = matches!(path.as_str(), "/healthz" | "/readyz");
+    let watched = matches!(path.as_str(), "/healthz" | "/readyz" | "/metrics");
     let span = tracing::info_span!("request", %id, %method, path);
+    let (route, sent) = (path.clone(), method.clone());
     async move {
         let mut response = next.run(request).await;
-        let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis());
+        requests.note(&sent, &route, response.status(), begun.elapsed());
+        let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
             // Asked for every few seconds, for ever.

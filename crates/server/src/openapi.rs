@@ -25,6 +25,7 @@ pub fn document() -> Value {
     let mut builder = Builder::new();
     builder.page("/healthz", "health.live", "Say that the process lives");
     builder.page("/readyz", "health.ready", "Say whether requests may be sent here");
+    builder.metrics();
     macro_rules! describe_all {
         ($($operation:ty),* $(,)?) => { $( builder.operation::<$operation>(); )* };
     }
@@ -195,7 +196,22 @@ impl Builder {
     fn page(&mut self, path: &str, name: &str, summary: &str) {
         let status = json!({
             "type": "object",
-            "properties": { "status": { "type": "string" } },
+            "properties": {
+                "status": { "type": "string" },
+                "checks": {
+                    "description": "What was looked at.",
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "name": { "type": "string" },
+                            "ok": { "type": "boolean" },
+                            "detail": { "type": "string" },
+                        },
+                        "required": ["name", "ok", "detail"],
+                    },
+                },
+            },
             "required": ["status"],
         });
         let entry = json!({
@@ -209,6 +225,24 @@ impl Builder {
             },
         });
         self.insert(path, "get", entry);
+    }
+
+    fn metrics(&mut self) {
+        let text = json!({ "schema": { "type": "string" } });
+        let entry = json!({
+            "operationId": "metrics.read",
+            "summary": "Numbers for Prometheus",
+            "tags": [self.tag("metrics.read")],
+            "x-plimsoll-effect": Effect::Read,
+            "responses": {
+                "200": {
+                    "description": "One number a line",
+                    "content": { "text/plain": text, "application/openmetrics-text": text },
+                },
+                "default": reference("responses", "Problem"),
+            },
+        });
+        self.insert("/metrics", "get", entry);
     }
 
     fn insert(&mut self, path: &str, method: &str, entry: Value) {

@@ -1,5 +1,7 @@
 //! The route table: the list of operations, three streams, the content of uploads, three pages.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
@@ -13,18 +15,37 @@ use operations::{Error, Method, Operation, stream};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::problem::{Problem, no_such_route, panicked, refused};
-use crate::{Plane, Settings, call, guard, health, mcp_door, observe, openapi, streams, uploads};
+use crate::requests::Requests;
+use crate::throttle::Throttle;
+use crate::{Plane, Settings, call, guard, health, mcp_door, metrics, observe, openapi, streams, uploads};
 
 /// Everything the server answers.
 pub(crate) fn router(plane: Plane, settings: &Settings) -> Router {
     let control = plane.control.clone();
     let door = mcp_door::route(&plane, settings);
-    let routes = pages(operations()).route("/readyz", get(health::ready)).route(mcp::http::PATH, door);
-    shell(routes, move |token: String| {
+    let routes = pages(operations())
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::page))
+        .route(mcp::http::PATH, door);
+    let authenticate = move |token: String| {
         let control = control.clone();
         async move { control.authenticate(&token).await }
-    })
-    .with_state(plane)
+    };
+    shell(routes, authenticate, plane.requests.clone()).with_state(plane)
+}
+
+/// What machines that watch the server ask for, open to all who reach it.
+pub(crate) fn watching(plane: Plane) -> Router {
+    let requests = plane.requests.clone();
+    Router::new()
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::page))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(move |request: Request, next| observe::observe(requests.clone(), request, next)))
+        .with_state(plane)
 }
 
 fn operations() -> Router<Plane> {
@@ -73,18 +94,21 @@ async fn document() -> impl IntoResponse {
 }
 
 /// What stands around the routes, whatever they are: see the crate's page.
-pub(crate) fn shell<S, A, F>(routes: Router<S>, authenticate: A) -> Router<S>
+pub(crate) fn shell<S, A, F>(routes: Router<S>, authenticate: A, requests: Arc<Requests>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     A: FnOnce(String) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Caller, Error>> + Send + 'static,
 {
+    let throttle = Arc::new(Throttle::default());
     routes
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
-        .layer(from_fn(move |request: Request, next| guard::guard(authenticate.clone(), request, next)))
+        .layer(from_fn(move |request: Request, next| {
+            guard::guard(authenticate.clone(), throttle.clone(), request, next)
+        }))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(observe::observe))
+        .layer(from_fn(move |request: Request, next| observe::observe(requests.clone(), request, next)))
 }
 
 async fn nothing_here(method: HttpMethod, uri: Uri) -> Problem {

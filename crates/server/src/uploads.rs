@@ -33,9 +33,10 @@ pub(crate) struct ContentRequest {
 
 pub(crate) async fn receive(
     State(plane): State<Plane>,
-    Extension(_): Extension<Caller>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
+    caller.may_change("sending an upload")?;
     let (asked, length, body) = decode_content(request).await?;
     let (control, closing) = (plane.control, plane.closing);
     let work = async move {

@@ -22,11 +22,11 @@ mod secrets;
 mod smoke;
 mod stacks;
 mod streams;
-mod traffic;
 mod tokens;
+mod traffic;
 mod upgrade;
-mod watching;
 mod uploads;
+mod watching;
 
 use domain::deployment::Deployment;
 use plimsoll_tests::{App, RawLoad, Repo, Server};

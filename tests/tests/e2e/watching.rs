@@ -43,7 +43,7 @@ async fn metrics_tell_what_happened_to_those_who_may_know() {
     assert_eq!(value(r#"plimsoll_deployments_total{kind="deploy",outcome="active"}"#), 1.0);
     assert_eq!(value(r#"plimsoll_deployments_open{phase="queued"}"#), 0.0);
     assert_eq!(value(r#"plimsoll_instances{app="shop",environment="production",state="running"}"#), 1.0);
-    let shop = r#"app="shop",environment="production",release="v1""#;
+    let shop = r#"app="shop",environment="production",release="v1",component="web""#;
     assert!(value(&format!(r#"plimsoll_ingress_responses_total{{{shop},status="2xx"}}"#)) >= 20.0);
     assert_eq!(value(&format!(r#"plimsoll_ingress_errors_total{{{shop},kind="bad_gateway"}}"#)), 0.0);
     assert!(value(&format!(r#"plimsoll_ingress_latency_seconds{{{shop},quantile="0.99"}}"#)) > 0.0);

@@ -162,6 +162,7 @@ async fn world(kind: DeploymentKind, lane: u16) -> World {
         archives: Default::default(),
         outputs: Outputs::new(layout.clone()),
         domain: "localhost".to_owned(),
+        counters: Arc::default(),
         slots: Slots::new(1),
         toolchain: OnceCell::new(),
         watch: Duration::from_millis(50),
@@ -291,7 +292,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &
 
 /// Runs a deployment to its end over the real journal.
 async fn run(world: &Arc<World>, state: State) -> ReleaseRef {
-    let journal: Arc<dyn Journal<Deploy>> = Arc::new(StoreJournal::new(world.store.clone()));
+    let journal: Arc<dyn Journal<Deploy>> = Arc::new(StoreJournal::new(world.store.clone(), world.counters.clone()));
     let engine = Engine::<Deploy>::new(journal, world.clone(), Vec::new()).unwrap();
     let id = SagaId::new(state.order.deployment.as_str());
     engine.start(&id, Fence(1), state).await.unwrap();

@@ -2,6 +2,7 @@
 //! that tell of it are one transaction.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
@@ -14,14 +15,16 @@ use store::{Constraint, Store, StoreError, Tx};
 use super::project::{Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of};
 use super::{Deploying, State};
+use crate::counters::Counters;
 
 pub(crate) struct StoreJournal {
     store: Store,
+    counters: Arc<Counters>,
 }
 
 impl StoreJournal {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+    pub(crate) fn new(store: Store, counters: Arc<Counters>) -> Self {
+        Self { store, counters }
     }
 }
 
@@ -49,6 +52,7 @@ impl<G: Deploying> Journal<G> for StoreJournal {
             .map(serde_json::to_value)
             .collect::<Result<_, _>>()
             .map_err(|e| JournalError::Corrupt(e.to_string()))?;
+        let began = Instant::now();
         let append = Arc::new(Append {
             id: id.clone(),
             fence,
@@ -67,8 +71,21 @@ impl<G: Deploying> Journal<G> for StoreJournal {
                 JournalError::Conflict { expected, found: actual }
             }
             other => journal_error(other),
-        })
+        })?;
+        self.counters.appended(began.elapsed());
+        if ends(after) {
+            match store::deployments::get(&self.store, &after.state().order.deployment).await {
+                Ok(row) => self.counters.ended(&row.deployment),
+                Err(e) => tracing::debug!("an end is not counted: {e}"),
+            }
+        }
+        Ok(())
     }
+}
+
+/// Nothing more will be appended.
+fn ends(after: &saga::History<State, Failure>) -> bool {
+    after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. }))
 }
 
 /// One append, as a value: the store may write it together with those of other deployments.
@@ -97,7 +114,7 @@ impl Append {
             store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
         }
         store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
-        if after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. })) {
+        if ends(after) {
             store::sagas::finish(tx, id.as_str()).await?;
         }
         Ok(())

@@ -10,6 +10,7 @@ use operations::Error;
 use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 use super::journal::StoreJournal;
 use super::{Deploy, Deploying, Promotion, Rollback, World};
@@ -42,7 +43,7 @@ impl Runner {
             tracing::error!("the stages of a saga are in no legal order: {e}");
             Error::internal()
         };
-        let journal = Arc::new(StoreJournal::new(world.store.clone()));
+        let journal = Arc::new(StoreJournal::new(world.store.clone(), world.counters.clone()));
         let deploy = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
         let rollback = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
         let promotion = Engine::new(journal, world.clone(), Vec::new()).map_err(plan)?;
@@ -70,7 +71,8 @@ impl Runner {
             running.insert(deployment.clone(), cancel.clone());
         }
         let shared = self.shared.clone();
-        self.shared.tasks.spawn(async move {
+        let span = tracing::info_span!("deployment", %deployment);
+        let run = async move {
             let stopping = shared.stopping.clone();
             // Dropping the run is as safe as being killed: the journal says where it stands.
             stopping.run_until_cancelled(shared.drive(&deployment, kind, &cancel)).await;
@@ -81,7 +83,8 @@ impl Runner {
             if let Err(e) = crate::uploads::sweep(&shared.world, chrono::Utc::now()).await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
             }
-        });
+        };
+        self.shared.tasks.spawn(run.instrument(span));
     }
 
     /// Goes on with everything that had not ended when the last server did.

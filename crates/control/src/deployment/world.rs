@@ -16,6 +16,7 @@ use store::Store;
 use tokio::sync::OnceCell;
 
 use super::State;
+use crate::counters::Counters;
 use crate::environment::{Variables, identify};
 use crate::layout::Layout;
 use crate::output::{Outputs, Sink};
@@ -44,6 +45,7 @@ pub(crate) struct World {
     /// Apps answer at `<app>.<domain>`.
     pub domain: String,
     pub slots: Slots,
+    pub counters: Arc<Counters>,
     pub toolchain: OnceCell<Toolchain>,
     /// How long processes are watched after the switch, at least: many crash at their first real request.
     pub watch: Duration,

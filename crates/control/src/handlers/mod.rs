@@ -15,6 +15,7 @@ mod releases;
 mod server;
 mod smoke_tests;
 mod sources;
+mod tokens;
 mod uploads;
 mod variables;
 
@@ -28,15 +29,15 @@ use store::environments::Environment;
 use store::idempotency::Answer;
 use store::{Constraint, Session, Store, StoreError, Tx};
 
+use crate::Control;
 use crate::caller::Caller;
 use crate::deployment::World;
 use crate::error::store_error;
-use crate::{Control, tokens};
 
 impl Control {
     /// Who holds this token.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        tokens::authenticate(self.store(), token).await
+        crate::tokens::authenticate(self.store(), token).await
     }
 
     /// The answer that the caller's idempotency key has got already. `Conflict` when it was for another request.

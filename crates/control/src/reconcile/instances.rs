@@ -186,6 +186,9 @@ async fn probe(inner: &Inner, environment: &Environment, placement: &Placement) 
 }
 
 async fn tell(inner: &Inner, environment: &Environment, event: EventKind) {
+    if matches!(event, EventKind::InstanceRestarted { .. }) {
+        inner.world.counters.restarted();
+    }
     let told = async {
         let tx = inner.world.store.write().await?;
         let deployment = environment.active_deployment.as_ref();

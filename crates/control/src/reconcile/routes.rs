@@ -14,7 +14,8 @@ pub(super) async fn restore(inner: &Inner) {
         Ok(environments) => environments,
         Err(e) => return tracing::error!("can't list the environments: {e}"),
     };
-    for environment in environments.iter().filter(|e| e.acting.is_none() && e.active_deployment.is_some()) {
+    // Also where a deployment acts: its generation is higher, so that its own routes replace these.
+    for environment in environments.iter().filter(|e| e.active_deployment.is_some()) {
         if let Err(e) = restore_one(inner, environment).await {
             tracing::error!(app = %environment.app, environment = %environment.name, "can't restore its routes: {e}");
         }
@@ -44,7 +45,13 @@ fn relink(world: &World, state: &State) -> Result<(), runtime::SiteError> {
         if let (Serve::Static { publish, .. }, Some(release)) = (&component.serve, &state.release) {
             let files = world.layout.release(&state.order.app, release.artifact());
             let target = files.join(&component.root).join(publish);
-            world.sites.link(&state.site(&component.name), state.order.generation, &target)?;
+            let site = state.site(&component.name);
+            world.sites.link(&site, state.order.generation, &target)?;
+            // For people and other web servers; a newer one that is current stays.
+            match world.sites.switch(&site, state.order.generation) {
+                Ok(_) | Err(runtime::SiteError::OlderGeneration { .. }) => {}
+                Err(e) => return Err(e),
+            }
         }
     }
     Ok(())

@@ -139,5 +139,10 @@ fn sentence(kind: &EventKind) -> String {
         }
         EventKind::UploadExpired { name, .. } => format!("{} was removed: nobody had use for it", clean(name)),
         EventKind::ServerStarted { version } => format!("server {} started", clean(version)),
+        EventKind::ServerRestored { taken_at } => {
+            format!("server restored from a backup of {}", text::local(*taken_at))
+        }
+        EventKind::TokenCreated { name, .. } => format!("token {} created", clean(name)),
+        EventKind::TokenRevoked { name, .. } => format!("token {} revoked", clean(name)),
     }
 }

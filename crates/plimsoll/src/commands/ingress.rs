@@ -1,6 +1,5 @@
 //! `plimsoll ingress`: the proxy in front of the apps, a process of its own.
 
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -8,10 +7,10 @@ use std::path::PathBuf;
 use ingress::{Options, RunError, Settings, Start};
 use operations::ingress::{Restart, RestartRequest};
 use operations::{Error, ErrorKind, Operation};
-use tracing_subscriber::EnvFilter;
 
 use super::Context;
 use crate::failure::Failure;
+use crate::logging;
 use crate::text::clean;
 
 const EXAMPLES: &str = "\
@@ -98,12 +97,7 @@ async fn serve(process: Process) -> Result<(), Failure> {
     let (Some(dir), Some(listen)) = (process.dir, process.listen) else {
         return Err(Failure::usage("--dir and --listen are needed"));
     };
-    let filter = EnvFilter::try_from_env("PLIMSOLL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    logging::start_from_environment();
     let settings = Settings {
         listen,
         https_listen: process.https_listen,

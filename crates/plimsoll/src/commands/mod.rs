@@ -1,11 +1,13 @@
 //! The commands, one per file, and what they share.
 
 pub(crate) mod apps;
+pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod certificates;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod envs;
@@ -17,12 +19,14 @@ pub(crate) mod mcp;
 pub(crate) mod metrics;
 pub(crate) mod promote;
 pub(crate) mod releases;
+pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod rollback;
 pub(crate) mod server;
 pub(crate) mod smoke_tests;
 pub(crate) mod status;
 pub(crate) mod supervise;
+pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod version;
 
@@ -66,6 +70,9 @@ impl Context {
 pub(crate) fn run(cli: Cli) -> ExitCode {
     let out = Output::new(cli.globals.json, cli.globals.quiet, cli.globals.color);
     let context = Context { out, globals: cli.globals, inferred: cli.inferred };
+    if let Command::Server(args) = &cli.command {
+        crate::logging::hand_down(&args.log);
+    }
     // Two threads are enough to serve, and each costs memory for as long as we run; the ingress has others for its
     // connections; a client has one thing to do.
     let threads = |n: usize| {
@@ -116,6 +123,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Envs(args) => envs::run(context, args).await,
         Command::Env(args) => env::run(context, args).await,
         Command::Certificates(args) => certificates::run(context, args).await,
+        Command::Doctor(args) => doctor::run(context, args).await,
+        Command::Backup(args) => backup::run(context, args).await,
+        Command::Restore(args) => restore::run(context, args).await,
+        Command::Tokens(args) => tokens::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),
         Command::Ingress(args) => ingress::run(context, args).await,

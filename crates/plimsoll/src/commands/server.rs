@@ -1,7 +1,6 @@
 //! `plimsoll server`: the control plane. It may end at any time; apps and ingress go on.
 
 use std::fmt;
-use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -9,7 +8,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::ValueEnum;
 use control::{Control, Options, UploadLimits};
 use domain::limits::{Bytes, Cores, Limits, Tasks};
 use domain::route::Host;
@@ -20,11 +18,14 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tokio_util::sync::CancellationToken;
 
 use super::Context;
+use crate::database::DatabaseArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::logging::{self, LogArgs};
+use crate::notify::Notify;
 use crate::pidfile;
 
 const EXAMPLES: &str = "\
@@ -68,12 +69,8 @@ pub(crate) struct Args {
     /// Apps answer at APP.DOMAIN.
     #[arg(long, default_value = "localhost")]
     domain: Host,
-    /// File with the address of a PostgreSQL database, postgres://…; by default PLIMSOLL_DATABASE_URL, else SQLite in the data folder.
-    #[arg(long, value_name = "FILE", conflicts_with = "database_url")]
-    database_url_file: Option<PathBuf>,
-    /// Address of a PostgreSQL database without a password in it: everybody on this machine can read it.
-    #[arg(long, value_name = "URL")]
-    database_url: Option<String>,
+    #[command(flatten)]
+    database: DatabaseArgs,
     /// Deployments at work at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
@@ -114,12 +111,11 @@ pub(crate) struct Args {
     /// Files, links and folders that an archive may hold.
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked_files: u64,
-    /// Form of the log on stderr.
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    log_format: LogFormat,
-    /// What to log: error, warn, info, debug or trace, or by part such as `info,control=debug`.
-    #[arg(long, value_name = "FILTER", env = "PLIMSOLL_LOG", default_value = "info")]
-    log: String,
+    /// Another address for /metrics, /healthz and /readyz, which asks for no token there.
+    #[arg(long, value_name = "ADDR")]
+    metrics_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
 }
 
 /// A range of users, or `none`.
@@ -142,16 +138,11 @@ impl fmt::Display for AppUsers {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
-}
-
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
-    start_log(&args)?;
+    logging::start(&args.log)?;
+    let notify = Notify::from_environment();
     let data = prepare_data(context)?;
-    let database = database(context, &args)?;
+    let database = args.database.find(&context.out)?;
     if !args.listen.ip().is_loopback() {
         context.out.warn(format!(
             "{} can be reached from other machines, and the API's tokens travel unencrypted: put TLS in front of it",
@@ -161,6 +152,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     // Before anything else is touched: an address in use is the most likely trouble.
     let listener = TcpListener::bind(args.listen).await.map_err(|e| cannot_listen(args.listen, &e))?;
     let address = listener.local_addr().map_err(|e| cannot_listen(args.listen, &e))?;
+    let metrics = match args.metrics_listen {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(|e| cannot_listen(address, &e))?),
+        None => None,
+    };
     let binary = std::env::current_exe().map_err(|e| Failure::file("find", Path::new("plimsoll"), &e))?;
     let started = Control::start(Options {
         data: data.clone(),
@@ -184,7 +179,11 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     // From here on this process holds the folder's lock.
     pidfile::write(&data).map_err(|e| Failure::file("write into", &data, &e))?;
     let url = format!("http://{}", reachable_address(address));
-    let served = serve(context, &args, &data, &started, &url, listener).await;
+    let beside = CancellationToken::new();
+    watch_beside(&started.control, metrics, &notify, &beside);
+    let served = serve(context, &args, &data, &started, &url, listener, &notify).await;
+    notify.stopping();
+    beside.cancel();
     started.control.shutdown().await;
     pidfile::remove(&data);
     served?;
@@ -229,10 +228,12 @@ async fn serve(
     started: &control::Started,
     url: &str,
     listener: TcpListener,
+    notify: &Notify,
 ) -> Result<(), Failure> {
     let asked = asked_to_stop()?;
     started.control.announce(url).await?;
     greet(context, args, data, url, started.first_token.as_ref())?;
+    notify.ready(&format!("API at {url}, apps at {}", args.ingress_listen));
     let control = started.control.clone();
     let taken_over = Arc::new(AtomicBool::new(false));
     let told = taken_over.clone();
@@ -254,6 +255,31 @@ async fn serve(
             .hint("run one server on a database")
             .into()),
         false => Ok(()),
+    }
+}
+
+/// What goes on beside the API until `end`: the metrics' own address, and telling systemd that we live. A reconciler
+/// that no longer comes through is a reason to be started anew.
+fn watch_beside(control: &Control, metrics: Option<TcpListener>, notify: &Notify, end: &CancellationToken) {
+    if let Some(listener) = metrics {
+        let (control, end) = (control.clone(), end.clone());
+        tokio::spawn(async move {
+            if let Err(e) = server::serve_metrics(control, listener, end.cancelled_owned()).await {
+                tracing::error!("the address of the metrics: {e}");
+            }
+        });
+    }
+    if let Some(interval) = notify.interval() {
+        let (control, end, notify) = (control.clone(), end.clone(), notify.clone());
+        tokio::spawn(end.run_until_cancelled_owned(async move {
+            let mut ticks = tokio::time::interval(interval);
+            loop {
+                ticks.tick().await;
+                if control.is_alive() {
+                    notify.alive();
+                }
+            }
+        }));
     }
 }
 
@@ -302,20 +328,6 @@ fn asked_to_stop() -> Result<impl Future<Output = ()> + Send + 'static, Failure>
     })
 }
 
-fn start_log(args: &Args) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&args.log)
-        .map_err(|e| Failure::usage(format!("--log: {e}")).hint("Try `info` or `info,control=debug`"))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
-    match args.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().init(),
-    }
-    Ok(())
-}
-
 /// Makes the data folder, for its owner alone, and tries whether it can be written.
 fn prepare_data(context: &Context) -> Result<PathBuf, Failure> {
     use std::os::unix::fs::DirBuilderExt;
@@ -334,40 +346,6 @@ fn prepare_data(context: &Context) -> Result<PathBuf, Failure> {
         .and_then(|()| std::fs::remove_file(&probe))
         .map_err(|e| Failure::file("write into the data folder", &data, &e))?;
     Ok(data)
-}
-
-fn database(context: &Context, args: &Args) -> Result<Option<SecretString>, Failure> {
-    let url = match (&args.database_url_file, &args.database_url) {
-        (Some(path), _) => Some(std::fs::read_to_string(path).map_err(|e| Failure::file("read", path, &e))?),
-        (None, Some(url)) => {
-            if has_password(url) {
-                context.out.warn("the password in --database-url can be read by everybody on this machine: use --database-url-file or PLIMSOLL_DATABASE_URL");
-            }
-            Some(url.clone())
-        }
-        (None, None) => std::env::var("PLIMSOLL_DATABASE_URL").ok(),
-    };
-    let Some(url) = url.map(|url| url.trim().to_owned()).filter(|url| !url.is_empty()) else {
-        return Ok(None);
-    };
-    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-        Ok(Some(url.into()))
-    } else {
-        // The text is not shown, as it may hold a password.
-        Err(Error::invalid("the address of the database does not begin with postgres://")
-            .hint("For SQLite give none: it is in the data folder")
-            .into())
-    }
-}
-
-/// `scheme://user:password@host`, or `password=` among its options.
-fn has_password(url: &str) -> bool {
-    let Some((_, rest)) = url.split_once("://") else {
-        return false;
-    };
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let in_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
-    in_user || rest.split_once('?').is_some_and(|(_, query)| query.contains("password="))
 }
 
 fn cannot_listen(address: SocketAddr, error: &std::io::Error) -> Failure {
@@ -399,21 +377,6 @@ fn reachable_address(address: SocketAddr) -> SocketAddr {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn passwords_in_addresses_are_noticed() {
-        for url in [
-            "postgres://me:secret@host/db",
-            "postgres://host/db?user=me&password=x",
-            "postgres://me:p%40@[::1]:5432/db",
-        ] {
-            assert!(has_password(url), "{url}");
-        }
-        for url in ["postgres://host:5432/db", "postgres://me@host:5432/db", "postgres:///db?host=/run/pg", "nonsense"]
-        {
-            assert!(!has_password(url), "{url}");
-        }
-    }
 
     #[test]
     fn clients_find_a_server_that_listens_everywhere() {

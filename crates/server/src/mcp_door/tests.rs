@@ -55,15 +55,19 @@ fn app_over(contract: Arc<dyn Contract>, read_only: bool) -> Router {
     let door = mcp::Door::new(contract, mcp::Settings { read_only });
     let hosts = mcp::Hosts::new(None, ["deploy.example.org".to_owned()]);
     let service = mcp::http::service(door, &hosts, CancellationToken::new());
-    shell(Router::new().route(mcp::http::PATH, service_route(service)), |token: String| async move {
-        match token.as_str() {
-            TOKEN => {
-                let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                Ok(Caller { token: id, name: "tester".to_owned(), key: None })
+    shell(
+        Router::new().route(mcp::http::PATH, service_route(service)),
+        |token: String| async move {
+            match token.as_str() {
+                TOKEN => {
+                    let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
+                    Ok(Caller { token: id, name: "tester".to_owned(), read_only: false, key: None })
+                }
+                _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
             }
-            _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
-        }
-    })
+        },
+        Arc::default(),
+    )
 }
 
 async fn send(app: Router, method: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> (u16, Value) {

@@ -28,16 +28,20 @@ fn app() -> Router {
         ($($operation:ty),* $(,)?) => { $( router = mount::<$operation, _, _, _>(router, echo::<$operation>); )* };
     }
     operations::for_each_operation!(mount_all);
-    shell(router, |token: String| async move {
-        match token.as_str() {
-            TOKEN => {
-                let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                Ok(Caller { token: id, name: "tester".to_owned(), key: None })
+    shell(
+        router,
+        |token: String| async move {
+            match token.as_str() {
+                TOKEN => {
+                    let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
+                    Ok(Caller { token: id, name: "tester".to_owned(), read_only: false, key: None })
+                }
+                "away" => Err(Error::unavailable("the database is away")),
+                _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
             }
-            "away" => Err(Error::unavailable("the database is away")),
-            _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
-        }
-    })
+        },
+        Arc::default(),
+    )
 }
 
 struct Answer {
