@@ -73,7 +73,7 @@ async fn hostile_builds_end_in_clear_errors_and_what_serves_keeps_serving() {
     bad.commit(files(&App::new("greedy"), "[build.limits]\nmemory = \"900TiB\"\n"), "greedy");
     let failure = failure(&server, "bad").await;
     assert_eq!(failure.cause, Cause::Configuration);
-    assert!(failure.message.contains("`memory` in [build.limits] of plimsoll.toml asks for 900TiB"), "{failure:#?}");
+    assert!(failure.message.contains("column 10: `memory` in [build.limits] asks for 900TiB"), "{failure:#?}");
     server.assert_serves("good", "/", "good v1").await;
     // Nothing of them is left, and the next deployment is as any other.
     bad.commit(App::new("good again").files(), "good again");

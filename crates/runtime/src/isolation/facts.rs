@@ -38,7 +38,7 @@ pub fn facts() -> Facts {
         root,
         users: root,
         no_users: None,
-        mounts: root && view::is_possible(),
+        mounts: view::is_possible(),
         landlock: landlock::abi(),
         cgroups: Cgroups::find().filter(|_| root),
     }
@@ -53,7 +53,7 @@ impl Facts {
             detail: if applies { yes } else { no.to_owned() },
         };
         let no_users = self.no_users.clone().unwrap_or_else(|| {
-            "the server doesn't run as root, so apps run as its user and can read each other's files where Landlock doesn't stop them".to_owned()
+            "the server doesn't run as root, so apps run as its user, and permissions don't keep them apart".to_owned()
         });
         let groups = self.cgroups.as_ref();
         let version = groups.map_or(0, |g| if g.version == super::cgroup::Version::Two { 2 } else { 1 });
@@ -72,11 +72,11 @@ impl Facts {
             fact(
                 "a view of the files for each app",
                 self.mounts,
-                "mount namespaces".to_owned(),
+                if self.root { "mount namespaces".to_owned() } else { "mount and user namespaces".to_owned() },
                 if self.root {
                     "no mount namespaces (CAP_SYS_ADMIN is missing); permissions and Landlock alone protect files"
                 } else {
-                    "not root; Landlock alone protects files"
+                    "not root, and user namespaces are not allowed here; Landlock alone protects files, and /tmp is closed"
                 },
             ),
             fact(

@@ -128,7 +128,8 @@ impl Host {
     pub fn sandbox(&self, user: Option<u32>, limits: Limits) -> Sandbox {
         Sandbox {
             user,
-            view: user.is_some() && self.facts.mounts,
+            // As root without users, an app could undo it.
+            view: self.facts.mounts && (user.is_some() || !self.facts.root),
             cgroups: self.cgroups.clone(),
             read: self.programs.clone(),
             write: Vec::new(),

@@ -13,8 +13,8 @@
 //!
 //! | lacking | then |
 //! |---|---|
-//! | root | all runs as the server's user; Landlock and no-new-privileges apply, limits of groups don't |
-//! | mount namespaces (a container without `CAP_SYS_ADMIN`) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock |
+//! | root | all runs as the server's user; views (by user namespaces), Landlock and no-new-privileges apply, limits of groups don't |
+//! | mount namespaces (a container without `CAP_SYS_ADMIN`; user namespaces forbidden) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock |
 //! | Landlock | users and the view alone |
 //! | control group of memory | `RLIMIT_DATA` of twice the size for each process |
 //! | … of processes | `RLIMIT_NPROC`, which counts all of the app's |

@@ -4,7 +4,9 @@
 //! an empty one in memory. What was granted below a base is *grafted* there again, at its old path. So nothing on the way to
 //! it needs to be passable, and nothing beside it can be seen.
 //!
-//! Source: `mount_namespaces(7)`, `open_tree(2)`, `move_mount(2)` (Linux 5.2).
+//! Who isn't root gets there by a user namespace in which nothing but its own user exists.
+//!
+//! Source: `mount_namespaces(7)`, `user_namespaces(7)`, `open_tree(2)`, `move_mount(2)` (Linux 5.2).
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -12,6 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use nix::unistd::{getegid, geteuid};
 
 use super::Sandbox;
 use super::reach;
@@ -21,6 +24,8 @@ const TMP: &str = "/tmp";
 /// What is to be mounted.
 #[derive(Debug)]
 pub(crate) struct View {
+    /// Lines of the user namespace's maps, of users and of groups; `None` for root, who needs none.
+    maps: Option<[String; 2]>,
     trees: Vec<Tree>,
     bases: Vec<Base>,
     grafts: Vec<Graft>,
@@ -50,7 +55,6 @@ struct Graft {
 }
 
 impl View {
-    /// For a sandbox of another user.
     pub(crate) fn plan(sandbox: &Sandbox) -> Self {
         let mut granted: Vec<&PathBuf> =
             sandbox.read.iter().chain(&sandbox.write).chain(&sandbox.shared).filter(|p| p.exists()).collect();
@@ -62,7 +66,7 @@ impl View {
         let temp = sandbox.temp.as_ref().filter(|_| Path::new(TMP).is_dir());
         let bases = reach::bases(&outer, reach::is_passable, temp.map(|_| Path::new(TMP)));
 
-        let mut view = Self { trees: Vec::new(), bases: Vec::new(), grafts: Vec::new() };
+        let mut view = Self { maps: maps(), trees: Vec::new(), bases: Vec::new(), grafts: Vec::new() };
         for base in &bases {
             let tree = temp.filter(|_| base == Path::new(TMP)).map(|temp| view.tree(temp));
             view.bases.push(Base { path: text(base), tree });
@@ -82,9 +86,9 @@ impl View {
         self.trees.len() - 1
     }
 
-    /// Between fork and exec: system calls alone, no allocation. As root, with a umask of 0.
+    /// Between fork and exec: system calls alone, no allocation. With a umask of 0.
     pub(crate) fn enter(&mut self) -> io::Result<()> {
-        unshare()?;
+        unshare(self.maps.as_ref())?;
         for tree in &mut self.trees {
             tree.fd = open_tree(&tree.path)?;
         }
@@ -113,10 +117,11 @@ impl View {
 
 /// Whether this process may have mount namespaces, found out by trying, in a child.
 pub(crate) fn is_possible() -> bool {
+    let maps = maps();
     // SAFETY: the child makes system calls alone and ends without running anything else of this program.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let done = unshare().and_then(|()| open_tree(c"/usr")).and_then(|_| cover(c"/usr"));
+        let done = unshare(maps.as_ref()).and_then(|()| open_tree(c"/usr")).and_then(|_| cover(c"/usr"));
         // SAFETY: ends at once.
         unsafe { libc::_exit(i32::from(done.is_err())) };
     }
@@ -130,13 +135,37 @@ fn text(path: &Path) -> CString {
     CString::new(path.as_os_str().as_bytes()).unwrap_or_default()
 }
 
+/// Everybody is who they are; there is nobody else.
+fn maps() -> Option<[String; 2]> {
+    let (user, group) = (geteuid(), getegid());
+    (!user.is_root()).then(|| [format!("{user} {user} 1"), format!("{group} {group} 1")])
+}
+
 /// What others mount and unmount still comes through; what we mount stays here.
-fn unshare() -> io::Result<()> {
+fn unshare(maps: Option<&[String; 2]>) -> io::Result<()> {
+    let user = if maps.is_some() { libc::CLONE_NEWUSER } else { 0 };
     // SAFETY: plain numbers and constant texts.
-    check(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+    check(unsafe { libc::unshare(libc::CLONE_NEWNS | user) })?;
+    if let Some([users, groups]) = maps {
+        // In this order: who isn't root may map a group only when nobody can leave one any more.
+        write(c"/proc/self/setgroups", b"deny")?;
+        write(c"/proc/self/uid_map", users.as_bytes())?;
+        write(c"/proc/self/gid_map", groups.as_bytes())?;
+    }
     let (none, flags) = (std::ptr::null(), libc::MS_REC | libc::MS_SLAVE);
     // SAFETY: as above.
     check(unsafe { libc::mount(none, c"/".as_ptr(), none, flags, std::ptr::null()) }).map(drop)
+}
+
+fn write(path: &CStr, text: &[u8]) -> io::Result<()> {
+    // SAFETY: a text that ends with NUL; as many bytes as there are; a descriptor of ours.
+    let file = check(unsafe { libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) })?;
+    // SAFETY: as above.
+    let written = unsafe { libc::write(file, text.as_ptr().cast(), text.len()) };
+    let written = if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    // SAFETY: as above.
+    unsafe { libc::close(file) };
+    written
 }
 
 fn open_tree(path: &CStr) -> io::Result<i32> {

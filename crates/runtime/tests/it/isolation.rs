@@ -286,6 +286,51 @@ async fn as_the_servers_own_user_landlock_keeps_it_in_its_folders() {
     assert!(!run("touch /usr/local/mine 2>&1".to_owned()).await.0.success());
 }
 
+/// What a server that isn't root does: this test, again, as somebody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_not_root_has_a_view_of_its_own_all_the_same() {
+    use std::os::unix::process::CommandExt;
+    if nix::unistd::geteuid().is_root() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        // Cargo's folder may be closed to others.
+        let copy = dir.path().join("it");
+        fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        let mut again = std::process::Command::new(copy);
+        again.args(["whoever_is_not_root", "--nocapture"]).env("TMPDIR", dir.path()).current_dir("/");
+        let done = again.uid(FIRST + 5).gid(FIRST + 5).output().unwrap();
+        let said = [done.stdout, done.stderr].map(|out| String::from_utf8_lossy(&out).into_owned()).concat();
+        assert!(done.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let ground = Ground::new();
+    let facts = ground.host.facts();
+    assert!(!facts.root && !facts.users && facts.cgroups.is_none(), "{facts:?}");
+    let data = ground.data();
+    let said = ground
+        .try_all(
+            0,
+            &[
+                "id -u",
+                "echo mine > /tmp/here && cat $PWD/../tmp/here",
+                &format!("cat {}/master.key", data.display()),
+                &format!("ls {}", data.display()),
+                "grep -E '^(CapEff|NoNewPrivs)' /proc/self/status | tr -d '\t'",
+            ],
+        )
+        .await;
+    assert_eq!(said[0], format!("{} [exit status 0]", nix::unistd::geteuid()));
+    if facts.mounts {
+        assert_eq!(said[1], "mine [exit status 0]");
+    } else {
+        eprintln!("NO USER NAMESPACES: views are not tested");
+    }
+    for closed in [&said[2], &said[3]] {
+        assert!(!closed.contains("KEY") && !closed.contains("[exit status 0]"), "{closed}");
+    }
+    assert_eq!(said[4], format!("CapEff:{}|NoNewPrivs:1 [exit status 0]", "0".repeat(16)));
+}
+
 /// Two instances of an app have one user, and their secrets may differ.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_of_another_process_of_the_same_user_is_closed() {

@@ -2,9 +2,11 @@
 //! so knows the digest of the release to be.
 
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use async_trait::async_trait;
 use detect::DetectError;
+use domain::config::{ConfigError, locate};
 use domain::failure::{Cause, Failure};
 use domain::limits::Limits;
 use domain::phase::Phase;
@@ -38,7 +40,7 @@ impl<G: Deploying> Stage<G> for Detect {
         let detected = blocking(PHASE, move || detect::detect(&source, &toolchain)).await?.map_err(unrecognised)?;
         sink.say(&format!("detected {}", detected.app.stacks()));
         detected.notes.iter().for_each(|note| sink.say(note));
-        within(&detected.app, &world.most)?;
+        within(&detected.app, &world.most, &workspace.source())?;
 
         let variables = Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
         let tx = world.store.write().await.map_err(|e| store_away(PHASE, e))?;
@@ -70,14 +72,19 @@ impl<G: Deploying> Stage<G> for Detect {
 }
 
 /// The server's settings are the most that anybody gets.
-fn within(app: &AppSpec, most: &Limits) -> Result<(), saga::Failure<Failure>> {
-    let build = [("[build.limits]".to_owned(), app.build_limits)];
-    let components = app.components.iter().map(|c| (format!("[components.{}.limits]", c.name), c.limits));
-    for (table, limits) in build.into_iter().chain(components) {
+fn within(app: &AppSpec, most: &Limits, source: &Path) -> Result<(), saga::Failure<Failure>> {
+    let build = [(vec!["build", "limits"], app.build_limits)];
+    let components = app.components.iter().map(|c| (vec!["components", c.name.as_str(), "limits"], c.limits));
+    for (mut path, limits) in build.into_iter().chain(components) {
         if let Some((key, asked, allowed)) = limits.beyond(most) {
-            let message =
-                format!("`{key}` in {table} of plimsoll.toml asks for {asked}, and this server allows {allowed}");
+            let table = path.join(".");
+            path.push(key);
+            // It was read a moment ago, or there would be no limits.
+            let text = std::fs::read_to_string(source.join(domain::config::FILE_NAME)).unwrap_or_default();
+            let message = format!("`{key}` in [{table}] asks for {asked}, and this server allows {allowed}");
+            let wrong = ConfigError::at(&text, locate(&text, &path), message, None);
             let hint = format!("lower it, or start the server with a larger --max-{key}");
+            let message = format!("{}, {wrong}", domain::config::FILE_NAME);
             return Err(saga::Failure::permanent(fail::failure(PHASE, Cause::Configuration, message, hint)));
         }
     }
