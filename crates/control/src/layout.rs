@@ -124,27 +124,7 @@ impl Workspace {
     }
 }
 
-/// Removes a folder and everything in it, read-only folders included; a missing one is fine.
+/// Removes a folder and everything in it, read-only folders included, however deep a build has made it; a missing one is fine.
 pub(crate) fn remove_dir(dir: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(dir)?;
-            std::fs::remove_dir_all(dir)
-        }
-        other => other,
-    }
-}
-
-/// Build tools leave folders without write permission behind (Go's module cache does).
-fn open_up(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))?;
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
+    runtime::isolation::remove_tree(dir)
 }

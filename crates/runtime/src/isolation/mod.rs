@@ -27,6 +27,7 @@ mod host;
 pub(crate) mod landlock;
 pub mod ownership;
 mod reach;
+mod removal;
 pub(crate) mod usage;
 pub(crate) mod view;
 
@@ -38,6 +39,8 @@ use serde::{Deserialize, Serialize};
 pub use cgroup::Cgroups;
 pub use facts::{Fact, Facts, facts, machine_memory};
 pub use host::{Host, InvalidUsers, Users};
+pub(crate) use removal::empty_tree;
+pub use removal::remove_tree;
 
 /// What one command may reach and use. Complete; made by [`Host::sandbox`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -88,6 +91,9 @@ impl Sandbox {
     }
 }
 
+/// Levels of folders that a command may make.
+pub(crate) const NESTED: usize = 512;
+
 /// A limit that was hit, and ended what hit it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Exceeded {
@@ -100,6 +106,9 @@ pub enum Exceeded {
     /// A single file of the whole limit's size.
     #[error("wrote a file of more than its {} of disk", Size(*limit))]
     File { limit: u64 },
+    /// Nobody could count, keep or remove what is in them.
+    #[error("made folders that are nested more than {NESTED} deep")]
+    Nested,
     /// Before the limit was reached there was no room left for everybody else.
     #[error("left only {} free on the disk, having used {} of it itself", Size(*free), Size(*used))]
     Floor { free: u64, used: u64 },
@@ -111,7 +120,7 @@ impl Exceeded {
         match self {
             Self::Memory { .. } => "memory",
             Self::Processes { .. } => "processes",
-            Self::Disk { .. } | Self::File { .. } | Self::Floor { .. } => "disk",
+            Self::Disk { .. } | Self::File { .. } | Self::Floor { .. } | Self::Nested => "disk",
         }
     }
 }

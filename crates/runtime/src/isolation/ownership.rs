@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use super::NESTED;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat};
@@ -24,7 +25,7 @@ pub fn folder_for(path: &Path, user: Option<u32>) -> io::Result<()> {
         return Ok(());
     }
     // It was made when apps had another user, and may hold what that one left.
-    give_below(&dir, user)?;
+    give_below(&dir, user, 0)?;
     own(&dir, user, user)
 }
 
@@ -39,7 +40,7 @@ pub fn size(path: &Path) -> u64 {
 /// All of the folder becomes `user`'s, links as links.
 pub fn give(path: &Path, user: u32) -> io::Result<()> {
     let dir = open_folder(path)?;
-    give_below(&dir, user)?;
+    give_below(&dir, user, 0)?;
     own(&dir, user, user)
 }
 
@@ -49,7 +50,7 @@ pub fn give(path: &Path, user: u32) -> io::Result<()> {
 /// A file with another name elsewhere (a package manager's store) is replaced by a copy, as it could be changed there.
 pub fn seal(path: &Path, user: Option<u32>) -> io::Result<()> {
     let dir = open_folder(path)?;
-    seal_below(&dir, user)?;
+    seal_below(&dir, user, 0)?;
     if let Some(user) = user {
         own(&dir, 0, user)?;
         fchmod(dir.as_fd(), Mode::from_bits_truncate(0o750))?;
@@ -96,11 +97,17 @@ fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
-fn give_below(dir: &OwnedFd, user: u32) -> io::Result<()> {
+/// Each level costs a descriptor and a piece of the stack.
+fn not_too_deep(depth: usize) -> io::Result<()> {
+    if depth <= NESTED { Ok(()) } else { Err(io::Error::other(format!("folders are nested more than {NESTED} deep"))) }
+}
+
+fn give_below(dir: &OwnedFd, user: u32, depth: usize) -> io::Result<()> {
+    not_too_deep(depth)?;
     for (name, stat) in entries(dir)? {
         if kind(&stat) == SFlag::S_IFDIR {
             let below = openat(dir, name.as_c_str(), FOLDER, Mode::empty())?;
-            give_below(&below, user)?;
+            give_below(&below, user, depth + 1)?;
         }
         if (stat.st_uid, stat.st_gid) != (user, user) {
             let (user, group) = (Some(Uid::from_raw(user)), Some(Gid::from_raw(user)));
@@ -110,13 +117,14 @@ fn give_below(dir: &OwnedFd, user: u32) -> io::Result<()> {
     Ok(())
 }
 
-fn seal_below(dir: &OwnedFd, user: Option<u32>) -> io::Result<()> {
+fn seal_below(dir: &OwnedFd, user: Option<u32>, depth: usize) -> io::Result<()> {
+    not_too_deep(depth)?;
     for (name, stat) in entries(dir)? {
         let name = name.as_c_str();
         match kind(&stat) {
             SFlag::S_IFDIR => {
                 let below = openat(dir, name, FOLDER, Mode::empty())?;
-                seal_below(&below, user)?;
+                seal_below(&below, user, depth + 1)?;
                 if let Some(user) = user {
                     own(&below, 0, user)?;
                     fchmod(below.as_fd(), Mode::from_bits_truncate(0o750))?;

@@ -4,9 +4,10 @@ use std::fs::{self, ReadDir};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::libc::ENAMETOOLONG;
 use nix::sys::statvfs::statvfs;
 
-use super::Exceeded;
+use super::{Exceeded, NESTED};
 
 /// Left for everybody else: this, or a twentieth of the disk if that is less.
 const FLOOR: u64 = 1 << 30;
@@ -76,7 +77,13 @@ impl Usage {
                     let Ok(metadata) = entry.metadata() else { continue };
                     self.counted += metadata.blocks() * 512;
                     if metadata.is_dir() {
-                        self.open.extend(fs::read_dir(entry.path()));
+                        match fs::read_dir(entry.path()) {
+                            Ok(_) if self.open.len() >= NESTED => return Err(Exceeded::Nested),
+                            Ok(inner) => self.open.push(inner),
+                            // Deeper than a path can say.
+                            Err(e) if e.raw_os_error() == Some(ENAMETOOLONG) => return Err(Exceeded::Nested),
+                            Err(_) => {}
+                        }
                     }
                 }
             }
@@ -105,6 +112,21 @@ fn space(folder: &Path) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
 
+    fn nested(dir: &Path, name: &str, levels: usize) -> Result<bool, Exceeded> {
+        use nix::fcntl::{OFlag, open, openat};
+        use nix::sys::stat::{Mode, mkdirat};
+        let top = dir.join("nested");
+        fs::create_dir(&top).unwrap();
+        let mut at = open(&top, OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..levels {
+            mkdirat(&at, name, Mode::from_bits_truncate(0o755)).unwrap();
+            at = openat(&at, name, OFlag::O_DIRECTORY, Mode::empty()).unwrap();
+        }
+        let seen = Usage::new(vec![top.clone()], None).step(10_000);
+        super::super::remove_tree(&top).unwrap();
+        seen
+    }
+
     #[test]
     fn many_small_files_count_as_much_as_one_large() {
         let dir = tempfile::tempdir().unwrap();
@@ -122,6 +144,8 @@ mod tests {
         }
         assert!(usage.last.unwrap() >= 300 * 4096);
         fs::write(dir.path().join("large"), vec![1; 1 << 20]).unwrap();
+        assert_eq!(nested(dir.path(), "d", 600), Err(Exceeded::Nested));
+        assert_eq!(nested(dir.path(), &"long".repeat(60), 20), Err(Exceeded::Nested));
         let over = (0..10).find_map(|_| usage.step(1000).err());
         assert!(matches!(over, Some(Exceeded::Disk { used, limit }) if used > limit), "{over:?}");
     }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use nix::libc;
 use super::{Inner, folder_names};
 use crate::error::{FileError, StopError};
 use crate::folder::{Folder, StatusFile};
-use crate::isolation::cgroup;
+use crate::isolation::{cgroup, remove_tree};
 use crate::marker::{self, Unkillable};
 
 /// Folders on their way out; hidden, so that they are no instances.
@@ -124,8 +123,5 @@ impl Inner {
 }
 
 fn delete(path: &Path) -> Result<(), FileError> {
-    match fs::remove_dir_all(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::new("delete", path)(e)),
-        _ => Ok(()),
-    }
+    remove_tree(path).map_err(FileError::new("delete", path))
 }

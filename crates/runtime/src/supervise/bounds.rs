@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::folder::Folder;
 use crate::isolation::cgroup::{self, Group};
 use crate::isolation::usage::Usage;
-use crate::isolation::{Exceeded, Sandbox};
+use crate::isolation::{Exceeded, Sandbox, empty_tree};
 
 /// Between two counts of its files: the first while they change, up to the second while they don't, and this many times
 /// what a count takes.
@@ -122,14 +122,12 @@ impl Bounds {
 
     /// After its end: what counted against it and is nobody's any more is cleared, or it would be killed again at once.
     pub(super) fn clear(&self, folder: &Folder) {
-        if matches!(self.exceeded, Some(Exceeded::Disk { .. } | Exceeded::File { .. } | Exceeded::Floor { .. })) {
-            for entry in std::fs::read_dir(folder.temp()).into_iter().flatten().flatten() {
-                let path = entry.path();
-                let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-                let removed = if is_dir { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-                // What stays is counted again.
-                removed.ok();
-            }
+        if matches!(
+            self.exceeded,
+            Some(Exceeded::Disk { .. } | Exceeded::File { .. } | Exceeded::Floor { .. } | Exceeded::Nested)
+        ) {
+            // What stays is counted again.
+            empty_tree(&folder.temp()).ok();
         }
     }
 

@@ -266,3 +266,19 @@ async fn what_a_killed_supervisor_leaves_in_the_group_is_found_there() {
     assert_eq!(marked("LOST=mark-7711"), NONE);
     assert_no_groups(&ground.data());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_server_ends_what_an_old_one_left_in_groups_of_commands() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let command = ground.command(1, "exec env -i LOST=mark-8812 /usr/bin/sleep 1000", Limits::default());
+    let next_server = async {
+        crate::support::until(|| !marked("LOST=mark-8812").is_empty(), "the command");
+        runtime::Host::new(&ground.data(), None, &[])
+    };
+    let ((ended, _), _) = tokio::join!(ground.run(&command), next_server);
+    assert_eq!(ended.unwrap(), Exit::Signal(9));
+    assert_no_groups(&ground.data());
+}

@@ -143,6 +143,7 @@ async fn emptied(world: &World, state: &State, exceeded: &Exceeded) -> bool {
 pub(super) fn hint(exceeded: &Exceeded, cache_emptied: bool) -> String {
     let key = exceeded.key();
     match exceeded {
+        Exceeded::Nested => "make fewer levels of folders, and deploy again".to_owned(),
         Exceeded::Floor { .. } => "free some space on the server's disk, and deploy again".to_owned(),
         _ if cache_emptied => "the app's build cache took most of it and was emptied: deploy again".to_owned(),
         _ => format!(
