@@ -441,15 +441,20 @@ mod tests {
             eprintln!("NO VERSION 2, OR NOT ROOT: not tested");
             return;
         };
-        let dir = Path::new(mount).join(format!("plimsoll-test-{}", std::process::id()));
-        fs::create_dir(&dir).unwrap();
+        let dir = Path::new(mount).join(PARENT).join(format!("test-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
         let group = Group { version: Version::Two, memory: Some(dir.clone()), cpu: Some(dir.clone()), processes: None };
         let mut doors = group.doors().unwrap();
         assert_eq!(doors.len(), 1, "one folder, one door");
         let family = "trap '' TERM; setsid sleep 1000 & sleep 1000 & echo $$ > /dev/null; wait";
         let mut child = std::process::Command::new("sh");
-        let mut child =
-            child.arg("-c").arg(format!("read go; {family}")).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let mut child = child
+            .arg("-c")
+            .arg(format!("read go; {family}"))
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
         writeln!(doors[0], "{}", child.id()).unwrap();
         writeln!(child.stdin.take().unwrap(), "go").unwrap();
         let deadline = Instant::now() + PATIENCE;
