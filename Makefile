@@ -1,6 +1,6 @@
 # The few things one does here. `make` alone lists them.
 
-.PHONY: help demo test check bench
+.PHONY: help demo test check fuzz bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -18,6 +18,9 @@ check: ## Format, lints, conventions: what is quick and must pass before a commi
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo xtask tidy
+
+fuzz: ## Feed rubbish to whatever reads what others write, a minute for each target; seconds=N for more
+	fuzz/run $(or $(seconds),60)
 
 bench: ## Measure against the bare steps, the disk and peers; only=NAME runs one
 	@bench/peers
