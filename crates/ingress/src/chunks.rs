@@ -109,8 +109,10 @@ fn trailers(read: &mut BytesMut) -> Result<Option<Piece>, Malformed> {
 mod tests {
     use super::*;
 
+    type Whole = Option<(Vec<u8>, Option<HeaderMap>)>;
+
     /// All of a body that comes in pieces, cut where `cut` says.
-    fn all(text: &[u8], cut: usize) -> Result<Option<(Vec<u8>, Option<HeaderMap>)>, Malformed> {
+    fn all(text: &[u8], cut: usize) -> Result<Whole, Malformed> {
         let (mut chunks, mut read, mut body) = (Chunks::default(), BytesMut::new(), Vec::new());
         for part in [&text[..cut], &text[cut..]] {
             read.extend_from_slice(part);

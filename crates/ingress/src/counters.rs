@@ -1,6 +1,7 @@
 //! Counts of one component of a release, written by every request without a lock.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -21,7 +22,7 @@ pub(crate) struct Counted {
 #[derive(Debug)]
 pub(crate) struct Counters {
     pub(crate) of: Counted,
-    since: DateTime<Utc>,
+    since: Mutex<DateTime<Utc>>,
     statuses: [AtomicU64; 5],
     bad_gateway: AtomicU64,
     unavailable: AtomicU64,
@@ -58,7 +59,7 @@ impl Counters {
     pub(crate) fn new(of: Counted, since: DateTime<Utc>) -> Self {
         Self {
             of,
-            since,
+            since: Mutex::new(since),
             statuses: Default::default(),
             bad_gateway: AtomicU64::default(),
             unavailable: AtomicU64::default(),
@@ -127,6 +128,9 @@ impl Counters {
 
     /// Counts what another process counted.
     pub(crate) fn add(&self, counted: &ReleaseStats) {
+        let mut since = self.since();
+        *since = counted.since.min(*since);
+        drop(since);
         let Errors { bad_gateway, unavailable, timeout, aborted, fallback } = counted.errors;
         for (counter, n) in [
             (&self.bad_gateway, bad_gateway),
@@ -146,6 +150,10 @@ impl Counters {
         self.latency.add(&counted.latency);
     }
 
+    fn since(&self) -> MutexGuard<'_, DateTime<Utc>> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn snapshot(&self) -> ReleaseStats {
         let statuses = [0, 1, 2, 3, 4].map(|n: usize| self.statuses[n].load(Relaxed));
         let abandoned = self.abandoned.load(Relaxed);
@@ -153,7 +161,7 @@ impl Counters {
             environment: self.of.environment.clone(),
             release: self.of.release.clone(),
             component: self.of.component.clone(),
-            since: self.since,
+            since: *self.since(),
             requests: statuses.iter().sum::<u64>() + abandoned,
             abandoned,
             statuses,

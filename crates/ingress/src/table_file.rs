@@ -294,7 +294,7 @@ mod tests {
         let mended = loaded.table.apply(&Change::Put(whole.clone())).unwrap();
         let kept = decode(&encode(&mended, &loaded.unreadable).unwrap()).unwrap();
         assert_eq!(kept.table.environments[&whole.environment], whole);
-        assert_eq!(damaged(&kept.unreadable, &kept.table), [other.environment.clone()]);
+        assert_eq!(damaged(&kept.unreadable, &kept.table), std::slice::from_ref(&other.environment));
     }
 
     #[test]

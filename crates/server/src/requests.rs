@@ -9,8 +9,11 @@ use http::{Method, StatusCode};
 
 #[derive(Default)]
 pub(crate) struct Requests {
-    counts: Mutex<BTreeMap<(&'static str, String, &'static str), (u64, f64)>>,
+    counts: Mutex<BTreeMap<Key, (u64, f64)>>,
 }
+
+/// Method, route and class of the status.
+type Key = (&'static str, String, &'static str);
 
 /// Requests of one kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +37,7 @@ impl Requests {
 
     pub(crate) fn counted(&self) -> Vec<Counted> {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = |(key, (count, seconds)): (&(&'static str, String, &'static str), &(u64, f64))| Counted {
+        let counted = |(key, (count, seconds)): (&Key, &(u64, f64))| Counted {
             method: key.0,
             path: key.1.clone(),
             class: key.2,

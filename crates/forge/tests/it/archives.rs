@@ -286,14 +286,14 @@ fn bombs_go_out() {
     for (what, archive, reason) in [
         ("too many files", many.end(), "more than 100 files"),
         ("too many names", names.clone().end(), "names of more than 8"),
-        ("too much", large.clone(), "larger than 1 MiB"),
-        ("too much, packed", gz(&large), "larger than 1 MiB"),
+        ("too much", large.clone(), "larger than 1MiB"),
+        ("too much, packed", gz(&large), "larger than 1MiB"),
         ("too tight", gz(&tight), "more than 50 times"),
         ("too tight by zstd", zst(&tight), "more than 50 times"),
-        ("hard links are read again", again.end(), "larger than 1 MiB"),
+        ("hard links are read again", again.end(), "larger than 1MiB"),
         ("headers without files", gz(&headers.end()), "more than 50 times"),
         ("zeros behind the end", gz(&[tar().end(), vec![0; 8 << 20]].concat()), "more than 50 times"),
-        ("zip: too much", zip(&[Zipped::stored("a", &vec![1; 2 << 20])]), "larger than 1 MiB"),
+        ("zip: too much", zip(&[Zipped::stored("a", &vec![1; 2 << 20])]), "larger than 1MiB"),
         ("zip: too tight", zip(&[Zipped::deflated("a", &vec![0; 900 << 10])]), "more than 50 times"),
         (
             "zip: too many",

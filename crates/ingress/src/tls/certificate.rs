@@ -165,7 +165,7 @@ fn details(chain: &[CertificateDer<'_>]) -> Result<Details, BadCertificate> {
 
 fn parse<'a>(n: usize, der: &'a CertificateDer<'_>) -> Result<X509Certificate<'a>, BadCertificate> {
     match X509Certificate::from_der(der) {
-        Ok((rest, certificate)) if rest.is_empty() => Ok(certificate),
+        Ok(([], certificate)) => Ok(certificate),
         Ok(_) => Err(BadCertificate::Unreadable { number: n + 1, reason: "something follows it".to_owned() }),
         Err(e) => Err(BadCertificate::Unreadable { number: n + 1, reason: e.to_string() }),
     }

@@ -455,7 +455,8 @@ mod tests {
             .stdout(std::process::Stdio::null())
             .spawn()
             .unwrap();
-        writeln!(doors[0], "{}", child.id()).unwrap();
+        // In one write: the kernel takes each for a process of its own.
+        doors[0].write_all(format!("{}\n", child.id()).as_bytes()).unwrap();
         writeln!(child.stdin.take().unwrap(), "go").unwrap();
         let deadline = Instant::now() + PATIENCE;
         while group.members().len() < 3 {

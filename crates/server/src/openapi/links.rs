@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-/// Makers, the parameters that their answers give, and where in the answer.
-const MADE: [(&str, &[(&str, &str)], &[&str]); 4] = [
+/// A maker; the parameters that its answer gives, and where in the answer; what takes them.
+type Made = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const MADE: [Made; 4] = [
     (
         "apps.create",
         &[("app", "$response.body#/name")],
