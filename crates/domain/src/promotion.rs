@@ -117,9 +117,16 @@ pub struct SettingDifference {
     /// `components/web/serve/instances`
     pub setting: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_value")]
     pub live: Option<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_value")]
     pub promoted: Option<Value>,
+}
+
+/// Any JSON. Said type by type, as many a client stumbles over a schema that is `true`.
+fn any_value(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": ["array", "boolean", "number", "object", "string", "null"] })
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

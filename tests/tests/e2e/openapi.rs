@@ -7,7 +7,7 @@ use plimsoll_tests::{App, Repo, Server};
 use secrecy::ExposeSecret;
 
 /// Requests made up for each operation and phase. More find more, and take longer.
-const EXAMPLES: &str = "12";
+const EXAMPLES: &str = "5";
 
 fn schemathesis() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

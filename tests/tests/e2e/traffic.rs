@@ -74,11 +74,11 @@ async fn files_that_are_gone_are_told_and_harm_no_other_app() {
     for name in ["docs", "blog"] {
         let repo = Repo::new();
         repo.commit([("index.html", name)], name);
-        server.create_app(name, repo.source()).await;
+        let app = server.create_app(name, repo.source()).await;
         server.deploy_well(name).await;
-        apps.push(repo);
+        apps.push((app, repo));
     }
-    let release = server.data().join("releases/blog");
+    let release = server.data().join("releases").join(apps[1].0.id.as_str());
     std::fs::rename(&release, release.with_extension("away")).unwrap();
     assert_eq!(server.get("blog", "/").await.unwrap().0, 503);
     server.assert_serves("docs", "/", "docs").await;

@@ -209,7 +209,7 @@ async fn what_could_do_harm_is_refused_and_the_version_before_serves_on() {
     let good = || header(file, "index.html", "", b"hello");
     let outside = server.data().join("victim");
     for (what, bytes, told) in [
-        ("a bomb", gz(&ended(vec![header(file, "zeros", "", &vec![0; 20 << 20])])), "larger than 8 MiB"),
+        ("a bomb", gz(&ended(vec![header(file, "zeros", "", &vec![0; 20 << 20])])), "larger than 8MiB"),
         (
             "many files",
             zst(&ended((0..300).map(|n| header(file, &format!("f{n}"), "", b"")).collect())),
@@ -248,7 +248,7 @@ async fn what_could_do_harm_is_refused_and_the_version_before_serves_on() {
     fs::write(path("words.tar"), "words alone").unwrap();
     fs::create_dir(path("folder")).unwrap();
     for (name, code, told) in [
-        ("bomb.tgz", 6, "larger than 8 MiB"),
+        ("bomb.tgz", 6, "larger than 8MiB"),
         ("words.tar", 9, "not a tar"),
         ("folder", 9, "is a folder"),
         ("nothing.tar", 9, "nothing.tar"),

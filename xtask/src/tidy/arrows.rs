@@ -48,7 +48,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("nixpacks", &["detect"]),
     ("axum*", &["server"]),
     ("rmcp*", &["mcp"]),
-    ("reqwest", &["operations", "control", "forge", "tests"]),
+    ("reqwest", &["operations", "control", "forge", "plimsoll", "tests"]),
 ];
 
 /// Packages that must not be in what a crate is built with, however far away.

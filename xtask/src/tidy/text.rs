@@ -18,7 +18,7 @@ const LEFTOVERS: [&str; 8] = [
 ];
 
 /// Folders that exist where it was written and nowhere else.
-const PLACES: [&str; 3] = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("../sha", "red")];
+const PLACES: [&str; 2] = [concat!("/wo", "rk/"), concat!("../sha", "red")];
 
 /// Hosts of package registries: whoever builds this may use mirrors of their own.
 const HOSTS: [&str; 6] = [

@@ -154,5 +154,5 @@ fn refusal(bad: ingress::BadCertificate) -> Error {
         Bad::EncryptedKey => "openssl pkey -in key.pem -out plain.pem",
         _ => "give two PEM files: the certificate with its chain, and its private key",
     };
-    Error::invalid(bad.to_string()).hint(hint)
+    Error::unprocessable(bad.to_string()).hint(hint)
 }

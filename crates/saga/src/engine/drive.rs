@@ -166,12 +166,28 @@ impl<'a, G: Saga> Drive<'a, G> {
             tokio::select! {
                 biased;
                 done = &mut work => return Ok(done),
-                () = cancel.asked() => {
-                    self.answer(cancel).await?;
-                    if self.history.cancel_reason().is_some() {
-                        token.cancel();
+                () = cancel.asked() => {}
+            }
+            // The work goes on meanwhile: it may hold what the journal waits for.
+            let mut finished = None;
+            {
+                let mut answer = pin!(self.answer(cancel));
+                loop {
+                    tokio::select! {
+                        biased;
+                        answered = &mut answer => {
+                            answered?;
+                            break;
+                        }
+                        done = &mut work, if finished.is_none() => finished = Some(done),
                     }
                 }
+            }
+            if self.history.cancel_reason().is_some() {
+                token.cancel();
+            }
+            if let Some(done) = finished {
+                return Ok(done);
             }
         }
     }

@@ -1,10 +1,11 @@
 //! Cancels, at each moment at which one can come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use saga::{Cancel, CancelRefused, Cause, EngineError, Event, Fence, JournalError, Outcome};
 
-use crate::counted::Counted;
+use crate::counted::{Counted, InTurn};
 use crate::scripted::{Act, Error, Stand, id};
 
 fn scripted(call: &str) -> Error {
@@ -34,6 +35,26 @@ async fn a_cancel_fires_the_token_and_is_journaled_once() {
         assert_eq!(stand.world.log(), ["run a", "run b", "undo b", "undo a"]);
         assert_eq!(cancel.request("again").await, Ok(()));
     }
+}
+
+/// A stage that was left in the middle of a write to the database once kept the journal, and so the whole server, waiting for ever.
+#[tokio::test]
+async fn a_cancel_does_not_wait_for_what_the_stage_holds() {
+    let stand = Stand::default();
+    stand.start().await;
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
+    stand.world.script("run b", [Act::Hold(turn.clone())]);
+    let engine = stand.engine_over(Arc::new(InTurn { inner: stand.journal.clone(), turn }), vec![]);
+    let (cancel, name) = (Cancel::new(), id());
+    let run = engine.run(&name, Fence(1), &cancel);
+    let ask = async {
+        stand.seen("run b").await;
+        cancel.request("now").await
+    };
+    let both = tokio::time::timeout(Duration::from_secs(10), async { tokio::join!(run, ask) });
+    let (outcome, answer) = both.await.expect("neither waits for the other");
+    assert_eq!((outcome.unwrap().name(), answer), ("undone", Ok(())));
+    assert_eq!(stand.world.log(), ["run a", "run b", "undo b", "undo a"]);
 }
 
 #[tokio::test]

@@ -51,3 +51,28 @@ impl<J: Journal<G>> Journal<G> for Counted<J> {
         self.inner.append(id, fence, seq, records, after).await
     }
 }
+
+/// A journal whose every write waits for a turn that others take, too, as the writers of one database do.
+pub(crate) struct InTurn<J> {
+    pub(crate) inner: J,
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[async_trait]
+impl<J: Journal<G>> Journal<G> for InTurn<J> {
+    async fn load(&self, id: &SagaId) -> Result<Vec<RecordOf<G>>, JournalError> {
+        self.inner.load(id).await
+    }
+
+    async fn append(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        seq: u64,
+        records: &[RecordOf<G>],
+        after: &HistoryOf<G>,
+    ) -> Result<(), JournalError> {
+        let _turn = self.turn.lock().await;
+        self.inner.append(id, fence, seq, records, after).await
+    }
+}

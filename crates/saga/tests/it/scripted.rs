@@ -25,6 +25,8 @@ pub(crate) enum Act {
     UntilCancel,
     /// Waits for the token and then succeeds all the same.
     IgnoreCancel,
+    /// Takes what the journal needs, too, and gives it back a little later.
+    Hold(Arc<tokio::sync::Mutex<()>>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,6 +84,11 @@ impl World {
             Act::UntilCancel => {
                 cancel.unwrap().cancel.cancelled().await;
                 Err(Failure::cancelled(error))
+            }
+            Act::Hold(turn) => {
+                let _held = turn.lock().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                Ok(())
             }
             Act::IgnoreCancel => {
                 cancel.unwrap().cancel.cancelled().await;
