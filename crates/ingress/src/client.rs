@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::route::{Host, PathPrefix};
 use domain::{CertificateId, DeploymentId, EnvironmentId, Name};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::policy::Policy;
 use crate::protocol::{self, Request, Response};
@@ -18,6 +18,8 @@ use crate::{socket, verify};
 
 /// Time for a request that needs no gate and no drain.
 const LIMIT: Duration = Duration::from_secs(10);
+/// How often a drain is asked for again that was not answered.
+const ASKED_AGAIN: u32 = 3;
 /// Until a process that has moved is asked for again.
 const MOVED: Duration = Duration::from_millis(5);
 
@@ -122,9 +124,21 @@ impl Client {
     /// Of a deployment that was superseded or removed, these are all its requests. Of one that took its cutover
     /// back (and so decided the current routes as well), they are the requests to its own release.
     pub async fn drain(&self, deployment: &DeploymentId, limit: Duration) -> Result<Drained, Unavailable> {
-        match self.ask(Request::Drain { deployment: deployment.clone(), limit }, limit + LIMIT).await? {
-            Response::Drained(drained) => Ok(drained),
-            other => Err(self.unexpected(&other)),
+        let begun = Instant::now();
+        let mut again = ASKED_AGAIN;
+        loop {
+            let left = limit.saturating_sub(begun.elapsed());
+            let drain = Request::Drain { deployment: deployment.clone(), limit: left };
+            match self.ask(drain, left + LIMIT).await {
+                Ok(Response::Drained(drained)) => return Ok(drained),
+                Ok(other) => return Err(self.unexpected(&other)),
+                // Who was asked may have given its place to another process meanwhile, which counts the same requests.
+                Err(_) if again > 0 => {
+                    again -= 1;
+                    sleep(Duration::from_millis(100)).await;
+                }
+                Err(gone) => return Err(gone),
+            }
         }
     }
 

@@ -177,9 +177,10 @@ fn check_source(source: &Source) -> Result<(), Error> {
 /// The same for what an app is to remember.
 fn check_own_source(source: &Source) -> Result<(), Error> {
     match source {
-        Source::Archive { .. } => Err(Error::invalid("an app can't have an uploaded archive as its source").hint(
-            "an upload is gone when it was deployed: give it with the deployment, `plimsoll deploy --archive FILE`",
-        )),
+        Source::Archive { .. } => Err(Error::unprocessable("an app can't have an uploaded archive as its source")
+            .hint(
+                "an upload is gone when it was deployed: give it with the deployment, `plimsoll deploy --archive FILE`",
+            )),
         source => check_source(source),
     }
 }

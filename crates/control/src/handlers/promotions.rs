@@ -111,7 +111,7 @@ impl Control {
         number: Option<u32>,
     ) -> Result<Compared, Error> {
         if from == to {
-            return Err(Error::invalid(format!("`{from}` can't be promoted to itself"))
+            return Err(Error::unprocessable(format!("`{from}` can't be promoted to itself"))
                 .hint("name two environments: the source, then the target"));
         }
         let (_, source) = environment_named(session, app, from).await?;

@@ -204,7 +204,7 @@ async fn a_page_that_is_too_large_comes_in_smaller_ones() {
 async fn too_many_calls_are_told_to_come_back() {
     let app = app_over(Arc::new(Stuck), false);
     let body = || message("tools/call", json!({ "name": "apps_list", "arguments": {} }));
-    let calls: Vec<_> = (0..64).map(|_| tokio::spawn(send(app.clone(), "POST", &GOOD, body()))).collect();
+    let mut calls: Vec<_> = (0..64).map(|_| tokio::spawn(send(app.clone(), "POST", &GOOD, body()))).collect();
     // One more: it waits like the others as long as there is a place.
     let one_more = async || {
         let call = send(app.clone(), "POST", &GOOD, body());
@@ -215,6 +215,8 @@ async fn too_many_calls_are_told_to_come_back() {
             if let Some(answer) = one_more().await {
                 return answer;
             }
+            // It had found a place, and has left it: somebody takes it for good.
+            calls.push(tokio::spawn(send(app.clone(), "POST", &GOOD, body())));
         }
     };
     let limit = std::time::Duration::from_secs(60);
