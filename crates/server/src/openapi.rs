@@ -179,7 +179,7 @@ impl Builder {
             "x-plimsoll-effect": Effect::Write,
             "parameters": parameters,
             "requestBody": {
-                "required": true,
+                "required": false,
                 "content": { uploads::CONTENT: { "schema": { "type": "string", "format": "binary" } } },
             },
             "responses": {

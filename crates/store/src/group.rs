@@ -111,7 +111,9 @@ enum Together {
 async fn all(tx: Tx, members: &[Member]) -> Together {
     for member in members {
         if let Err(error) = (member.work)(&tx).await {
-            return if members.len() == 1 { Together::Known(Err(error)) } else { Together::Spoilt };
+            // Where the database is away nobody's own try would end otherwise, and each would wait for it anew.
+            let away = matches!(error, StoreError::Unavailable { .. });
+            return if away || members.len() == 1 { Together::Known(Err(error)) } else { Together::Spoilt };
         }
     }
     Together::Known(tx.commit().await)

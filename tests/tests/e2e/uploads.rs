@@ -329,7 +329,7 @@ async fn the_api_of_uploads_is_strict() {
     // An archive belongs to a deployment, and has no branches.
     let source = Source::Archive { upload: upload.id.clone() };
     let own = operations::apps::SetSourceRequest { app: "hello".parse().unwrap(), source: source.clone() };
-    assert_eq!(refused(client.call::<operations::apps::SetSource>(&own).await).status, 400);
+    assert_eq!(refused(client.call::<operations::apps::SetSource>(&own).await).status, 422);
     let request = DeployRequest {
         app: "hello".parse().unwrap(),
         environment: "production".parse().unwrap(),

@@ -225,7 +225,7 @@ async fn doctor_tells_what_is_wrong_and_changes_nothing() {
     let newer = std::fs::read(&wal).unwrap_or_default();
     let mut damaged = whole.clone();
     let length = damaged.len();
-    damaged[4096..length.min(40_960)].fill(0x5a);
+    damaged[100..length.min(40_960)].fill(0x5a);
     std::fs::write(&path, &damaged).unwrap();
     std::fs::write(&wal, "").unwrap();
     let (code, broken) = examine(&server);

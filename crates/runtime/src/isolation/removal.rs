@@ -5,13 +5,13 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 const FOLDER: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -88,12 +88,14 @@ fn unlink(dir: &OwnedFd, name: &CStr) -> io::Result<bool> {
 
 /// Build tools leave folders without write permission behind (Go's module cache does).
 fn open_writable(dir: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
-    let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-    if stat.st_mode & 0o700 != 0o700 {
-        // It was a folder a moment ago, and whoever could put a link in its place has ended.
-        fchmodat(dir, name, Mode::from_bits_truncate(0o700), FchmodatFlags::FollowSymlink).ok();
+    use std::os::unix::fs::PermissionsExt;
+    // By descriptor: another build of the app may put a link in the place of the name at any time, and this may be root.
+    let found = openat(dir, name, FOLDER.union(OFlag::O_PATH), Mode::empty())?;
+    if fstat(&found)?.st_mode & 0o700 != 0o700 {
+        let itself = format!("/proc/self/fd/{}", found.as_raw_fd());
+        std::fs::set_permissions(itself, std::fs::Permissions::from_mode(0o700)).ok();
     }
-    Ok(openat(dir, name, FOLDER, Mode::empty())?)
+    Ok(openat(&found, ".", FOLDER, Mode::empty())?)
 }
 
 fn lift(from: &OwnedFd, name: &CStr, top: &OwnedFd, moved: &mut u64) -> io::Result<()> {

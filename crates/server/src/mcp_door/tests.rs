@@ -39,10 +39,13 @@ impl Contract for Pages {
 }
 
 /// Never answers.
-struct Stuck;
+/// Never answers; counts those who ask.
+#[derive(Default)]
+struct Stuck(std::sync::atomic::AtomicUsize);
 
 impl Contract for Stuck {
     fn call(&self, _: Call) -> BoxFuture<'static, Result<Value, Error>> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         std::future::pending().boxed()
     }
 }
@@ -202,25 +205,23 @@ async fn a_page_that_is_too_large_comes_in_smaller_ones() {
 
 #[tokio::test]
 async fn too_many_calls_are_told_to_come_back() {
-    let app = app_over(Arc::new(Stuck), false);
+    let stuck = Arc::new(Stuck::default());
+    let app = app_over(stuck.clone(), false);
     let body = || message("tools/call", json!({ "name": "apps_list", "arguments": {} }));
-    let mut calls: Vec<_> = (0..64).map(|_| tokio::spawn(send(app.clone(), "POST", &GOOD, body()))).collect();
+    let limit = std::time::Duration::from_secs(60);
+    let calls: Vec<_> = (0..64).map(|_| tokio::spawn(send(app.clone(), "POST", &GOOD, body()))).collect();
+    let all_in = async {
+        while stuck.0.load(std::sync::atomic::Ordering::SeqCst) < 64 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(limit, all_in).await.unwrap();
     // One more: it waits like the others as long as there is a place.
     let one_more = async || {
         let call = send(app.clone(), "POST", &GOOD, body());
         tokio::time::timeout(std::time::Duration::from_secs(1), call).await.ok().map(|(_, answer)| answer)
     };
-    let refused = async {
-        loop {
-            if let Some(answer) = one_more().await {
-                return answer;
-            }
-            // It had found a place, and has left it: somebody takes it for good.
-            calls.push(tokio::spawn(send(app.clone(), "POST", &GOOD, body())));
-        }
-    };
-    let limit = std::time::Duration::from_secs(60);
-    let answer = tokio::time::timeout(limit, refused).await.unwrap();
+    let answer = one_more().await.unwrap();
     let error = &answer["result"]["structuredContent"];
     assert_eq!((&error["code"], &error["retry"]["after_seconds"]), (&json!("unavailable"), &json!(1)), "{answer}");
     // Whoever leaves makes room.
