@@ -57,6 +57,13 @@ impl Surroundings {
     }
 }
 
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 async fn info(local: &Local) -> Result<ServerInfo, CallError> {
-    Client::new(&local.url, &local.token)?.call::<Info>(&InfoRequest {}).await
+    let client = Client::new(&local.url, &local.token)?;
+    // Whoever has the address by now may take the connection and say nothing.
+    tokio::time::timeout(PATIENCE, client.call::<Info>(&InfoRequest {})).await.unwrap_or_else(|_| {
+        let reason = format!("no answer within {} s", PATIENCE.as_secs());
+        Err(CallError::Unreachable { url: local.url.clone(), reason })
+    })
 }
