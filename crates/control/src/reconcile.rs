@@ -34,6 +34,8 @@ pub(crate) struct Memory {
     unhealthy: HashMap<String, u32>,
     /// Instances whose crash loop was told.
     looping: std::collections::HashSet<String>,
+    /// What should run, as it was read last.
+    wanted: Option<instances::Wanted>,
 }
 
 /// Until the server stops.

@@ -241,10 +241,11 @@ fn spawn_detached(
             command.env(name, value);
         }
     }
-    // SAFETY: setsid, fork and _exit are async-signal-safe, and nothing else is done between fork and exec.
+    // SAFETY: setsid, setpriority, fork and _exit are async-signal-safe, and nothing else is done between fork and exec.
     unsafe {
         command.pre_exec(|| {
             nix::unistd::setsid()?;
+            crate::urgency::raise();
             // The first child ends at once, so that the second belongs to init: it can't become our zombie.
             match nix::unistd::fork()? {
                 ForkResult::Parent { .. } => nix::libc::_exit(0),

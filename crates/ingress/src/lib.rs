@@ -111,6 +111,7 @@ mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
+mod urgency;
 mod verify;
 mod websocket;
 mod workers;

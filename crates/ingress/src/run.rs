@@ -50,6 +50,7 @@ const LOCK_LIMIT: Duration = Duration::from_secs(2);
 /// Serves until TERM or INT, [`crate::Client::stop`], or until another process has taken over and nothing is in
 /// flight here. After a signal it takes no more connections, lets requests finish within the limit (30 s) and returns.
 pub async fn run(options: Options) -> Result<(), RunError> {
+    crate::urgency::raise_session();
     let mut term = signal(SignalKind::terminate()).map_err(RunError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Signals)?;
     serve(options, async move {

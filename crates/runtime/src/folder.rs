@@ -95,6 +95,10 @@ impl Folder {
         self.path.join("status.json")
     }
 
+    pub(crate) fn has_spec(&self) -> bool {
+        self.spec_file().is_file()
+    }
+
     pub(crate) fn spec(&self) -> Option<InstanceSpec> {
         read_json(&self.spec_file())
     }

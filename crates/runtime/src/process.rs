@@ -84,6 +84,12 @@ impl ProcessRuntime {
         Some(InstanceStatus { key: spec.key, port: spec.port, state, restarts })
     }
 
+    /// The state alone, which costs less to find out; `None` when there is no such instance.
+    pub fn state(&self, name: &str) -> Option<InstanceState> {
+        let folder = self.inner.folder(name)?;
+        folder.has_spec().then(|| observe(&folder).0)
+    }
+
     /// All instances that have a folder, in any state, by name.
     pub fn list(&self) -> Vec<InstanceStatus> {
         self.inner.names().iter().filter_map(|name| self.status(name)).collect()

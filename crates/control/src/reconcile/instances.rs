@@ -1,13 +1,19 @@
 //! Instances of what is active: running, and healthy.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use chrono::Utc;
+use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
 use domain::health::{Observation, Probe};
-use domain::instance::{InstanceState, InstanceStatus};
+use domain::instance::InstanceState;
 use operations::Error;
 use runtime::{InstanceSpec, StartError};
 use store::environments::Environment;
+use tokio::sync::watch;
 
 use super::Memory;
 use crate::control::Inner;
@@ -20,61 +26,97 @@ use crate::error::{store_error, variables_error};
 /// Health checks in a row that may fail before an instance is restarted.
 const TOLERATED: u32 = 3;
 
+/// What should run: read again only when something was written, as nothing is most of the time.
+pub(super) struct Wanted {
+    changes: watch::Receiver<u64>,
+    read_at: Instant,
+    instances: Arc<[(Arc<Environment>, Placement)]>,
+}
+
+/// Commits of other servers may go unnoticed.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+
 /// Starts what is active and does not run: its supervisor was killed, or the machine restarted.
 /// A supervisor that lives restarts its app by itself.
 pub(super) async fn keep_running(inner: &Inner, memory: &mut Memory) {
-    for environment in active(inner).await {
-        let statuses = match statuses(inner, &environment).await {
-            Ok(statuses) => statuses,
-            Err(e) => {
-                tracing::error!(app = %environment.app, "can't list its instances: {e}");
-                continue;
+    for (environment, placement) in wanted(inner, memory).await.iter() {
+        let name = placement.key.name();
+        match inner.world.runtime.state(&name) {
+            None | Some(InstanceState::Lost | InstanceState::Stopped { .. }) => {
+                tracing::warn!(instance = name, "it does not run; starting it");
+                if start(inner, environment, placement).await {
+                    tell(inner, environment, EventKind::InstanceRestarted { instance: name }).await;
+                }
             }
-        };
-        for (placement, status) in statuses {
-            let name = placement.key.name();
-            match status.as_ref().map(|s| &s.state) {
-                None | Some(InstanceState::Lost | InstanceState::Stopped { .. }) => {
-                    tracing::warn!(instance = name, "it does not run; starting it");
-                    if start(inner, &environment, &placement).await {
-                        tell(inner, &environment, EventKind::InstanceRestarted { instance: name }).await;
-                    }
+            Some(InstanceState::CrashLoop { last_exit, .. }) => {
+                if memory.looping.insert(name.clone()) {
+                    let event = EventKind::InstanceCrashLooping { instance: name, last_exit };
+                    tell(inner, environment, event).await;
                 }
-                Some(InstanceState::CrashLoop { last_exit, .. }) => {
-                    if memory.looping.insert(name.clone()) {
-                        let event = EventKind::InstanceCrashLooping { instance: name, last_exit: last_exit.clone() };
-                        tell(inner, &environment, event).await;
-                    }
-                }
-                Some(InstanceState::Running { .. } | InstanceState::Starting | InstanceState::Backoff { .. }) => {
-                    memory.looping.remove(&name);
-                }
+            }
+            Some(InstanceState::Running { .. } | InstanceState::Starting | InstanceState::Backoff { .. }) => {
+                memory.looping.remove(&name);
             }
         }
     }
 }
 
+/// The instances of what is active. When they can't be read nothing is wanted for now.
+async fn wanted(inner: &Inner, memory: &mut Memory) -> Arc<[(Arc<Environment>, Placement)]> {
+    if let Some(known) = &memory.wanted
+        && !known.changes.has_changed().unwrap_or(true)
+        && known.read_at.elapsed() < READ_AGAIN
+    {
+        return known.instances.clone();
+    }
+    // Before reading: what is written meanwhile is read the next time.
+    let mut changes = inner.world.store.changes();
+    changes.borrow_and_update();
+    match active_instances(inner).await {
+        Ok(instances) => {
+            let instances: Arc<[_]> = instances.into();
+            memory.wanted = Some(Wanted { changes, read_at: Instant::now(), instances: instances.clone() });
+            instances
+        }
+        Err(e) => {
+            tracing::error!("can't list what should run: {e}");
+            memory.wanted = None;
+            Arc::default()
+        }
+    }
+}
+
+async fn active_instances(inner: &Inner) -> Result<Vec<(Arc<Environment>, Placement)>, store::StoreError> {
+    let store = &inner.world.store;
+    let environments = store::environments::list_all(store).await?;
+    let active: HashMap<DeploymentId, Arc<Environment>> =
+        environments.into_iter().filter_map(|e| Some((e.active_deployment.clone()?, Arc::new(e)))).collect();
+    let rows = store::instances::list_all(store).await?;
+    let wanted = rows.into_iter().filter(|row| !row.retired).filter_map(|row| {
+        let environment = active.get(&row.key.deployment)?.clone();
+        Some((environment, Placement { key: row.key, port: row.port }))
+    });
+    Ok(wanted.collect())
+}
+
 /// Probes what is active, and restarts what fails again and again.
 pub(super) async fn check_health(inner: &Inner, memory: &mut Memory) {
-    for environment in active(inner).await {
-        let Ok(statuses) = statuses(inner, &environment).await else { continue };
-        for (placement, status) in statuses {
-            let running = matches!(status.map(|s| s.state), Some(InstanceState::Running { .. }));
-            let name = placement.key.name();
-            let observed = if running { probe(inner, &environment, &placement).await } else { None };
-            let Some(Observation::Failed(why)) = observed else {
-                memory.unhealthy.remove(&name);
-                continue;
-            };
-            let failures = memory.unhealthy.entry(name.clone()).or_default();
-            *failures += 1;
-            tracing::warn!(instance = name, failures = *failures, "unhealthy: {why}");
-            if *failures >= TOLERATED {
-                memory.unhealthy.remove(&name);
-                let stopped = inner.world.runtime.stop(&name).await;
-                if stopped.is_ok() && start(inner, &environment, &placement).await {
-                    tell(inner, &environment, EventKind::InstanceRestarted { instance: name }).await;
-                }
+    for (environment, placement) in wanted(inner, memory).await.iter() {
+        let name = placement.key.name();
+        let running = matches!(inner.world.runtime.state(&name), Some(InstanceState::Running { .. }));
+        let observed = if running { probe(inner, environment, placement).await } else { None };
+        let Some(Observation::Failed(why)) = observed else {
+            memory.unhealthy.remove(&name);
+            continue;
+        };
+        let failures = memory.unhealthy.entry(name.clone()).or_default();
+        *failures += 1;
+        tracing::warn!(instance = name, failures = *failures, "unhealthy: {why}");
+        if *failures >= TOLERATED {
+            memory.unhealthy.remove(&name);
+            let stopped = inner.world.runtime.stop(&name).await;
+            if stopped.is_ok() && start(inner, environment, placement).await {
+                tell(inner, environment, EventKind::InstanceRestarted { instance: name }).await;
             }
         }
     }
@@ -104,36 +146,6 @@ pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Re
     let rows = store::instances::list_by_deployment(store, deployment).await.map_err(store_error)?;
     state.placements = rows.into_iter().map(|r| Placement { key: r.key, port: r.port }).collect();
     Ok(Some(state))
-}
-
-async fn active(inner: &Inner) -> Vec<Environment> {
-    match store::environments::list_all(&inner.world.store).await {
-        Ok(mut environments) => {
-            environments.retain(|e| e.active_deployment.is_some());
-            environments
-        }
-        Err(e) => {
-            tracing::error!("can't list the environments: {e}");
-            Vec::new()
-        }
-    }
-}
-
-/// What should run of an environment, and what is seen of it.
-async fn statuses(
-    inner: &Inner,
-    environment: &Environment,
-) -> Result<Vec<(Placement, Option<InstanceStatus>)>, store::StoreError> {
-    let Some(deployment) = &environment.active_deployment else { return Ok(Vec::new()) };
-    let rows = store::instances::list_by_deployment(&inner.world.store, deployment).await?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| !row.retired)
-        .map(|row| {
-            let status = inner.world.runtime.status(&row.key.name());
-            (Placement { key: row.key, port: row.port }, status)
-        })
-        .collect())
 }
 
 async fn spec(inner: &Inner, environment: &Environment, placement: &Placement) -> Result<Option<InstanceSpec>, Error> {
