@@ -33,6 +33,9 @@ kinds! {
     CertificateKind, CertificateId, "crt", "Names a certificate that the ingress shows.";
     TokenKind, TokenId, "tok", "Names an API token (not the token itself).";
     UploadKind, UploadId, "upl", "Names a file that is sent to the server.";
+    ScheduleKind, ScheduleId, "sch", "Names a schedule of deployments.";
+    WindowKind, WindowId, "win", "Names a deploy window or a freeze.";
+    BypassKind, BypassId, "byp", "Names the record of a deployment that went past a closed window.";
 }
 
 /// An identifier of the kind `K`, kept as its text.

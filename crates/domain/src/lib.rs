@@ -23,10 +23,14 @@ pub mod procfile;
 pub mod promotion;
 pub mod release;
 pub mod route;
+pub mod schedule;
 pub mod smoke;
 pub mod source;
 pub mod spec;
 pub mod upload;
+pub mod window;
 
-pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, TokenId, UploadId};
+pub use id::{
+    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId,
+};
 pub use name::Name;
