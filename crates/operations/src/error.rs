@@ -218,7 +218,11 @@ mod tests {
                 "`variables.PIN`: invalid type: floating point, expected a string",
             ),
             ("a", "invalid type: sequence, expected a string", "`a`: invalid type: sequence, expected a string"),
-            ("limit", "invalid value: integer `-1`, expected u32", "`limit`: invalid value: integer `-1`, expected u32"),
+            (
+                "limit",
+                "invalid value: integer `-1`, expected u32",
+                "`limit`: invalid value: integer `-1`, expected u32",
+            ),
             (".", "unknown field `x`, expected `y`", "unknown field `x`, expected `y`"),
             ("y", "missing field `y`", "missing field `y`"),
         ] {
