@@ -136,8 +136,10 @@ fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result
         (Source::Archive { .. }, Some(_)) => {
             Err(Error::unprocessable("an archive has no branches, tags or commits").hint("leave the reference out"))
         }
-        (Source::Directory { .. }, Some(_)) => Err(Error::unprocessable("a directory has no branches, tags or commits")
-            .hint("leave the reference out, or deploy from the git repository")),
+        (Source::Directory { .. }, Some(_)) => {
+            Err(Error::unprocessable("a directory has no branches, tags or commits")
+                .hint("leave the reference out, or deploy from the git repository"))
+        }
     }
 }
 
