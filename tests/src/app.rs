@@ -16,7 +16,7 @@ pub struct App {
 }
 
 impl App {
-    /// Answers `/` with `version`, `/healthz`, `/pid`, `/started` and `/env/NAME`.
+    /// Answers `/` with `version`, `/healthz`, `/pid`, `/started`, `/env/NAME` and `/json/NAME`.
     pub fn new(version: &str) -> Self {
         Self {
             version: version.to_owned(),

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod app;
 pub mod archive;
+pub mod canary;
 pub mod docker;
 pub mod flow;
 pub mod http;

@@ -1,6 +1,11 @@
 //! Processes of this machine that belong to a test.
 
+use std::collections::BTreeSet;
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +17,41 @@ pub struct Process {
     /// Arguments, apart by spaces.
     pub command: String,
     environ: String,
+}
+
+impl Process {
+    /// What it was started with, apart by spaces; empty when it is not ours to read.
+    pub fn environment(&self) -> &str {
+        &self.environ
+    }
+}
+
+/// Looks at the arguments of every process of this machine again and again.
+pub struct Watch {
+    done: Arc<AtomicBool>,
+    thread: JoinHandle<BTreeSet<Vec<u8>>>,
+}
+
+impl Watch {
+    pub fn start() -> Self {
+        let done = Arc::new(AtomicBool::new(false));
+        let until = done.clone();
+        let thread = std::thread::spawn(move || {
+            let mut seen = BTreeSet::new();
+            while !until.load(Ordering::Relaxed) {
+                seen.extend(pids().filter_map(|pid| fs::read(format!("/proc/{pid}/cmdline")).ok()));
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            seen
+        });
+        Self { done, thread }
+    }
+
+    /// All that was seen, each once, with NUL between the arguments.
+    pub fn stop(self) -> BTreeSet<Vec<u8>> {
+        self.done.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
 }
 
 /// Those whose arguments or environment hold `mark`, which must be something that only the test's own have.
@@ -53,10 +93,14 @@ pub fn kill_marked(mark: &str) {
     }
 }
 
+fn pids() -> impl Iterator<Item = i32> {
+    fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+}
+
 fn all() -> Vec<Process> {
-    let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| is_alive(*pid))
-        .map(|pid: i32| Process { pid, command: read(pid, "cmdline"), environ: read(pid, "environ") })
+    pids()
+        .filter(|pid| is_alive(*pid))
+        .map(|pid| Process { pid, command: read(pid, "cmdline"), environ: read(pid, "environ") })
         .collect()
 }
 

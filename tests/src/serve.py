@@ -1,5 +1,6 @@
 """An app that says which version it is, and misbehaves as its environment tells."""
 
+import json
 import os
 import signal
 import sys
@@ -34,6 +35,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(200, f"{started:.6f} {time.time():.6f}")
         if path.startswith("/env/"):
             return self.answer(200, setting(path[5:], "(unset)"))
+        if path.startswith("/json/"):
+            return self.answer(200, json.dumps({"value": setting(path[6:])}))
         if setting("CRASH") == "loudly":
             break_down()
         if setting("CRASH") == "quietly":

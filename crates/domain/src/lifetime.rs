@@ -10,6 +10,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SHORTEST: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
+/// Lifetimes in one word.
+const PATTERN: &str = "^([1-9][0-9]{0,2}[mhd]|[1-9][0-9]?w|([1-9]|10)y)$";
 
 /// A length of time from a minute to ten years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,7 +60,11 @@ impl JsonSchema for Lifetime {
         "Lifetime".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A minute to ten years, such as 12h, 30d or 1y.", "examples": ["30d"] })
+        // What is sure to be one; `1h 30m` and the like are taken, too.
+        json_schema!({
+            "type": "string", "description": "A minute to ten years, such as 12h, 30d or 1y.", "examples": ["30d"],
+            "pattern": PATTERN,
+        })
     }
 }
 
@@ -72,6 +78,9 @@ mod tests {
         for text in ["60s", "12h", "30d", "1y", "10y"] {
             let lifetime: Lifetime = text.parse().unwrap();
             assert_eq!(lifetime.to_string().parse(), Ok(lifetime), "{text}");
+        }
+        for text in ["1m", "999m", "999h", "999d", "1w", "99w", "9y"] {
+            assert!(text.parse::<Lifetime>().is_ok(), "{text} is of the pattern");
         }
         for text in ["", "59s", "11y", "0d", "-1d", "30", "soon", "99999999999999999999d"] {
             assert!(text.parse::<Lifetime>().is_err(), "{text}");

@@ -1,6 +1,7 @@
 //! Calling an operation of the contract by its name.
 
 use futures::future::BoxFuture;
+use operations::error::field_complaint;
 use operations::{Error, Operation};
 use serde_json::{Map, Value};
 
@@ -27,10 +28,6 @@ pub trait Contract: Send + Sync + 'static {
 
 /// The request of `O` from its fields. `invalid`, and the field's name, when it is not one.
 pub fn decode<O: Operation>(request: Map<String, Value>) -> Result<O::Request, Error> {
-    serde_path_to_error::deserialize(Value::Object(request)).map_err(|error| {
-        let (field, what) = (error.path().to_string(), error.inner().to_string());
-        // Errors about unknown and missing fields name them already.
-        let named = field == "." || what.contains(&format!("`{field}`"));
-        Error::invalid(if named { what } else { format!("`{field}`: {what}") })
-    })
+    serde_path_to_error::deserialize(Value::Object(request))
+        .map_err(|error| Error::invalid(field_complaint(&error.path().to_string(), &error.inner().to_string())))
 }

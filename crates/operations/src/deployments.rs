@@ -69,7 +69,7 @@ pub struct RollbackRequest {
     #[arg(value_name = "RELEASE", value_parser = parse_release_number)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<u32>,
-    /// The newest release with this tag that has served in the environment; instead of a number.
+    /// The newest release with this tag that has served in the environment. With a number: that release must have it.
     #[arg(long = "to", value_name = "TAG", conflicts_with = "release")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,

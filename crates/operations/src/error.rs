@@ -169,6 +169,24 @@ impl Error {
     }
 }
 
+/// What is wrong with the field at `path` of a request, from the words of the decoder. A text of the wrong type is not
+/// repeated: it may be a secret in the wrong place.
+pub fn field_complaint(path: &str, words: &str) -> String {
+    let words = without_value(words);
+    // Errors about unknown and missing fields name them already.
+    let named = path == "." || words.contains(&format!("`{path}`"));
+    if named { words } else { format!("`{path}`: {words}") }
+}
+
+/// `invalid type: string "hunter2", expected a map` without its value.
+fn without_value(words: &str) -> String {
+    let parts = words.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
+    match parts.and_then(|(found, expected)| Some((found.split_once(['"', '`'])?.0.trim_end(), expected))) {
+        Some((kind, expected)) => format!("invalid type: {kind}, expected {expected}"),
+        None => words.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,6 +196,37 @@ mod tests {
         for kind in ErrorKind::ALL {
             assert_eq!(serde_json::to_value(kind).ok(), Some(kind.code().into()));
             assert!((400..600).contains(&kind.status()));
+        }
+    }
+
+    #[test]
+    fn complaints_name_the_field_and_repeat_no_value() {
+        for (path, words, expected) in [
+            (
+                "variables",
+                r#"invalid type: string "hunter2, expected \"x\"", expected a map"#,
+                "`variables`: invalid type: string, expected a map",
+            ),
+            (
+                "variables.PIN",
+                "invalid type: integer `4711`, expected a string",
+                "`variables.PIN`: invalid type: integer, expected a string",
+            ),
+            (
+                "variables.PIN",
+                "invalid type: floating point `4.7`, expected a string",
+                "`variables.PIN`: invalid type: floating point, expected a string",
+            ),
+            ("a", "invalid type: sequence, expected a string", "`a`: invalid type: sequence, expected a string"),
+            (
+                "limit",
+                "invalid value: integer `-1`, expected u32",
+                "`limit`: invalid value: integer `-1`, expected u32",
+            ),
+            (".", "unknown field `x`, expected `y`", "unknown field `x`, expected `y`"),
+            ("y", "missing field `y`", "missing field `y`"),
+        ] {
+            assert_eq!(field_complaint(path, words), expected);
         }
     }
 }

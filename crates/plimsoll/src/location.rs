@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::config;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteDiagnostic, NamedSource, SourceSpan};
 use operations::error::Location;
 
@@ -16,9 +17,13 @@ pub(crate) fn render(place: &Location, _detail: &str, paint: Paint) -> String {
     excerpt(place, &text, paint).unwrap_or(named)
 }
 
-/// The server names files relative to the source's root, which may be above the folder we are in.
+/// The server names files relative to the source's root, which may be above the folder we are in. No other file's lines
+/// are shown: those of a file of variables are secrets, and terminals are recorded.
 fn find(file: &str) -> Option<PathBuf> {
     let relative = Path::new(file);
+    if relative.file_name() != Some(config::FILE_NAME.as_ref()) {
+        return None;
+    }
     let here = std::env::current_dir().ok()?;
     here.ancestors().map(|dir| dir.join(relative)).find(|path| path.is_file())
 }
@@ -66,6 +71,19 @@ mod tests {
         let drawn = excerpt(&place, text, Paint(false)).unwrap();
         assert!(drawn.contains("plimsoll.toml:3:1"), "{drawn}");
         assert!(drawn.contains("naem = 3") && drawn.contains("here"), "{drawn}");
+    }
+
+    #[test]
+    fn lines_of_a_file_of_variables_are_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, shown) in [("plimsoll.toml", true), (".env", false), ("production.env", false)] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "A=1\nhunter2\n").unwrap();
+            let place = Location { file: path.display().to_string(), line: 2, column: 1 };
+            let drawn = render(&place, "", Paint(false));
+            assert!(drawn.contains(&format!("{name}:2:1")), "{drawn}");
+            assert_eq!(drawn.contains("hunter2"), shown, "{drawn}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use http_body_util::LengthLimitError;
+use operations::error::field_complaint;
 use operations::{Error, Operation};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -157,10 +158,8 @@ fn agree(name: &str, in_path: &str, elsewhere: &str) -> Result<(), Error> {
 }
 
 fn field_error<E: std::fmt::Display>(place: &str, error: &serde_path_to_error::Error<E>) -> Error {
-    let (field, what) = (error.path().to_string(), error.inner().to_string());
-    // Errors about unknown and missing fields name them already.
-    let named = field == "." || what.contains(&format!("`{field}`"));
-    Error::invalid(if named { format!("{place}: {what}") } else { format!("{place}: `{field}`: {what}") })
+    let complaint = field_complaint(&error.path().to_string(), &error.inner().to_string());
+    Error::invalid(format!("{place}: {complaint}"))
 }
 
 /// The whole body, which is neither larger than [`MAX_BODY`] nor slower than [`BODY_TIME`].
@@ -249,6 +248,7 @@ mod tests {
             (JSON, b"{}", 400, "missing field `name`"),
             (JSON, br#"{"name":"a","x":1}"#, 400, "unknown field `x`, expected `name` or `source`"),
             (JSON, br#"{"name":"A b"}"#, 400, "`name`: `A b` is not a valid name"),
+            (JSON, br#"{"name":"a","source":"x"}"#, 400, "`source`: invalid type: string, expected"),
             (JSON, br#"{"name":"a","source":{"kind":"svn"}}"#, 400, "unknown variant `svn`"),
             (JSON, br#"{"name":"a","source":{"kind":"git"}}"#, 400, "`source`"),
             (Some("text/plain"), b"{}", 415, "`text/plain`"),

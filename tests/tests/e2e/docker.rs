@@ -1,5 +1,7 @@
 //! The image, built and run by a real Docker engine.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use plimsoll_tests::docker::Docker;
 use plimsoll_tests::server::{binary, free_address};
 use plimsoll_tests::{http, wait_for};
+
+use crate::stacks::MAIN;
 
 const IMAGE: &str = "plimsoll-test";
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -37,6 +41,21 @@ impl Drop for Container<'_> {
         }
         let _ = self.docker.command().args(["rm", "--force", "--volumes", &self.name]).output();
     }
+}
+
+/// An app that is one program and nothing else, as the image brings no language along.
+fn program() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("Procfile"), "web: ./server\n").unwrap();
+    let source = tempfile::NamedTempFile::with_suffix(".rs").unwrap();
+    fs::write(source.path(), MAIN).unwrap();
+    let mut rustc = Command::new("rustc");
+    rustc.env("CARGO_PKG_VERSION", "in a container").arg("-o").arg(dir.path().join("server")).arg(source.path());
+    let compiled = rustc.args(["--edition", "2021", "--crate-name", "server"]).output().unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    // As `docker cp` brings it: others must be able to read it.
+    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    dir
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -73,6 +92,8 @@ async fn the_image_serves_restarts_and_keeps_its_data() {
         .await;
     };
     let page = async || http::get(ingress, "site.localhost", "/").await;
+    let app = async || http::get(ingress, "app.localhost", "/").await;
+    let from_app = Ok((200, "rust in a container".to_owned()));
 
     let first = start("first");
     ready().await;
@@ -80,12 +101,20 @@ async fn the_image_serves_restarts_and_keeps_its_data() {
     first.well(&["plimsoll", "apps", "create", "site", "--source", "/tmp/site"]);
     first.well(&["plimsoll", "deploy", "site"]);
     assert_eq!(page().await, Ok((200, "from a container".to_owned())));
+    let program = program();
+    let to = format!("{}:/tmp/app", first.name);
+    let copied = docker.command().arg("cp").arg(program.path()).arg(&to).output().unwrap();
+    assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+    first.well(&["plimsoll", "apps", "create", "app", "--source", "/tmp/app"]);
+    first.well(&["plimsoll", "deploy", "app"]);
+    assert_eq!(app().await, from_app);
 
     // The server is killed: it comes back by itself, and what serves goes on.
     let before = first.well(&["cat", "/var/lib/plimsoll/server.pid"]);
     let ingress_before = first.well(&["cat", "/var/lib/plimsoll/ingress/process.json"]);
     first.well(&["sh", "-c", &format!("kill -9 {}", before.split(' ').next().unwrap())]);
     assert_eq!(page().await, Ok((200, "from a container".to_owned())), "while the server is away");
+    assert_eq!(app().await, from_app, "while the server is away");
     wait_for("another server", DEADLINE, async || {
         let now = first.run(&["cat", "/var/lib/plimsoll/server.pid"]);
         let now = String::from_utf8_lossy(&now.stdout).into_owned();
@@ -105,6 +134,7 @@ async fn the_image_serves_restarts_and_keeps_its_data() {
     let second = start("second");
     ready().await;
     assert_eq!(page().await, Ok((200, "from a container".to_owned())));
+    wait_for("the app to be started again", DEADLINE, async || (app().await == from_app).then_some(())).await;
     let doctor = second.run(&["plimsoll", "doctor"]);
     assert_eq!(doctor.status.code(), Some(0), "{}", String::from_utf8_lossy(&doctor.stdout));
     drop(second);

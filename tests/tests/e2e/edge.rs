@@ -13,14 +13,14 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::{load, on};
 
 /// A certificate and its key in files.
-struct Pair {
+pub(crate) struct Pair {
     dir: tempfile::TempDir,
     pem: String,
     key: String,
 }
 
 impl Pair {
-    fn new(names: &[&str], days: i64) -> Self {
+    pub(crate) fn new(names: &[&str], days: i64) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         let until = chrono::Utc::now() + chrono::TimeDelta::days(days);
@@ -37,9 +37,15 @@ impl Pair {
         self.dir.path().join(name)
     }
 
-    fn add<'a>(&self, files: &'a mut [String; 2], more: &[&'a str]) -> Vec<&'a str> {
+    /// The command that adds it.
+    pub(crate) fn add<'a>(&self, files: &'a mut [String; 2], more: &[&'a str]) -> Vec<&'a str> {
         *files = ["certificate.pem", "key.pem"].map(|name| self.path(name).display().to_string());
         [&["certificates", "add", "--certificate", files[0].as_str(), "--key", files[1].as_str()], more].concat()
+    }
+
+    /// A line of the private key.
+    pub(crate) fn secret(&self) -> &str {
+        self.key.lines().nth(1).unwrap()
     }
 }
 
@@ -101,7 +107,7 @@ async fn certificates_are_given_once_and_served_without_a_server() {
     assert!(out.contains("expiring") && told.contains("soon.localhost") && told.contains("expires in"), "{out}{told}");
 
     // The key is in the ingress's folder, readable by its user alone, and nowhere else in the open.
-    let secret = pair.key.lines().nth(1).unwrap().as_bytes().to_vec();
+    let secret = pair.secret().as_bytes().to_vec();
     let holding = |dir: PathBuf| -> Vec<PathBuf> {
         let holds = |f: &PathBuf| std::fs::read(f).unwrap_or_default().windows(secret.len()).any(|w| w == secret);
         files_below(&dir).into_iter().filter(holds).collect()

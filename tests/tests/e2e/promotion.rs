@@ -1,5 +1,7 @@
 //! From staging to production: the very same files, with production's variables.
 
+use std::time::Duration;
+
 use domain::deployment::{Deployment, DeploymentKind};
 use domain::failure::Cause;
 use domain::phase::Phase;
@@ -7,7 +9,9 @@ use domain::promotion::{Comparison, FindingCode, PromotionReport};
 use operations::client::CallError;
 use operations::promotions::{Promote, PromoteRequest};
 use plimsoll_tests::flow::{active, refused};
-use plimsoll_tests::{App, Repo, Server, http};
+use plimsoll_tests::{App, RawLoad, Repo, Server, http, wait_for};
+
+use crate::load;
 
 const HELLO: &str = "hello-staging.localhost";
 
@@ -181,4 +185,62 @@ async fn a_promotion_that_fails_leaves_nothing() {
     server.assert_nothing_left("hello", &failed.id).await;
     assert_eq!(server.releases("hello").await.len(), 2, "the release that it would have been is gone");
     assert_eq!(staging(&server).await.len(), 32, "staging has its files still");
+}
+
+/// A promotion is begun, and its server killed once it is seen in `phase`, while visitors come; then there is a server again.
+async fn server_dies_in(phase: Phase, server: &mut Server, load: &RawLoad) -> Deployment {
+    let promotion = promote(server).await.unwrap();
+    let met = server.reach(&promotion.id, phase).await;
+    server.kill9();
+    // The others are so short that the kill may come in the next one; it is a kill at another place then.
+    assert!(met == phase || phase == Phase::Queued, "{phase} was over before it was met: {met}");
+    load.go_on(15).await;
+    server.restart().await;
+    let ended = server.end(&promotion.id).await;
+    assert_eq!(ended.kind, DeploymentKind::Promotion);
+    assert!(server.phases(&promotion.id).await.is_sorted(), "killed in {met}");
+    load.go_on(5).await;
+    ended
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_killed_in_a_promotion_brings_it_to_its_end() {
+    let mut server = Server::start().await;
+    let repo = Repo::new();
+    let slow = |version: &str| App::new(version).release("sleep 1").env("START_DELAY", "1").env("SHOW_PID", "1");
+    repo.commit(slow("v1").files(), "v1");
+    server.create_app("hello", repo.source()).await;
+    server.deploy_well("hello").await;
+    assert!(server.cli(&["envs", "create", "staging", "--app", "hello"]).status.success());
+    for environment in ["staging", "production"] {
+        let place = format!("PLACE={environment}");
+        assert!(server.cli(&["env", "set", "--app", "hello", "--env", environment, &place]).status.success());
+    }
+    let load = load(&server, "hello");
+    load.go_on(5).await;
+    let rounds = [("v2", Phase::Queued), ("v3", Phase::Migrating), ("v4", Phase::HealthCheck), ("v5", Phase::Active)];
+    for (version, phase) in rounds {
+        repo.commit(slow(version).files(), version);
+        deploy_to_staging(&server).await;
+        let promoted = active(server_dies_in(phase, &mut server, &load).await);
+        let body = server.get("hello", "/").await.unwrap().1;
+        assert!(body.starts_with(version), "killed in {phase}: {body}");
+        assert_eq!(server.environment("hello").await.active.unwrap().deployment, promoted.id);
+        server.settle("hello").await;
+        // One here and one in staging; nothing was started twice.
+        wait_for("two processes", Duration::from_secs(30), async || (server.apps().len() == 2).then_some(())).await;
+    }
+
+    // One that can't end well ends as badly as without the kill.
+    let test = "[[smoke_tests]]\nname = \"place\"\ncommand = \"sleep 1; test $PLACE = staging\"\nwhen = \"before\"\n";
+    repo.commit(slow("wrong").configured(test).files(), "wrong");
+    deploy_to_staging(&server).await;
+    let failed = server_dies_in(Phase::HealthCheck, &mut server, &load).await;
+    assert_eq!(failed.failure.as_ref().map(|f| f.cause), Some(Cause::SmokeTest), "{failed:#?}");
+    assert!(server.get("hello", "/").await.unwrap().1.starts_with("v5"));
+    server.assert_nothing_left("hello", &failed.id).await;
+    let tally = load.stop();
+    tally.assert_none_lost();
+    let versions: Vec<&str> = tally.distinct().iter().map(|body| body.split(' ').next().unwrap()).collect();
+    assert_eq!(versions, ["v1", "v2", "v3", "v4", "v5"], "each from one process alone: {:?}", tally.distinct());
 }

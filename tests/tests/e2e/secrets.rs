@@ -1,20 +1,48 @@
 //! Values of variables reach the app, and nothing else.
 
+mod places;
+
+use std::fs;
 use std::io::Write;
 use std::process::Stdio;
+use std::time::Duration;
 
-use plimsoll_tests::server::files_below;
-use plimsoll_tests::{App, Repo, Server, processes};
+use plimsoll_tests::agent::Agent;
+use plimsoll_tests::canary::{Canaries, Told};
+use plimsoll_tests::processes::{self, Watch};
+use plimsoll_tests::server::{files_below, free_address};
+use plimsoll_tests::{App, Repo, Server, wait_for};
+use serde_json::{Value, json};
 
-const SECRET: &str = "hunter2-the-parrot-talks-0815";
+use crate::edge::Pair;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn values_are_in_no_file_no_output_no_event_and_no_argument() {
-    let mut server = Server::start().await;
-    let repo = Repo::new();
-    let app = App::new("v1").build("echo building with $PARROT").release("echo releasing with $PARROT >&2");
-    repo.commit(app.files(), "v1");
-    server.create_app("hello", repo.source()).await;
+/// In production.
+const PARROT: &str = "hunter2-the-parrot-talks-1618";
+/// In staging, under the same name.
+const UNDERSTUDY: &str = "hunter2-of-the-understudy-4711";
+/// In both, and hard to write down.
+const QUOTED: &str = "say \"Grüße\" to \\the parrot 🦜 9";
+
+/// What no program should do, and many do when something is wrong.
+const TELL: &str = r#"
+import json, os, sys
+print("PARROT is", os.environ["PARROT"], "and QUOTED is", os.environ["QUOTED"])
+print(json.dumps(dict(os.environ)), json.dumps(dict(os.environ), ensure_ascii=False), flush=True)
+print("once more:", os.environ["QUOTED"], file=sys.stderr)
+"#;
+
+/// Waits in its first build, and fails a smoke test as long as a file is there.
+fn app(server: &Server, version: &str, release: &str, more: &str) -> Vec<(&'static str, String)> {
+    let shared = server.shared().display().to_string();
+    let build = format!("python3 tell.py; touch {shared}/building; while [ ! -e {shared}/go ]; do sleep 0.05; done");
+    let smoke = format!("[[smoke_tests]]\nname = \"tells\"\ncommand = \"python3 tell.py; test ! -e {shared}/fail\"\n");
+    let mut files = App::new(version).build(&build).release(release).configured(&smoke).configured(more).files();
+    files.push(("tell.py", TELL.to_owned()));
+    files
+}
+
+/// By each way in: from the input of a command, over HTTP and by an agent.
+async fn plant(server: &Server, told: &mut Told) {
     let mut set = server
         .command()
         .args(["env", "set", "PARROT", "--app", "hello"])
@@ -23,59 +51,156 @@ async fn values_are_in_no_file_no_output_no_event_and_no_argument() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    set.stdin.take().unwrap().write_all(format!("{SECRET}\n").as_bytes()).unwrap();
+    set.stdin.take().unwrap().write_all(format!("{PARROT}\n").as_bytes()).unwrap();
     let set = set.wait_with_output().unwrap();
     assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    told.add("plimsoll env set", [set.stdout, set.stderr].concat());
 
-    let first = server.deploy_well("hello").await;
-    server.assert_serves("hello", "/env/PARROT", SECRET).await;
-    // A failure shows output, too.
-    repo.commit(App::new("v2").release("echo parrot says $PARROT; exit 1").files(), "v2");
-    let failed = server.deploy_to_end("hello").await;
-    let failure = failed.failure.clone().unwrap();
-    assert!(failure.output.iter().any(|line| line.contains("parrot says")), "{failure:#?}");
+    let request = places::variables(&json!({ "variables": { "QUOTED": QUOTED } }).to_string());
+    let request = places::Request { headers: vec![("idempotency-key", "planted-over-http".to_owned())], ..request };
+    for _ in 0..2 {
+        let (status, answer) = places::ask(server, &request).await;
+        assert_eq!(status, 200, "{answer}");
+        told.add("variables.set", answer);
+    }
+
+    let variables = json!({ "PARROT": UNDERSTUDY, "QUOTED": QUOTED });
+    let arguments = json!({ "app": "hello", "environment": "staging", "variables": variables,
+        "idempotency_key": "planted-by-an-agent" });
+    let agent = Agent::new(server);
+    for _ in 0..2 {
+        told.add("the tool variables_set", agent.call("variables_set", arguments.clone()).await.to_string());
+    }
+}
+
+/// The first deployment, with a look at everything in the middle of its build.
+async fn deploy_and_look(server: &Server, certificates: &std::path::Path, told: &mut Told) {
+    let mut deploy = server.command();
+    deploy.args(["deploy", "hello"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let deploy = deploy.spawn().unwrap();
+    let building = server.shared().join("building");
+    wait_for("the build", Duration::from_secs(60), async || building.exists().then_some(())).await;
+    told.add_files(server.data().parent().unwrap(), certificates);
+    fs::write(server.shared().join("go"), "").unwrap();
+    let deploy = deploy.wait_with_output().unwrap();
+    let said = [deploy.stdout, deploy.stderr].concat();
+    assert!(deploy.status.success(), "{}", String::from_utf8_lossy(&said));
+    told.add("plimsoll deploy", said);
+}
+
+/// An agent deploys to staging, and is told of each step.
+async fn deploy_by_agent(server: &Server, told: &mut Told) {
+    let agent = Agent::new(server);
+    let deployment = agent.call("deploy_full", json!({ "app": "hello", "environment": "staging" })).await;
+    told.add("the tool deploy_full", deployment.to_string());
+    let params = json!({ "name": "deployments_wait", "_meta": { "progressToken": "p" },
+        "arguments": { "deployment": deployment["id"], "timeout_seconds": 50 } });
+    loop {
+        let heard = agent.request("tools/call", params.clone()).await;
+        let waited = heard.response()["result"]["structuredContent"].clone();
+        told.add("the tool deployments_wait", Value::from(heard.messages).to_string());
+        if waited["ended"] == true {
+            assert_eq!(waited["deployment"]["phase"], "active", "{waited}");
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_canary_is_in_no_output_of_any_kind() {
+    let watch = Watch::start();
+    let https = free_address().to_string();
+    let mut server = Server::start_with(&["--log", "debug", "--ingress-https-listen", &https], &[]).await;
+    let pair = Pair::new(&["parrot.localhost"], 90);
+    let canaries = Canaries::new(&[PARROT, UNDERSTUDY, QUOTED, pair.secret()]);
+    // The one place that must have one: the ingress has to serve without a server.
+    let certificates = server.data().join("ingress/certificates");
+    let mut told = Told::default();
+
+    let repo = Repo::new();
+    repo.commit(app(&server, "v1", "python3 tell.py >&2", ""), "v1");
+    server.create_app("hello", repo.source()).await;
+    places::run(&server, &["envs", "create", "staging", "--app", "hello"], 0, &mut told);
+    let mut files = Default::default();
+    places::run(&server, &pair.add(&mut files, &[]), 0, &mut told);
+    plant(&server, &mut told).await;
+    deploy_and_look(&server, &certificates, &mut told).await;
+    server.assert_serves("hello", "/env/PARROT", PARROT).await;
+    server.assert_serves("hello", "/env/QUOTED", QUOTED).await;
+
+    // Failures show output, and what a smoke test has seen.
+    repo.commit(app(&server, "v2", "python3 tell.py; exit 1", ""), "v2");
+    places::run(&server, &["deploy", "hello"], 6, &mut told);
+    let wrong = "[[smoke_tests]]\nname = \"greets\"\npath = \"/json/QUOTED\"\n\
+                 expect = { json = { \"/value\" = \"bonjour\" } }\n";
+    repo.commit(app(&server, "v3", "true", wrong), "v3");
+    places::run(&server, &["deploy", "hello"], 6, &mut told);
+    assert!(told.at("plimsoll deploy").contains("bonjour"), "{}", told.at("plimsoll deploy"));
     // A restart writes and reads everything once more.
     server.kill9();
     server.restart().await;
-    server.assert_serves("hello", "/env/PARROT", SECRET).await;
+    server.assert_serves("hello", "/env/PARROT", PARROT).await;
 
-    let mut told = vec![("the failed deployment".to_owned(), format!("{failed:?}"))];
-    for args in [
-        &["env", "list", "--app", "hello", "--json"][..],
-        &["status", "--json"],
-        &["releases", "list", "--app", "hello", "--json"],
-        &["apps", "show", "hello", "--json"],
-        &["events", "--json"],
-        &["deployments", "output", first.id.as_str()],
-        &["deployments", "output", failed.id.as_str()],
-        &["logs", "--app", "hello"],
-    ] {
-        let output = server.cli(args);
-        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        assert!(output.status.success(), "{args:?}: {text}");
-        told.push((format!("{args:?}"), text));
+    // From staging to production, where the parrot is another one.
+    repo.commit(app(&server, "v4", "python3 tell.py", ""), "v4");
+    deploy_by_agent(&server, &mut told).await;
+    let promote = ["promote", "staging", "production", "--app", "hello"];
+    places::run(&server, &[&promote[..], &["--dry-run"]].concat(), 0, &mut told);
+    places::run(&server, &[&promote[..], &["--dry-run", "--json"]].concat(), 0, &mut told);
+    assert!(told.at("--dry-run --json").contains("\"different\""), "{}", told.at("--dry-run --json"));
+    places::run(&server, &promote, 0, &mut told);
+    server.assert_serves("hello", "/", "v4").await;
+    server.assert_serves("hello", "/env/PARROT", PARROT).await;
+
+    // Smoke tests on demand, which pass and fail.
+    let smoke = ["smoke-tests", "run", "--app", "hello"];
+    places::run(&server, &smoke, 0, &mut told);
+    fs::write(server.shared().join("fail"), "").unwrap();
+    places::run(&server, &smoke, 6, &mut told);
+    places::run(&server, &[&smoke[..], &["--json"]].concat(), 6, &mut told);
+    let run = json!({ "app": "hello", "environment": "staging" });
+    told.add("the tool run_smoke_tests", Agent::new(&server).call("run_smoke_tests", run).await.to_string());
+    places::run(&server, &["rollback", "--app", "hello"], 0, &mut told);
+    server.settle("hello").await;
+
+    let upload = server.upload(b"no archive at all").await;
+    places::commands(&server, &mut told);
+    let known = places::known(&server, &repo, upload.as_str());
+    places::pages(&server, &known, &mut told).await;
+    places::tools(&server, &known, &mut told).await;
+    places::refusals(&server, [PARROT, QUOTED], &mut told).await;
+    places::backups(&server, &mut told);
+    told.add_files(server.data().parent().unwrap(), &certificates);
+    places::environments(&server, &mut told);
+    for arguments in watch.stop() {
+        told.add("arguments of a process", arguments);
     }
-    assert!(told.iter().any(|(_, text)| text.contains("building with")), "the output is there: {told:#?}");
-    assert!(told.iter().any(|(_, text)| text.contains("PARROT")), "the name is there");
-    told.push(("the server's log".to_owned(), server.log()));
-    let data = server.data();
-    for path in files_below(&data) {
-        let content = std::fs::read(&path).unwrap_or_default();
-        told.push((path.display().to_string(), String::from_utf8_lossy(&content).into_owned()));
+
+    let leaks = told.leaks(&canaries);
+    assert!(leaks.is_empty(), "{leaks:#?}");
+    // It was there to be found, and so were the places.
+    assert!(told.at("deployments output").contains("PARROT is [secret] and QUOTED is [secret]"));
+    assert!(told.at("run_smoke_tests").contains("PARROT is [secret]"), "{}", told.at("run_smoke_tests"));
+    assert!(told.at("tables/idempotency").contains("planted-over-http"), "{}", told.at("tables/idempotency"));
+    assert!(told.at("server.log").contains(" DEBUG "), "the log tells more than usual");
+    let places: Vec<&str> = told.places().collect();
+    for place in
+        ["plimsoll.db", "outputs/", "/metrics", "/readyz", "promotions/plan", "the tool logs_read", "secrets.sealed"]
+    {
+        assert!(places.iter().any(|name| name.contains(place)), "{place}: {places:#?}");
     }
-    assert!(told.len() > 20, "the data folder has files");
-    for process in processes::marked(&data.display().to_string()) {
-        told.push((format!("arguments of {}", process.pid), process.command.clone()));
-    }
-    let leaks: Vec<&String> = told.iter().filter(|(_, text)| text.contains(SECRET)).map(|(place, _)| place).collect();
-    assert!(leaks.is_empty(), "the value is in {leaks:#?}");
+    let app = server.apps()[0];
+    let environment = fs::read(format!("/proc/{app}/environ")).unwrap();
+    assert!(canaries.found_in(&environment).is_some(), "the app has it");
+    let kept = files_below(&certificates).into_iter().filter_map(|path| fs::read(path).ok());
+    assert!(kept.into_iter().any(|content| canaries.found_in(&content).is_some()), "the ingress has its key");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_data_folder_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let server = Server::start().await;
-    let mode = |path: &str| std::fs::metadata(server.data().join(path)).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &str| fs::metadata(server.data().join(path)).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(""), 0o700);
     for file in ["master.key", "local.json"] {
         assert_eq!(mode(file), 0o600, "{file}");
@@ -99,7 +224,7 @@ async fn the_data_folder_is_its_owners_alone() {
         .unwrap();
     assert!(used.status.success(), "{}", String::from_utf8_lossy(&used.stderr));
     for path in files_below(&server.data()) {
-        let content = std::fs::read(&path).unwrap_or_default();
+        let content = fs::read(&path).unwrap_or_default();
         assert!(!String::from_utf8_lossy(&content).contains(&token), "the token is in {}", path.display());
     }
 }

@@ -2,7 +2,8 @@
 
 use plimsoll_tests::{Repo, Server};
 
-const MAIN: &str = r#"
+/// Answers with its version; of the standard library alone.
+pub(crate) const MAIN: &str = r#"
 use std::io::{Read, Write};
 
 fn main() {

@@ -134,10 +134,12 @@ fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result
         (source, None) => Ok(source),
         (Source::Git { url, .. }, reference) => Ok(Source::Git { url, reference }),
         (Source::Archive { .. }, Some(_)) => {
-            Err(Error::invalid("an archive has no branches, tags or commits").hint("leave the reference out"))
+            Err(Error::unprocessable("an archive has no branches, tags or commits").hint("leave the reference out"))
         }
-        (Source::Directory { .. }, Some(_)) => Err(Error::invalid("a directory has no branches, tags or commits")
-            .hint("leave the reference out, or deploy from the git repository")),
+        (Source::Directory { .. }, Some(_)) => {
+            Err(Error::unprocessable("a directory has no branches, tags or commits")
+                .hint("leave the reference out, or deploy from the git repository"))
+        }
     }
 }
 
@@ -150,9 +152,6 @@ async fn target(
     number: Option<u32>,
     tag: Option<&Tag>,
 ) -> Result<Release, Error> {
-    if number.is_some() && tag.is_some() {
-        return Err(Error::invalid("`release` and `tag` are two ways to name a release").hint("give one of the two"));
-    }
     let what = format!("{}/{}", environment.app, environment.name);
     let Some(active) = &environment.active_release else {
         return Err(Error::conflict(format!("nothing serves in {what}, so there is nothing to go back from"))
@@ -160,7 +159,7 @@ async fn target(
     };
     let good = store::releases::good(session, &environment.id).await.map_err(store_error)?;
     let list = format!("list the releases with `plimsoll releases list --app {}`", environment.app);
-    if let Some(tag) = tag {
+    if let (Some(tag), None) = (tag, number) {
         return tagged(session, &good, active, tag).await?.ok_or_else(|| {
             Error::not_found(format!("no release with the tag `{tag}` has served in {what}, but for what serves now"))
                 .hint(list)
@@ -184,6 +183,10 @@ async fn target(
     };
     let found = store::releases::find_by_number(session, &app.id, number).await.map_err(store_error)?;
     let release = found.ok_or_else(|| no_release(&app.name, number))?;
+    // Who says both means a release of which both are true.
+    if let Some(tag) = tag.filter(|tag| !release.tags.contains(tag)) {
+        return Err(Error::not_found(format!("v{number} of `{}` does not have the tag `{tag}`", app.name)).hint(list));
+    }
     if &release.id == active {
         return Err(Error::conflict(format!("v{number} serves in {what} already")).hint(list));
     }
