@@ -73,6 +73,7 @@ mod control;
 mod counters;
 mod deadline;
 mod ensure;
+mod entrance;
 mod epoch;
 mod exchange;
 mod files;
@@ -117,6 +118,7 @@ mod workers;
 
 pub use client::{CertificateError, ChangeError, Client, CutoverError, Unavailable, VerifyError};
 pub use ensure::{EnsureError, Replaced, ensure, replace};
+pub use entrance::Entrance;
 pub use handover::Holder;
 pub use latency::Latency;
 pub use options::{Limits, Options, Settings, Start};

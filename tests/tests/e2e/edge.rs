@@ -13,14 +13,14 @@ use rcgen::{CertificateParams, KeyPair};
 use crate::{load, on};
 
 /// A certificate and its key in files.
-struct Pair {
+pub(crate) struct Pair {
     dir: tempfile::TempDir,
     pem: String,
     key: String,
 }
 
 impl Pair {
-    fn new(names: &[&str], days: i64) -> Self {
+    pub(crate) fn new(names: &[&str], days: i64) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
         let until = chrono::Utc::now() + chrono::TimeDelta::days(days);
@@ -37,7 +37,7 @@ impl Pair {
         self.dir.path().join(name)
     }
 
-    fn add<'a>(&self, files: &'a mut [String; 2], more: &[&'a str]) -> Vec<&'a str> {
+    pub(crate) fn add<'a>(&self, files: &'a mut [String; 2], more: &[&'a str]) -> Vec<&'a str> {
         *files = ["certificate.pem", "key.pem"].map(|name| self.path(name).display().to_string());
         [&["certificates", "add", "--certificate", files[0].as_str(), "--key", files[1].as_str()], more].concat()
     }
