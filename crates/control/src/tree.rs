@@ -107,4 +107,37 @@ mod tests {
             assert_ne!(of(base), other);
         }
     }
+
+    /// Releases are known by it, also those of older versions.
+    #[test]
+    fn the_digest_of_a_folder_stays_what_it_was() {
+        let digest = of(|d| {
+            for folder in ["a/b/c", "a/empty", "z"] {
+                fs::create_dir_all(d.join(folder)).unwrap();
+            }
+            for (file, content) in [("a/b/c/deep", "1"), ("a/b.txt", "2"), ("a/run", "3"), ("last", "")] {
+                fs::write(d.join(file), content).unwrap();
+            }
+            fs::set_permissions(d.join("a/run"), fs::Permissions::from_mode(0o755)).unwrap();
+            std::os::unix::fs::symlink("../last", d.join("z/link")).unwrap();
+        });
+        assert_eq!(digest.0, "GOLDEN");
+    }
+
+    /// With one call for each level, or one open folder, it would end for want of stack or of files.
+    #[test]
+    fn a_folder_may_be_deep() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut path = dir.path().join("tree");
+        for _ in 0..1500 {
+            fs::create_dir(&path).unwrap();
+            path.push("d");
+        }
+        fs::write(&path, "at the bottom").unwrap();
+        let tree = dir.path().join("tree");
+        let small = std::thread::Builder::new().stack_size(256 << 10);
+        let read = small.spawn(move || digest(&tree).map(|tree| (tree.files, tree.bytes))).unwrap();
+        assert_eq!(read.join().unwrap().unwrap(), (1, 13));
+        crate::layout::remove_dir(&dir.path().join("tree")).unwrap();
+    }
 }
