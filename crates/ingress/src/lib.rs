@@ -71,7 +71,6 @@ mod client;
 mod connection;
 mod control;
 mod counters;
-mod deadline;
 mod ensure;
 mod entrance;
 mod epoch;
@@ -113,6 +112,7 @@ mod tunnel;
 mod upload;
 mod upstream;
 mod verify;
+mod watched;
 mod websocket;
 mod workers;
 
