@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use domain::EnvironmentId;
 use domain::event::EventKind;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
@@ -23,6 +24,7 @@ use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
 use crate::slots::Slots;
+use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
 use crate::{reconcile, tokens};
@@ -69,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) holder: Arc<Holder>,
     /// Whoever has it may start or replace the ingress, or bring it certificates.
     pub(crate) ingress_turn: tokio::sync::Mutex<()>,
+    /// Environments of which somebody runs the smoke tests by hand.
+    pub(crate) smoke_tests: Turns<EnvironmentId>,
     pub(crate) options: Options,
     pub(crate) started_at: DateTime<Utc>,
     /// Fires when the server stops; followers and reconcilers end with it.
@@ -150,6 +154,7 @@ impl Control {
             runner,
             holder,
             ingress_turn: tokio::sync::Mutex::default(),
+            smoke_tests: Turns::default(),
             options,
             started_at: Utc::now(),
             stopping,

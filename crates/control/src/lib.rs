@@ -26,6 +26,7 @@ mod slots;
 mod streams;
 mod tokens;
 mod tree;
+mod turns;
 mod uploads;
 mod urls;
 mod vault;
