@@ -97,6 +97,8 @@ impl Server {
             reference: None,
             tags: Vec::new(),
             metadata: Default::default(),
+            priority: Default::default(),
+            not_before: None,
         };
         self.client().call::<Deploy>(&request).await
     }

@@ -42,6 +42,8 @@ impl Server {
             reference: reference.map(str::to_owned),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            priority: Default::default(),
+            not_before: None,
         };
         self.client().call::<Deploy>(&request).await
     }
@@ -63,6 +65,7 @@ impl Server {
             environment: "production".parse().unwrap(),
             release,
             tag: None,
+            priority: Default::default(),
         };
         self.client().call::<Rollback>(&request).await
     }

@@ -8,6 +8,7 @@ use crate::failure::Failure;
 use crate::id::{CertificateId, DeploymentId, ReleaseId, TokenId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
+use crate::queue::Priority;
 use crate::smoke::SmokeResult;
 
 /// An entry of the event log. `cursor` grows by time of commit.
@@ -45,6 +46,17 @@ pub enum EventKind {
     PhaseChanged {
         phase: Phase,
         progress: u8,
+    },
+    /// Somebody gave a queued deployment another place, time or priority.
+    DeploymentRequeued {
+        by: String,
+        priority: Priority,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<DateTime<Utc>>,
+    },
+    /// The limit of deployments at work at the same time, or the policy for queued ones, was changed.
+    QueueConfigured {
+        by: String,
     },
     ReleaseCreated {
         release: ReleaseId,
@@ -128,6 +140,8 @@ impl EventKind {
             EventKind::VariablesChanged { .. } => "variables_changed",
             EventKind::DeploymentQueued { .. } => "deployment_queued",
             EventKind::PhaseChanged { .. } => "phase_changed",
+            EventKind::DeploymentRequeued { .. } => "deployment_requeued",
+            EventKind::QueueConfigured { .. } => "queue_configured",
             EventKind::ReleaseCreated { .. } => "release_created",
             EventKind::SmokeTested { .. } => "smoke_tested",
             EventKind::StepFailed { .. } => "step_failed",

@@ -16,11 +16,13 @@ pub mod labels;
 pub mod lifetime;
 pub mod limit;
 pub mod limits;
+pub mod membership;
 pub mod name;
 pub mod order;
 pub mod phase;
 pub mod procfile;
 pub mod promotion;
+pub mod queue;
 pub mod release;
 pub mod route;
 pub mod schedule;
@@ -31,6 +33,7 @@ pub mod upload;
 pub mod window;
 
 pub use id::{
-    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId,
+    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, ServerId, TokenId, UploadId,
+    WindowId,
 };
 pub use name::Name;

@@ -82,6 +82,8 @@ pub(crate) enum Command {
     Resume(resume::Args),
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
+    Queue(queue::Args),
+    Cluster(cluster::Args),
     #[command(alias = "release")]
     Releases(releases::Args),
     #[command(alias = "smoke-test")]

@@ -138,6 +138,14 @@ pub async fn update(
     Ok(get(tx, id).await?.deployment)
 }
 
+/// Another generation of its environment, for one that was ordered for later.
+pub async fn set_generation(tx: &Tx, id: &DeploymentId, generation: u64) -> Result<(), StoreError> {
+    let mut change = row(tx, id).await?.into_active_model();
+    change.generation = Set(long(generation));
+    change.update_without_returning(tx.connection()).await?;
+    Ok(())
+}
+
 fn open_phases() -> impl Iterator<Item = &'static str> {
     Phase::ALL.into_iter().filter(|phase| !phase.is_end()).map(Phase::as_str)
 }

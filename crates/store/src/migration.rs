@@ -2,6 +2,7 @@
 
 mod app_users;
 mod certificates;
+mod cluster;
 mod first;
 mod promotion;
 mod schema;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(promotion::Promotion),
             Box::new(uploads::Uploads),
             Box::new(token_scope::TokenScope),
+            Box::new(cluster::Cluster),
         ]
     }
 }

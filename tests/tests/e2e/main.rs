@@ -3,6 +3,7 @@
 
 mod backup;
 mod cancel;
+mod cluster;
 mod components;
 mod create;
 mod docker;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
+use domain::queue::Priority;
 use domain::source::Source;
 use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
@@ -27,6 +29,7 @@ Examples:
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy shop --archive shop.tar.zst
+  plimsoll deploy shop --priority high --at 2026-12-01T09:30:00+01:00 --detach
   git archive main | plimsoll deploy shop --archive -
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
@@ -64,6 +67,12 @@ pub(crate) struct Args {
     /// Deploy this archive, this once: tar, tar.gz, tar.zst or zip; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "git", "reference"])]
     archive: Option<PathBuf>,
+    /// How much it matters beside others that wait: critical, high, normal or low.
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    priority: Priority,
+    /// Not before this time, such as 2026-12-01T09:30:00+01:00.
+    #[arg(long, value_name = "TIME", value_parser = instant)]
+    at: Option<DateTime<Utc>>,
     /// Answer as soon as the server has taken it on.
     #[arg(long, visible_alias = "no-follow")]
     detach: bool,
@@ -73,9 +82,19 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
     let app = context.app(args.name.or(args.named))?;
     let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
+    let (priority, not_before) = (args.priority, args.at);
     if let Some(path) = &args.archive {
         let (source, reference) = (None, None);
-        let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
+        let request = DeployRequest {
+            app,
+            environment: args.environment,
+            source,
+            reference,
+            tags,
+            metadata,
+            priority,
+            not_before,
+        };
         let started = archive(context, &connection, request, path).await?;
         return told(context, &connection, started, args.detach).await;
     }
@@ -91,7 +110,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if source.is_none() {
         warn_of_uncommitted(context, own.as_ref());
     }
-    let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
+    let request =
+        DeployRequest { app, environment: args.environment, source, reference, tags, metadata, priority, not_before };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     told(context, &connection, started, args.detach).await
 }
@@ -158,6 +178,12 @@ async fn told(
         }
         (false, _) => follow::to_the_end(context, connection, started).await,
     }
+}
+
+/// A point in time.
+pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let at = DateTime::parse_from_rfc3339(text);
+    at.map(|at| at.to_utc()).map_err(|e| format!("{e}; expected a time such as 2026-12-01T09:30:00+01:00"))
 }
 
 fn entry(text: &str) -> Result<(Key, Text), String> {

@@ -105,6 +105,11 @@ fn sentence(kind: &EventKind) -> String {
         EventKind::PhaseChanged { phase, progress } => {
             format!("{} ({progress}%)", text::phase(*phase))
         }
+        EventKind::DeploymentRequeued { by, priority, not_before } => {
+            let at = not_before.map(|at| format!(", not before {}", text::local(at))).unwrap_or_default();
+            format!("place in the queue changed by {}: {priority}{at}", clean(by))
+        }
+        EventKind::QueueConfigured { by } => format!("rules of the queue changed by {}", clean(by)),
         EventKind::ReleaseCreated { number, .. } => format!("release v{number} created"),
         EventKind::SmokeTested { results } => {
             let all = results.iter().map(|result| clean(&result.to_string()));

@@ -4,6 +4,7 @@ pub(crate) mod apps;
 pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
@@ -18,6 +19,7 @@ pub(crate) mod logs;
 pub(crate) mod mcp;
 pub(crate) mod metrics;
 pub(crate) mod promote;
+pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod resume;
@@ -114,6 +116,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
+        Command::Queue(args) => queue::run(context, args).await,
+        Command::Cluster(args) => cluster::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,
         Command::Uploads(args) => uploads::run(context, args).await,
