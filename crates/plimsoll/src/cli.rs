@@ -69,7 +69,7 @@ pub(crate) struct Globals {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Server(server::Args),
+    Server(Box<server::Args>),
     Down(down::Args),
     Init(init::Args),
     Deploy(deploy::Args),

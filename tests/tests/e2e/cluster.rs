@@ -176,7 +176,7 @@ async fn a_second_folder_is_another_host() {
     let url = Postgres::shared().create_database();
     let env = [("PLIMSOLL_DATABASE_URL", url.as_str())];
     let first = Server::start_with(&["--host", "one"], &env).await;
-    let mut second = Server::stopped(&["--host", "one"], &env);
+    let second = Server::stopped(&["--host", "one"], &env);
     let refused = second.server_command().output().unwrap();
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(!refused.status.success(), "{said}");

@@ -40,6 +40,8 @@ struct Table {
     running: HashMap<DeploymentId, Cancel>,
     /// Slots that are kept for deployments about to be recorded as started.
     reserved: usize,
+    /// Those that ended without an outcome, with the epoch.
+    given_up: HashMap<DeploymentId, u64>,
 }
 
 /// A deployment that this server has taken, under its epoch.
@@ -180,9 +182,9 @@ impl Runner {
         self.shared.table().running.contains_key(deployment)
     }
 
-    /// What runs here.
-    pub(crate) fn running(&self) -> Vec<DeploymentId> {
-        self.shared.table().running.keys().cloned().collect()
+    /// It was tried under this epoch, and can't go on in this program.
+    pub(crate) fn is_given_up(&self, deployment: &DeploymentId, fence: u64) -> bool {
+        self.shared.table().given_up.get(deployment) == Some(&fence)
     }
 }
 
@@ -239,6 +241,7 @@ impl Shared {
                 }
                 Err(e) => {
                     tracing::error!(%deployment, "can't go on: {e}");
+                    self.table().given_up.insert(deployment.clone(), fence.0);
                     return;
                 }
             }

@@ -1,5 +1,8 @@
 //! Deployments that were begun and that nobody drives: their server stopped or died, or an operator helps a stuck one on.
 
+use std::collections::BTreeSet;
+
+use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use saga::EngineError;
 use store::StoreError;
@@ -27,6 +30,27 @@ pub(super) async fn orphans(inner: &Inner) -> Result<(), StoreError> {
         match orphan.resume_by {
             Some(by) => resume(inner, taken, &by).await,
             None => inner.runner.spawn(taken, None),
+        }
+    }
+    Ok(())
+}
+
+/// What this server has taken and does not drive: the database's answer to the taking was lost. Only what was so at the look
+/// before, as it takes a moment from one to the other; `suspects` are those.
+pub(super) async fn lost(inner: &Inner, suspects: &mut BTreeSet<DeploymentId>) -> Result<(), StoreError> {
+    let before = std::mem::take(suspects);
+    for saga in store::sagas::of_owner(&inner.world.store, &inner.member.id).await? {
+        let kind = DeploymentKind::ALL.into_iter().find(|kind| kind.as_str() == saga.name);
+        let (Ok(deployment), Some(kind)) = (saga.id.parse::<DeploymentId>(), kind) else { continue };
+        if inner.runner.is_running(&deployment) || inner.runner.is_given_up(&deployment, saga.fence) {
+            continue;
+        }
+        if before.contains(&deployment) {
+            tracing::warn!(%deployment, "it was taken and not begun; going on with it");
+            let cancel_by = saga.cancel_by.filter(|_| saga.cancel_requested);
+            inner.runner.spawn(Taken { deployment, kind, fence: saga.fence, cancel_by }, None);
+        } else {
+            suspects.insert(deployment);
         }
     }
     Ok(())

@@ -10,8 +10,9 @@ mod start;
 mod waiting;
 mod wishes;
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::queue::{Candidate, Closed};
@@ -34,10 +35,20 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
         Some(inner) => inner.world.store.dispatches(),
         None => return,
     };
+    let (mut suspects, mut looked) = (BTreeSet::new(), Instant::now());
     loop {
         let Some(strong) = inner.upgrade() else { return };
         moved.borrow_and_update();
-        let Some(next) = stopping.run_until_cancelled(pass(&strong)).await else { return };
+        let pass = async {
+            if looked.elapsed() >= LOOK {
+                looked = Instant::now();
+                if let Err(e) = adopt::lost(&strong, &mut suspects).await {
+                    tracing::debug!("what this server drives can't be looked at: {e}");
+                }
+            }
+            pass(&strong).await
+        };
+        let Some(next) = stopping.run_until_cancelled(pass).await else { return };
         let freed = strong.clone();
         let pause = async {
             tokio::select! {

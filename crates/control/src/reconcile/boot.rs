@@ -104,7 +104,11 @@ pub(super) async fn clean_old(inner: &Inner) {
     if let Err(e) = crate::uploads::sweep(world, Utc::now()).await {
         tracing::warn!("can't look for uploads that nobody needs: {e}");
     }
-    if let Err(e) = purge_keys(inner).await {
+    // Once for all servers.
+    let leads = *inner.member.leading().borrow();
+    if let Some(epoch) = leads
+        && let Err(e) = purge_keys(inner, epoch).await
+    {
         tracing::warn!("can't forget old idempotency keys: {e}");
     }
     let rows = store::instances::list_all(&world.store).await.unwrap_or_default();
@@ -127,8 +131,9 @@ pub(super) async fn clean_old(inner: &Inner) {
     }
 }
 
-async fn purge_keys(inner: &Inner) -> Result<(), store::StoreError> {
+async fn purge_keys(inner: &Inner, epoch: u64) -> Result<(), store::StoreError> {
     let tx = inner.world.store.write().await?;
+    store::leases::check(&tx, store::leases::LEADER, epoch).await?;
     store::idempotency::purge(&tx, Utc::now() - KEYS_KEPT).await?;
     tx.commit().await
 }

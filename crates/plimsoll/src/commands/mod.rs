@@ -104,7 +104,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Server(args) => server::run(context, args).await,
+        Command::Server(args) => server::run(context, *args).await,
         Command::Down(args) => down::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Deploy(args) => deploy::run(context, args).await,
