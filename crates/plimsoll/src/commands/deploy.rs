@@ -70,7 +70,7 @@ pub(crate) struct Args {
     /// How much it matters beside others that wait: critical, high, normal or low.
     #[arg(long, value_name = "PRIORITY", default_value_t)]
     priority: Priority,
-    /// Not before this time, such as 2026-12-01T09:30:00+01:00.
+    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin" or "in 2h".
     #[arg(long, value_name = "TIME", value_parser = instant)]
     at: Option<DateTime<Utc>>,
     /// Answer as soon as the server has taken it on.
@@ -180,10 +180,9 @@ async fn told(
     }
 }
 
-/// A point in time.
+/// A point in time as people write it.
 pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    let at = DateTime::parse_from_rfc3339(text);
-    at.map(|at| at.to_utc()).map_err(|e| format!("{e}; expected a time such as 2026-12-01T09:30:00+01:00"))
+    domain::schedule::parse_instant(text, Utc::now()).map(|moment| moment.at).map_err(|e| e.to_string())
 }
 
 fn entry(text: &str) -> Result<(Key, Text), String> {

@@ -74,7 +74,7 @@ struct Rescheduled {
     /// Id of the deployment (`dep_…`).
     #[arg(value_name = "DEPLOYMENT")]
     deployment: DeploymentId,
-    /// Not before this time, such as 2026-12-01T09:30:00+01:00; without it as soon as it may.
+    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin"; without it as soon as it may.
     #[arg(long, value_name = "TIME", value_parser = super::deploy::instant)]
     at: Option<DateTime<Utc>>,
     /// critical, high, normal or low; as it is by default.
