@@ -25,7 +25,7 @@ use crate::layout::Layout;
 use crate::output::Outputs;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{dispatch, reconcile, tokens};
+use crate::{dispatch, reconcile, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -76,6 +76,8 @@ pub(crate) struct Inner {
     pub(crate) runner: Runner,
     /// This server among others.
     pub(crate) member: Member,
+    /// What was foreseen of the queue a moment ago.
+    pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
     pub(crate) holder: Arc<Holder>,
     /// Whoever has it may start or replace the ingress, or bring it certificates.
@@ -154,6 +156,7 @@ impl Control {
             world,
             runner,
             member,
+            foreseen: Default::default(),
             holder,
             ingress_turn: tokio::sync::Mutex::default(),
             options,
@@ -177,6 +180,7 @@ impl Control {
         inner.tasks.spawn(reconcile::ingress::run(weak(), stopping.clone()));
         inner.tasks.spawn(dispatch::run(weak(), stopping.clone()));
         inner.tasks.spawn(cluster::lead(weak(), stopping.clone()));
+        inner.tasks.spawn(tick::run(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }

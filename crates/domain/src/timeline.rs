@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::estimate::Start;
 use crate::id::{DeploymentId, ScheduleId, WindowId};
 use crate::name::Name;
 use crate::schedule::Cron;
@@ -81,12 +80,6 @@ pub fn of_window(
         what: what.clone(),
     };
     window::intervals(rule, from, until).into_iter().map(span).collect()
-}
-
-/// The span of a deployment that waits, when its start is foreseen.
-pub fn of_waiting(deployment: DeploymentId, app: Name, environment: Name, start: Start, usual: TimeDelta) -> Span {
-    let what = What::Queued { deployment, early: start.early, late: start.late };
-    Span { from: start.at, until: Some(start.at + usual), app: Some(app), environment: Some(environment), what }
 }
 
 /// In the order of their begins; what begins together stays in the order in which it came.

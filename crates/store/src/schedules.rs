@@ -96,6 +96,13 @@ pub async fn due(session: &impl Session, now: DateTime<Utc>, limit: u64) -> Resu
     query.all(session.connection()).await?.into_iter().map(Schedule::try_from).collect()
 }
 
+/// When the next one is planned that is not due at `now`.
+pub async fn next(session: &impl Session, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let query = Entity::find().filter(Column::NextAt.gt(time::to_db(now))).order_by_asc(Column::NextAt).limit(1);
+    let first = query.one(session.connection()).await?;
+    first.and_then(|row| row.next_at).map(time::from_db).transpose()
+}
+
 /// Moves the plan on from `planned` to `next`. `false` when it is not what is planned any more: somebody else has
 /// carried it out, or changed it, and the caller must not.
 pub async fn advance(

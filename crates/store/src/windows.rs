@@ -51,6 +51,7 @@ pub async fn insert(tx: &Tx, record: &Record) -> Result<(), StoreError> {
         created_by: text(&record.created_by),
         created_at: time::to_db(record.created_at),
     };
+    tx.wakes();
     match insert_row::<Entity, _>(tx, row).await? {
         true => Ok(()),
         false => Err(StoreError::Conflict(Constraint::Id { what: "window" })),
@@ -63,6 +64,7 @@ pub async fn find(session: &impl Session, id: &WindowId) -> Result<Option<Record
 
 /// Removes one; `false` when it was not there.
 pub async fn remove(tx: &Tx, id: &WindowId) -> Result<bool, StoreError> {
+    tx.wakes();
     Ok(Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?.rows_affected > 0)
 }
 

@@ -11,7 +11,7 @@ use store::environments::Environment;
 use store::queue::Entry;
 use store::{Session, StoreError};
 
-use super::closed;
+use super::Gate;
 use super::start::candidate;
 use crate::control::Inner;
 
@@ -45,7 +45,9 @@ impl<'a> Waits<'a> {
             candidate.running = head.clone().filter(|head| *head != entry.deployment);
         }
         let slots = if entry.host == inner.member.host { inner.runner.free() } else { 1 };
-        let waits = choose(vec![candidate], &self.apps, slots, now, closed).wait.pop().map(|(_, waiting)| waiting);
+        let candidates = vec![candidate];
+        let gate = Gate::of(session, &candidates, now).await?;
+        let waits = choose(candidates, &self.apps, slots, now, |c| gate.closed(c)).wait.pop().map(|(_, waiting)| waiting);
         Ok(match waits {
             Some(waiting @ (Waiting::NotBefore { .. } | Waiting::Window(_))) => waiting,
             _ if !inner.member.host_lives(&entry.host) => Waiting::NoServer { host: entry.host.clone() },

@@ -71,6 +71,15 @@ impl Durations {
         put(&mut self.all, SAMPLES * 10);
     }
 
+    /// Adds one whose environment is known better.
+    pub fn add_to_all(&mut self, app: &AppId, took: TimeDelta) {
+        if took <= TimeDelta::zero() {
+            return;
+        }
+        self.apps.entry(app.clone()).or_default().push(took);
+        self.all.push(took);
+    }
+
     /// The estimate of the environment; of its app or of all, when too few were measured.
     pub fn of(&self, app: &AppId, environment: &EnvironmentId) -> Took {
         let enough = |samples: Option<&Vec<TimeDelta>>, basis| {
