@@ -88,7 +88,9 @@ async fn look(control: &Control, epoch: u64) -> Result<Option<DateTime<Utc>>, Er
     let store = control.store();
     let now = store::time::micros(Utc::now());
     let mut waits = false;
-    for schedule in store::schedules::due(store, now, BATCH).await.map_err(store_error)? {
+    let due = store::schedules::due(store, now, BATCH).await.map_err(store_error)?;
+    let more = due.len() as u64 == BATCH;
+    for schedule in due {
         match carry_out(control, epoch, &schedule, now).await {
             Ok(()) => {}
             // It is somebody else's to do now; nothing was written.
@@ -101,6 +103,9 @@ async fn look(control: &Control, epoch: u64) -> Result<Option<DateTime<Utc>>, Er
     }
     if waits {
         return Ok(Some(Utc::now() + PAUSE));
+    }
+    if more {
+        return Ok(Some(now));
     }
     store::schedules::next(store, now).await.map_err(store_error)
 }
@@ -193,6 +198,6 @@ async fn give_up(
 /// A schedule acts in its own name. It has no token and needs none: it was checked when it was made.
 fn caller(schedule: &Schedule) -> Caller {
     let token = schedule.id.as_str().replacen("sch_", "tok_", 1);
-    let token = token.parse().unwrap_or_else(|_| TokenId::from_ulid(ulid::Ulid::default()));
+    let token = token.parse().unwrap_or_else(|_| TokenId::from_ulid(ulid::Ulid::from_parts(0, 0)));
     Caller { token, name: format!("schedule {}", schedule.name), read_only: false, key: None }
 }

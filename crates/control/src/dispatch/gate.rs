@@ -28,6 +28,16 @@ impl Gate {
             true => Vec::new(),
             false => store::windows::list(session, Some(now)).await?,
         };
+        Self::with(session, &records, candidates, now).await
+    }
+
+    /// The same with rules that were read already.
+    pub(super) async fn with(
+        session: &impl Session,
+        records: &[Record],
+        candidates: &[Candidate],
+        now: DateTime<Utc>,
+    ) -> Result<Self, StoreError> {
         if records.is_empty() {
             return Ok(Self::default());
         }
@@ -36,7 +46,7 @@ impl Gate {
         let mut closed = BTreeMap::new();
         for candidate in candidates {
             let Some(name) = names.get(&candidate.environment) else { continue };
-            let rules = rules(&records, &candidate.app, name);
+            let rules = rules(records, &candidate.app, name);
             if let Verdict::Closed { until, why, .. } = window::verdict(&rules, now) {
                 closed.insert(candidate.environment.clone(), Closed { name: why, until });
             }

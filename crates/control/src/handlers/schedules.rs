@@ -58,7 +58,7 @@ impl Handle<Create> for Control {
             other => other.map_err(store_error)?,
         }
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        self.changed::<Create>(caller, tx, row, EventKind::ScheduleCreated { schedule, name, by }).await
+        self.schedule_changed::<Create>(caller, tx, row, EventKind::ScheduleCreated { schedule, name, by }).await
     }
 }
 
@@ -99,7 +99,7 @@ impl Handle<Update> for Control {
         store::schedules::set_enabled(&tx, &row.id, row.enabled, row.next_at).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
         let event = EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, by };
-        self.changed::<Update>(caller, tx, row, event).await
+        self.schedule_changed::<Update>(caller, tx, row, event).await
     }
 }
 
@@ -109,12 +109,12 @@ impl Handle<Delete> for Control {
         let row = named(&tx, &request.schedule).await?;
         store::schedules::remove(&tx, &row.id).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        self.changed::<Delete>(caller, tx, row, EventKind::ScheduleDeleted { schedule, name, by }).await
+        self.schedule_changed::<Delete>(caller, tx, row, EventKind::ScheduleDeleted { schedule, name, by }).await
     }
 }
 
 impl Control {
-    async fn changed<O>(&self, caller: &Caller, tx: Tx, row: Row, event: EventKind) -> Result<Schedule, Error>
+    async fn schedule_changed<O>(&self, caller: &Caller, tx: Tx, row: Row, event: EventKind) -> Result<Schedule, Error>
     where
         O: Operation<Response = Schedule>,
     {
@@ -159,9 +159,9 @@ fn check(order: &Template) -> Result<(), Error> {
     order.source.as_ref().map_or(Ok(()), check_source)?;
     order.reference.as_deref().map_or(Ok(()), check_reference)?;
     let labels = Labels::of_deployment(order.tags.clone(), order.metadata.clone());
-    labels.map(drop).map_err(|e| {
-        Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
-    })
+    labels
+        .map(drop)
+        .map_err(|e| Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release"))
 }
 
 fn shown(row: Row) -> Result<Schedule, Error> {

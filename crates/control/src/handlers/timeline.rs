@@ -61,7 +61,10 @@ impl Control {
             let end = (!at_work.stuck).then(|| (at_work.since + at_work.took.p50).max(Utc::now()));
             ids.insert(&at_work.deployment);
             let what = What::AtWork { deployment: at_work.deployment.clone() };
-            spans.push((&at_work.deployment, Span { from: at_work.since, until: end, app: None, environment: None, what }));
+            spans.push((
+                &at_work.deployment,
+                Span { from: at_work.since, until: end, app: None, environment: None, what },
+            ));
         }
         let mut waiting: Vec<_> = foreseen.world.waiting.iter().collect();
         waiting.sort_by_key(|entry| entry.rank);

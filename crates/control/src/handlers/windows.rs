@@ -169,12 +169,7 @@ async fn held(tx: &Tx, environment: &Environment, now: DateTime<Utc>) -> Result<
     }
 }
 
-async fn record(
-    tx: &Tx,
-    deployment: &Deployment,
-    held: Option<(WindowId, String)>,
-    reason: &str,
-) -> Result<(), Error> {
+async fn record(tx: &Tx, deployment: &Deployment, held: Option<(WindowId, String)>, reason: &str) -> Result<(), Error> {
     let (window, rule) = held.unzip();
     let row = store::bypasses::Bypass {
         id: BypassId::from_ulid(Ulid::generate()),
@@ -215,8 +210,9 @@ fn checked(freeze: NewFreeze, now: DateTime<Utc>) -> Result<Freeze, Error> {
                 .hint("name an end after the begin, or leave it out"));
         }
         if until <= now {
-            return Err(Error::unprocessable(format!("the end of the freeze, {until}, is past"))
-                .hint("name a time to come"));
+            return Err(
+                Error::unprocessable(format!("the end of the freeze, {until}, is past")).hint("name a time to come")
+            );
         }
     }
     let reason = plain(&freeze.reason).ok_or_else(|| {
@@ -278,7 +274,10 @@ mod tests {
     fn a_freeze_that_makes_no_sense_says_what_is_wrong() {
         let now: DateTime<Utc> = "2026-11-21T12:00:00Z".parse().unwrap();
         let fine = checked(new(None, Some("in 2h"), " sale "), now).unwrap();
-        assert_eq!((fine.from, fine.until, fine.reason.as_str()), (now, Some(now + chrono::TimeDelta::hours(2)), "sale"));
+        assert_eq!(
+            (fine.from, fine.until, fine.reason.as_str()),
+            (now, Some(now + chrono::TimeDelta::hours(2)), "sale")
+        );
         for (freeze, status, words) in [
             (new(Some("in 2h"), Some("in 1h"), "x"), 422, "before it begins"),
             (new(Some("2026-01-01 00:00 UTC"), Some("2026-01-02 00:00 UTC"), "x"), 422, "is past"),

@@ -31,10 +31,10 @@ Examples:
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy shop --archive shop.tar.zst
-  plimsoll deploy shop --priority high --at "2026-12-01 09:30 Europe/Berlin" --detach
-  plimsoll deploy shop --at "in 2h" --detach
-  plimsoll deploy shop --cron "0 6 * * MON-FRI Europe/London"     again and again: see `plimsoll schedules`
-  plimsoll deploy shop --priority critical --bypass-window "outage of the cart"
+  plimsoll deploy shop --priority high --at \"2026-12-01 09:30 Europe/Berlin\" --detach
+  plimsoll deploy shop --at \"in 2h\" --detach
+  plimsoll deploy shop --cron \"0 6 * * MON-FRI Europe/London\"     again and again: see `plimsoll schedules`
+  plimsoll deploy shop --priority critical --bypass-window \"outage of the cart\"
   git archive main | plimsoll deploy shop --archive -
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 

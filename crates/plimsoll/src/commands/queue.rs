@@ -21,7 +21,7 @@ Examples:
   plimsoll queue list --app shop --env staging
   plimsoll queue move dep_01hf7yat00000000000000002a --first
   plimsoll queue move dep_01hf7yat00000000000000002a --before dep_01hf7yat00000000000000002b
-  plimsoll queue reschedule dep_01hf7yat00000000000000002a --at "2026-12-01 09:30 Europe/Berlin" --priority high
+  plimsoll queue reschedule dep_01hf7yat00000000000000002a --at \"2026-12-01 09:30 Europe/Berlin\" --priority high
   plimsoll queue timeline --app shop
   plimsoll queue cancel dep_01hf7yat00000000000000002a";
 
@@ -124,9 +124,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             let request = RescheduleRequest { deployment, not_before: at, priority };
             changed(context, &connection.call::<Reschedule>(&request).await?)
         }
-        Command::Timeline(request) => {
-            super::timeline::show(context, &connection.call::<Timeline>(&request).await?)
-        }
+        Command::Timeline(request) => super::timeline::show(context, &connection.call::<Timeline>(&request).await?),
         Command::Cancel(request) => {
             let ended = follow::begin::<Cancel>(context, &connection, &request).await?;
             match context.out.json {
@@ -150,8 +148,10 @@ fn changed(context: &Context, entry: &Entry) -> Result<(), Failure> {
 }
 
 fn table(context: &Context, items: &[Entry]) -> String {
-    let mut table =
-        Table::new(&context.out, &["#", "deployment", "app", "environment", "priority", "since", "starts", "waits for"]);
+    let mut table = Table::new(
+        &context.out,
+        &["#", "deployment", "app", "environment", "priority", "since", "starts", "waits for"],
+    );
     table.keep_whole(1);
     let now = Utc::now();
     for entry in items {

@@ -2,9 +2,7 @@
 
 use domain::schedule::RunOutcome;
 use operations::Operation;
-use operations::schedules::{
-    Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Update, UpdateRequest,
-};
+use operations::schedules::{Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Update, UpdateRequest};
 
 use super::Context;
 use crate::confirm::confirm;

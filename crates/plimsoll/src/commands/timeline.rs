@@ -110,7 +110,8 @@ mod tests {
         let ahead = Ahead { from, until: from + TimeDelta::hours(24), spans: vec![], truncated: false };
         let hours = |n| from + TimeDelta::hours(n);
         let id = "dep_01hf7yat00000000000000002a".parse().unwrap();
-        let span = |a, b: Option<i64>, what| Span { from: hours(a), until: b.map(hours), app: None, environment: None, what };
+        let span =
+            |a, b: Option<i64>, what| Span { from: hours(a), until: b.map(hours), app: None, environment: None, what };
         let queued = What::Queued { deployment: id, early: hours(5), late: hours(9) };
         let drawn = bar(&span(6, Some(8), queued), &ahead);
         assert_eq!(drawn.chars().count(), WIDTH);

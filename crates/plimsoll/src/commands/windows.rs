@@ -1,8 +1,8 @@
 //! `plimsoll windows`: when deployments may begin.
 
 use domain::Name;
-use domain::window::{Days, Rule, TimeOfDay, Weekly};
 use domain::schedule::Zone;
+use domain::window::{Days, Rule, TimeOfDay, Weekly};
 use operations::Operation;
 use operations::windows::{
     Bypass, Bypasses, BypassesRequest, Create, CreateRequest, Delete, DeleteRequest, List, ListRequest, NewFreeze,
