@@ -97,6 +97,9 @@ impl Server {
             reference: None,
             tags: Vec::new(),
             metadata: Default::default(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }

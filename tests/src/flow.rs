@@ -42,6 +42,9 @@ impl Server {
             reference: reference.map(str::to_owned),
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }
@@ -63,6 +66,7 @@ impl Server {
             environment: "production".parse().unwrap(),
             release,
             tag: None,
+            priority: Default::default(),
         };
         self.client().call::<Rollback>(&request).await
     }

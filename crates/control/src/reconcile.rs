@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Inner;
 
-pub(crate) use boot::boot;
+pub(crate) use boot::{boot, sweep};
 pub(crate) use instances::active_state;
 
 /// Between two looks at instances.
@@ -44,6 +44,14 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     let (mut checked, mut cleaned) = (Instant::now(), Instant::now());
     while stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
+        if !inner.member.has_duty() {
+            // Another server of the machine looks after it. When that ends, this one does.
+            if inner.member.take_duty() {
+                stopping.run_until_cancelled(take_over(&inner)).await;
+            }
+            inner.world.counters.passed();
+            continue;
+        }
         let pass = async {
             instances::keep_running(&inner, &mut memory).await;
             if checked.elapsed() >= HEALTH {
@@ -57,5 +65,16 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
         };
         stopping.run_until_cancelled(pass).await;
         inner.world.counters.passed();
+    }
+}
+
+/// What the server before was about to do, or had no time for any more.
+async fn take_over(inner: &Inner) {
+    tracing::info!("this server looks after the machine's instances and ingress from now on");
+    if let Err(e) = inner.announce().await {
+        tracing::warn!("clients on this machine can't be told of this server: {e}");
+    }
+    if let Err(e) = boot(inner).await {
+        tracing::warn!("what the server before has left can't be looked at: {e}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cursor;
 pub mod deployment;
+pub mod estimate;
 pub mod event;
 pub mod failure;
 pub mod health;
@@ -16,21 +17,25 @@ pub mod labels;
 pub mod lifetime;
 pub mod limit;
 pub mod limits;
+pub mod membership;
 pub mod name;
 pub mod order;
 pub mod phase;
 pub mod procfile;
 pub mod promotion;
+pub mod queue;
 pub mod release;
 pub mod route;
 pub mod schedule;
 pub mod smoke;
 pub mod source;
 pub mod spec;
+pub mod timeline;
 pub mod upload;
 pub mod window;
 
 pub use id::{
-    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId,
+    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, ServerId, TokenId, UploadId,
+    WindowId,
 };
 pub use name::Name;

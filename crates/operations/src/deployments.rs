@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::phase::Phase;
+use domain::queue::Priority;
 use domain::source::Source;
 use domain::{DeploymentId, Name};
 use schemars::JsonSchema;
@@ -40,6 +42,15 @@ pub struct DeployRequest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub metadata: BTreeMap<Key, Text>,
+    /// How much it matters beside others that wait.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// Not before this time; within a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Begins even while a window is closed; the reason, which is recorded. Only with the priority `critical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass_window: Option<Text>,
 }
 
 impl Operation for Deploy {
@@ -73,6 +84,10 @@ pub struct RollbackRequest {
     #[arg(long = "to", value_name = "TAG", conflicts_with = "release")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
+    /// How much it matters beside others that wait.
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
 }
 
 fn parse_release_number(text: &str) -> Result<u32, String> {

@@ -7,6 +7,7 @@
 pub mod apps;
 pub mod certificates;
 pub mod client;
+pub mod cluster;
 pub mod deployments;
 pub mod environments;
 pub mod error;
@@ -17,7 +18,9 @@ pub mod logs;
 pub mod metrics;
 pub mod page;
 pub mod promotions;
+pub mod queue;
 pub mod releases;
+pub mod schedules;
 pub mod server;
 pub mod smoke_tests;
 pub mod sources;
@@ -25,6 +28,7 @@ pub mod stream;
 pub mod tokens;
 pub mod uploads;
 pub mod variables;
+pub mod windows;
 
 pub use client::Client;
 pub use error::{Error, ErrorKind};
@@ -96,14 +100,17 @@ macro_rules! for_each_operation {
     ($with:ident) => {
         $with! {
             $crate::server::Info,
+            $crate::cluster::Show,
             $crate::apps::Create,
             $crate::apps::List,
             $crate::apps::Get,
             $crate::apps::SetSource,
+            $crate::apps::SetConcurrency,
             $crate::apps::Delete,
             $crate::environments::Create,
             $crate::environments::List,
             $crate::environments::Get,
+            $crate::environments::SetSupersede,
             $crate::environments::Delete,
             $crate::metrics::Get,
             $crate::variables::List,
@@ -124,6 +131,19 @@ macro_rules! for_each_operation {
             $crate::deployments::Cancel,
             $crate::deployments::Resume,
             $crate::deployments::Output,
+            $crate::queue::List,
+            $crate::queue::Move,
+            $crate::queue::Reschedule,
+            $crate::queue::Timeline,
+            $crate::schedules::Create,
+            $crate::schedules::List,
+            $crate::schedules::Get,
+            $crate::schedules::Update,
+            $crate::schedules::Delete,
+            $crate::windows::Create,
+            $crate::windows::List,
+            $crate::windows::Delete,
+            $crate::windows::Bypasses,
             $crate::releases::List,
             $crate::releases::Get,
             $crate::certificates::Add,
@@ -178,6 +198,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 41);
+        assert_eq!(names.len(), 57);
     }
 }

@@ -69,7 +69,7 @@ pub(crate) struct Globals {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Server(server::Args),
+    Server(Box<server::Args>),
     Down(down::Args),
     Init(init::Args),
     Deploy(deploy::Args),
@@ -82,6 +82,12 @@ pub(crate) enum Command {
     Resume(resume::Args),
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
+    Queue(queue::Args),
+    #[command(alias = "schedule")]
+    Schedules(schedules::Args),
+    #[command(alias = "window")]
+    Windows(windows::Args),
+    Cluster(cluster::Args),
     #[command(alias = "release")]
     Releases(releases::Args),
     #[command(alias = "smoke-test")]

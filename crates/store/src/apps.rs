@@ -19,6 +19,8 @@ pub struct App {
     pub name: Name,
     pub source: Option<Source>,
     pub created_at: DateTime<Utc>,
+    /// Deployments of it at work at the same time, at most; never 0.
+    pub concurrency: u32,
 }
 
 /// Writes a new app, with the next number for its user. `Conflict(AppName)` when the name is taken.
@@ -31,6 +33,8 @@ pub async fn insert(tx: &Tx, app: &App) -> Result<(), StoreError> {
         last_release: 0,
         user_number: newest.map_or(0, |row| row.user_number + 1),
         created_at: time::to_db(app.created_at),
+        concurrency: app.concurrency.into(),
+        last_started: 0,
     };
     match insert_row::<Entity, _>(tx, row).await? {
         true => Ok(()),
@@ -73,6 +77,25 @@ pub async fn set_source(tx: &Tx, id: &AppId, source: Option<&Source>) -> Result<
     }
 }
 
+pub async fn set_concurrency(tx: &Tx, id: &AppId, limit: u32) -> Result<(), StoreError> {
+    let update = Entity::update_many()
+        .col_expr(Column::Concurrency, Expr::value(i64::from(limit)))
+        .filter(Column::Id.eq(id.as_str()));
+    tx.wakes();
+    match update.exec(tx.connection()).await?.rows_affected {
+        0 => Err(StoreError::not_found("app", id)),
+        _ => Ok(()),
+    }
+}
+
+/// Notes that one of its deployments starts: see [`domain::queue::turn`].
+pub async fn started(tx: &Tx, id: &AppId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let started = Expr::value(time::to_db(at));
+    let update = Entity::update_many().col_expr(Column::LastStarted, started).filter(Column::Id.eq(id.as_str()));
+    update.exec(tx.connection()).await?;
+    Ok(())
+}
+
 /// Deletes an app that has no environment any more, with its releases. `Conflict(EnvironmentsLeft)` otherwise.
 pub async fn delete(tx: &Tx, id: &AppId) -> Result<(), StoreError> {
     let app = get(tx, id).await?;
@@ -113,6 +136,7 @@ impl TryFrom<Model> for App {
             name: parse(&row.name)?,
             source: from_json_option("the source of an app", row.source.as_deref())?,
             created_at: time::from_db(row.created_at)?,
+            concurrency: number("a limit", row.concurrency)?,
         })
     }
 }

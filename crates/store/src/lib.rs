@@ -18,6 +18,7 @@
 //! ([`time::micros`]).
 
 pub mod apps;
+pub mod bypasses;
 pub mod certificates;
 pub mod data_keys;
 pub mod deployments;
@@ -26,13 +27,18 @@ pub mod environments;
 mod error;
 pub mod events;
 mod group;
+pub mod hosts;
 pub mod idempotency;
 pub mod instances;
+mod leadership;
 pub mod leases;
 mod migration;
+pub mod queue;
 pub mod releases;
 mod row;
 pub mod sagas;
+pub mod schedules;
+pub mod servers;
 mod session;
 mod store;
 pub mod time;
@@ -42,9 +48,12 @@ pub mod transfer;
 pub mod uploads;
 mod url;
 pub mod variables;
+mod wake;
+pub mod windows;
 
 pub use error::{Constraint, StoreError};
 pub use group::Written;
+pub use leadership::Leadership;
 pub use session::{Session, Tx};
 pub use store::{Kind, Store};
 pub use url::{DatabaseUrl, InvalidUrl};

@@ -2,8 +2,10 @@
 
 mod app_users;
 mod certificates;
+mod cluster;
 mod first;
 mod promotion;
+mod schedules;
 mod schema;
 mod token_scope;
 mod uploads;
@@ -26,6 +28,8 @@ impl MigratorTrait for Migrator {
             Box::new(promotion::Promotion),
             Box::new(uploads::Uploads),
             Box::new(token_scope::TokenScope),
+            Box::new(cluster::Cluster),
+            Box::new(schedules::Schedules),
         ]
     }
 }

@@ -17,6 +17,7 @@ use crate::migration;
 use crate::session::sealed::Connected;
 use crate::timing::{self, Timed, Timing};
 use crate::url::Target;
+use crate::wake::{self, Listening, Wakers};
 use crate::{DatabaseUrl, Session, StoreError, Tx};
 
 /// The database in use.
@@ -35,7 +36,12 @@ pub struct Store {
     writer: DatabaseConnection,
     pub(crate) turn: Arc<Mutex<()>>,
     pub(crate) group: Group,
-    changes: watch::Sender<u64>,
+    wakers: Wakers,
+    /// With PostgreSQL a connection that waits for no writer; else the writer's.
+    beside: DatabaseConnection,
+    /// With PostgreSQL; what its connections are called is this server's alone.
+    options: Option<PgConnectOptions>,
+    _listening: Option<Arc<Listening>>,
     waits: Timing,
     writes: Timing,
 }
@@ -83,7 +89,7 @@ impl Store {
             );
             begun.execute_unprepared(&sql).await?;
         }
-        Ok(Tx::new(begun, self.changes.clone(), turn, self.writes.clone()))
+        Ok(Tx::new(begun, self.wakers.clone(), turn, self.writes.clone()))
     }
 
     /// Whether a write could begin now: takes its turn, writes nothing.
@@ -101,10 +107,29 @@ impl Store {
         self.writes.timed()
     }
 
-    /// A number that grows after each commit of this process; to wake those who follow the events.
-    /// Commits of other processes are not noticed, so followers also look on a timer.
+    /// A number that grows after each commit of this process, and with PostgreSQL after each of others that wrote
+    /// events; to wake those who follow the events. A notice may be lost with its connection, so followers also look on
+    /// a timer.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.wakers.changes()
+    }
+
+    /// The same after each commit that moves the queue or what is at work, of any process: see [`Tx::wakes`].
+    pub fn dispatches(&self) -> watch::Receiver<u64> {
+        self.wakers.dispatch()
+    }
+
+    /// What the connections of this store are called at the database, and those of no other.
+    pub fn session(&self) -> &str {
+        self.options.as_ref().and_then(PgConnectOptions::get_application_name).unwrap_or("")
+    }
+
+    pub(crate) fn beside(&self) -> &DatabaseConnection {
+        &self.beside
+    }
+
+    pub(crate) fn postgres(&self) -> Option<&PgConnectOptions> {
+        self.options.as_ref()
     }
 
     pub fn kind(&self) -> Kind {
@@ -114,7 +139,7 @@ impl Store {
     /// Waits for the write that is going on, then closes all connections, of clones too.
     pub async fn close(self) {
         let _turn = self.turn.lock().await;
-        for pool in [&self.writer, &self.reader] {
+        for pool in [&self.writer, &self.reader, &self.beside] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "the database was not closed cleanly");
             }
@@ -130,13 +155,16 @@ impl Store {
 
     /// Opens the database, whatever tables it has. With SQLite nobody else opens it while the file is held.
     pub(crate) async fn connect(url: &DatabaseUrl) -> Result<(Store, Option<File>), StoreError> {
-        let store = |kind, reader, writer| Store {
+        let store = |kind, reader, writer, beside, wakers, options, listening| Store {
             kind,
             reader,
             writer,
+            beside,
+            wakers,
+            options,
+            _listening: listening,
             turn: Arc::new(Mutex::new(())),
             group: Group::default(),
-            changes: watch::Sender::new(0),
             waits: Timing::new(timing::QUICK),
             writes: Timing::new(timing::QUICK),
         };
@@ -146,11 +174,16 @@ impl Store {
                 let guard = lock_file(path.clone()).await?;
                 create_private(path)?;
                 let (reader, writer) = sqlite(path).await?;
-                Ok((store(Kind::Sqlite, reader, writer), Some(guard)))
+                let (beside, wakers) = (writer.clone(), Wakers::new(None));
+                Ok((store(Kind::Sqlite, reader, writer, beside, wakers, None, None), Some(guard)))
             }
             Target::Postgres(options) => {
-                let (reader, writer) = postgres(options).await?;
-                Ok((store(Kind::Postgres, reader, writer), None))
+                let name = session_name();
+                let options = options.clone().application_name(&name).disable_statement_logging();
+                let (reader, writer, beside) = postgres(&options).await?;
+                let wakers = Wakers::new(Some(&name));
+                let listening = Some(Arc::new(wake::listen(&options, wakers.clone()).await?));
+                Ok((store(Kind::Postgres, reader, writer, beside, wakers, Some(options), listening), None))
             }
         }
     }
@@ -233,13 +266,25 @@ pub(crate) async fn read_only(url: &DatabaseUrl) -> Result<DatabaseConnection, S
     }
 }
 
-async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
-    let options = options.clone().application_name("plimsoll").disable_statement_logging();
-    try_postgres(&options).await?;
+/// Letters and digits that no other store has.
+fn session_name() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // As random as the maps of the standard library.
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("plimsoll{:016x}{:016x}", random(), random())
+}
+
+type Pools = (DatabaseConnection, DatabaseConnection, DatabaseConnection);
+
+/// For reading, for writing, and for what waits for no writer.
+async fn postgres(options: &PgConnectOptions) -> Result<Pools, StoreError> {
+    try_postgres(options).await?;
     let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
     let writer = pool(1).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
-    let reader = pool(READERS).connect_with(options).await.map_err(|e| StoreError::from(&e))?;
-    Ok((reader.into(), writer.into()))
+    let reader = pool(READERS).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
+    let beside =
+        PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(options.clone());
+    Ok((reader.into(), writer.into(), beside.into()))
 }
 
 async fn try_postgres(options: &PgConnectOptions) -> Result<(), StoreError> {

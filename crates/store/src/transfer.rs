@@ -13,12 +13,16 @@ pub use export::{Snapshot, Survey, survey};
 pub use import::Import;
 
 /// Every table of ours but [`LEFT_OUT`], each after those that its rows refer to.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 19] = [
     "apps",
     "certificates",
     "releases",
     "environments",
+    "schedules",
+    "windows",
+    "bypasses",
     "deployments",
+    "queue",
     "activations",
     "variables",
     "data_keys",
@@ -31,8 +35,8 @@ pub const TABLES: [&str; 15] = [
     "idempotency",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again.
-pub const LEFT_OUT: [&str; 1] = ["uploads"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and who runs at the moment.
+pub const LEFT_OUT: [&str; 3] = ["uploads", "hosts", "servers"];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

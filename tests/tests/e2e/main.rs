@@ -3,6 +3,7 @@
 
 mod backup;
 mod cancel;
+mod cluster;
 mod components;
 mod create;
 mod docker;
@@ -18,6 +19,7 @@ mod openapi;
 mod postgres;
 mod promotion;
 mod rollback;
+mod schedules;
 mod secrets;
 mod smoke;
 mod stacks;

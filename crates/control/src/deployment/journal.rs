@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use domain::DeploymentId;
 use domain::event::EventKind;
 use domain::failure::Failure;
+use domain::phase::Phase;
 use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
 use store::deployments::{DeploymentUpdate, Record as Row};
 use store::{Constraint, Store, StoreError, Tx};
 
 use super::project::{Projection, project};
-use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of};
+use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
 use super::{Deploying, State};
 use crate::counters::Counters;
 
@@ -114,11 +116,87 @@ impl Append {
             store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
         }
         store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
-        if ends(after) {
-            store::sagas::finish(tx, id.as_str()).await?;
+        match after.outcome() {
+            Some(saga::Outcome::Stuck { .. }) => {
+                // Any server of the host may try again what is stuck.
+                store::sagas::give_up(tx, id.as_str(), self.fence.0).await?;
+            }
+            Some(_) => {
+                store::sagas::finish(tx, id.as_str()).await?;
+                // In the same transaction: the next one may start with this one's end.
+                store::environments::end(tx, &order.environment, &order.deployment).await?;
+            }
+            None => {}
         }
         Ok(())
     }
+}
+
+/// Why a deployment that no stage has begun of is not to run.
+pub(crate) enum Unwanted {
+    Cancelled { by: String },
+    Superseded { newer: u64 },
+}
+
+/// Ends a queued deployment in `tx`, as if its saga had run and found nothing to undo. `false` when a stage of it has begun: then
+/// only its owner can end it.
+pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwanted) -> Result<bool, StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let row = store::sagas::get(tx, id.as_str()).await?;
+    if row.seq != 1 || row.finished {
+        return Ok(false);
+    }
+    let mut history = opening(tx, &id).await?.1;
+    let mut records = Vec::new();
+    let events = match why {
+        Unwanted::Cancelled { by } => {
+            let reason = format!("cancelled by {by}");
+            let why = saga::Cause::Cancelled { reason: reason.clone(), error: None };
+            [Event::CancelRequested { reason }, Event::Undone { why }]
+        }
+        Unwanted::Superseded { newer } => {
+            let error = superseded(Phase::Queued, newer, history.state().order.generation);
+            let name = history.stages().first().map(|stage| stage.name.clone()).unwrap_or_default();
+            let why = saga::Cause::Failed { stage: 0, name, error: error.clone() };
+            [Event::Refused { error }, Event::Undone { why }]
+        }
+    };
+    for event in events {
+        let record = saga::Record { seq: history.next_seq(), at: Utc::now().max(history.updated_at()), event };
+        history = history.apply(&record).map_err(|e| nonsense(&id, &e))?;
+        records.push(record);
+    }
+    let values = records.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| nonsense(&id, &e))?;
+    let events = records.into_iter().map(|record| record.event).collect();
+    let append = Append { id, fence: Fence(row.fence), seq: 1, values, records: events, after: history };
+    append.write(tx).await?;
+    Ok(true)
+}
+
+/// Gives a queued deployment another generation: it was ordered for later, and is the newest when its time has come.
+pub(crate) async fn regenerate(tx: &Tx, deployment: &DeploymentId, generation: u64) -> Result<(), StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let (mut record, _) = opening(tx, &id).await?;
+    if let Event::Started { state, .. } = &mut record.event {
+        state.order.generation = generation;
+    }
+    let value = serde_json::to_value(&record).map_err(|e| nonsense(&id, &e))?;
+    store::sagas::reopen(tx, id.as_str(), &value).await?;
+    store::deployments::set_generation(tx, deployment, generation).await
+}
+
+type Opening = (saga::Record<State, Failure>, saga::History<State, Failure>);
+
+async fn opening(tx: &Tx, id: &SagaId) -> Result<Opening, StoreError> {
+    let records = store::sagas::load(tx, id.as_str()).await?;
+    let (_, first) = records.into_iter().next().ok_or_else(|| nonsense(id, &"it has no records"))?;
+    let record: saga::Record<State, Failure> = serde_json::from_value(first).map_err(|e| nonsense(id, &e))?;
+    let history = saga::History::open(&record).ok_or_else(|| nonsense(id, &"it begins with another record"))?;
+    Ok((record, history))
+}
+
+fn nonsense(id: &SagaId, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt { what: format!("the journal of {}", id.as_str()), why: why.to_string() }
 }
 
 /// What a record changes beyond the deployment's own row: passing the pivot makes the release active, and gives a

@@ -2,6 +2,7 @@
 
 mod apps;
 mod certificates;
+mod cluster;
 mod delete;
 mod deployments;
 mod environments;
@@ -9,15 +10,19 @@ mod events;
 mod ingress;
 pub(crate) mod logs;
 mod metrics;
-mod order;
+pub(crate) mod order;
 mod promotions;
+mod queue;
 mod releases;
+pub(crate) mod schedules;
 mod server;
 mod smoke_tests;
 mod sources;
+mod timeline;
 mod tokens;
 mod uploads;
 mod variables;
+mod windows;
 
 use chrono::Utc;
 use domain::source::Source;
@@ -90,6 +95,25 @@ impl Control {
 
     pub(crate) fn store(&self) -> &Store {
         &self.inner.world.store
+    }
+
+    /// `Conflict` when the environment lives on another machine: what is to be done must be done there.
+    fn refuse_elsewhere(&self, environment: &Environment) -> Result<(), Error> {
+        let member = &self.inner.member;
+        if environment.host == member.host {
+            return Ok(());
+        }
+        let there = member.servers().into_iter().find(|(server, _)| server.host == environment.host);
+        let hint = match there {
+            Some((server, _)) => format!("ask a server of that host, such as {}", server.url),
+            None => format!("start a server on the host {}", environment.host),
+        };
+        let what = format!("{}/{}", environment.app, environment.name);
+        Err(Error::conflict(format!(
+            "{what} lives on the host {}, and this server is on {}",
+            environment.host, member.host
+        ))
+        .hint(hint))
     }
 
     async fn write(&self) -> Result<Tx, Error> {

@@ -4,6 +4,7 @@ pub(crate) mod apps;
 pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
@@ -18,17 +19,21 @@ pub(crate) mod logs;
 pub(crate) mod mcp;
 pub(crate) mod metrics;
 pub(crate) mod promote;
+pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod rollback;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod smoke_tests;
 pub(crate) mod status;
 pub(crate) mod supervise;
+mod timeline;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod version;
+pub(crate) mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -102,7 +107,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Server(args) => server::run(context, args).await,
+        Command::Server(args) => server::run(context, *args).await,
         Command::Down(args) => down::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
         Command::Deploy(args) => deploy::run(context, args).await,
@@ -114,6 +119,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
+        Command::Queue(args) => queue::run(context, args).await,
+        Command::Schedules(args) => schedules::run(context, args).await,
+        Command::Windows(args) => windows::run(context, args).await,
+        Command::Cluster(args) => cluster::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,
         Command::Uploads(args) => uploads::run(context, args).await,

@@ -1,6 +1,7 @@
 //! One suite for both databases. Each case gets a fresh database of either kind; a case is written once.
 #![allow(clippy::unwrap_used)]
 
+mod cluster;
 mod concurrency;
 mod crash;
 mod database;
@@ -12,6 +13,7 @@ mod nouns;
 mod opening;
 mod records;
 mod releases;
+mod schedules;
 mod transfer;
 mod uploads;
 
@@ -30,6 +32,9 @@ const CASES: &[(&str, Case)] = &[
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
+    ("schedules", |db| Box::pin(schedules::rows(db))),
+    ("windows", |db| Box::pin(schedules::windows(db))),
+    ("bypasses", |db| Box::pin(schedules::bypasses(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
@@ -41,6 +46,15 @@ const CASES: &[(&str, Case)] = &[
     ("phases of deployments", |db| Box::pin(deployments::phases(db))),
     ("sagas", |db| Box::pin(records::sagas(db))),
     ("fences", |db| Box::pin(records::fences(db))),
+    ("leases", |db| Box::pin(records::leases(db))),
+    ("hosts", |db| Box::pin(cluster::hosts(db))),
+    ("servers", |db| Box::pin(cluster::servers(db))),
+    ("the queue", |db| Box::pin(cluster::queue(db))),
+    ("heads of the queue", |db| Box::pin(cluster::heads(db))),
+    ("orphans", |db| Box::pin(cluster::orphans(db))),
+    ("wishes to cancel and to resume", |db| Box::pin(cluster::wishes(db))),
+    ("one leads", |db| Box::pin(cluster::leadership(db))),
+    ("others are woken", |db| Box::pin(cluster::waking(db))),
     ("events", |db| Box::pin(records::events(db))),
     ("transactions", |db| Box::pin(concurrency::transactions(db))),
     ("64 writers", |db| Box::pin(concurrency::many_writers(db))),
