@@ -99,6 +99,7 @@ impl Server {
             metadata: Default::default(),
             priority: Default::default(),
             not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }

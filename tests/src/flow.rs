@@ -44,6 +44,7 @@ impl Server {
             metadata: BTreeMap::new(),
             priority: Default::default(),
             not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }

@@ -2,6 +2,7 @@
 
 use domain::TokenId;
 use operations::{Effect, Error, ErrorKind, Operation};
+use tokio_util::sync::CancellationToken;
 
 /// An authenticated caller.
 #[derive(Debug, Clone)]
@@ -12,6 +13,9 @@ pub struct Caller {
     /// It may look, and change nothing: see [`Caller::may`].
     pub read_only: bool,
     pub key: Option<IdempotencyKey>,
+    /// Fires when nobody waits for the answer any more. What an operation has begun goes on all the same, unless it is of
+    /// use to nobody then.
+    pub gone: CancellationToken,
 }
 
 impl Caller {

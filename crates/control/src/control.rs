@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::EnvironmentId;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
 use operations::Error;
@@ -23,9 +24,10 @@ use crate::deployment::world::WATCH;
 use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
+use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{dispatch, reconcile, tokens};
+use crate::{dispatch, reconcile, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -76,10 +78,14 @@ pub(crate) struct Inner {
     pub(crate) runner: Runner,
     /// This server among others.
     pub(crate) member: Member,
+    /// What was foreseen of the queue a moment ago.
+    pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
     pub(crate) holder: Arc<Holder>,
     /// Whoever has it may start or replace the ingress, or bring it certificates.
     pub(crate) ingress_turn: tokio::sync::Mutex<()>,
+    /// Environments of which somebody runs the smoke tests by hand.
+    pub(crate) smoke_tests: Turns<EnvironmentId>,
     pub(crate) options: Options,
     pub(crate) started_at: DateTime<Utc>,
     /// Fires when the server stops; followers and reconcilers end with it.
@@ -154,8 +160,10 @@ impl Control {
             world,
             runner,
             member,
+            foreseen: Default::default(),
             holder,
             ingress_turn: tokio::sync::Mutex::default(),
+            smoke_tests: Turns::default(),
             options,
             started_at: Utc::now(),
             stopping,
@@ -177,6 +185,7 @@ impl Control {
         inner.tasks.spawn(reconcile::ingress::run(weak(), stopping.clone()));
         inner.tasks.spawn(dispatch::run(weak(), stopping.clone()));
         inner.tasks.spawn(cluster::lead(weak(), stopping.clone()));
+        inner.tasks.spawn(tick::run(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));

@@ -13,14 +13,14 @@ impl Redactor {
     pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<String> = Vec::new();
         for value in values {
-            // A value of several lines is printed line by line.
-            for line in value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST) {
-                secrets.extend(as_json(line));
-                secrets.push(line.to_owned());
-            }
+            // A value of several lines is printed line by line, and in one where line ends are written in another way.
+            let lines = value.lines().map(str::trim);
+            secrets.extend(lines.clone().map(str::to_owned));
+            secrets.extend(lines.chain([value.trim()]).flat_map(otherwise));
         }
+        secrets.retain(|secret| secret.len() >= SHORTEST);
         // The longest first: one secret may be the beginning of another.
-        secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
+        secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
         Self { secrets }
     }
@@ -36,25 +36,56 @@ impl Redactor {
     }
 }
 
-/// How programs write the text into JSON where that is not the text itself: their logs and answers are often JSON.
-fn as_json(text: &str) -> impl Iterator<Item = String> {
-    let (mut escaped, mut ascii) = (String::new(), String::new());
+/// What the text looks like where it can't stand as it is: in a string of JSON, in a URL.
+fn otherwise(text: &str) -> impl Iterator<Item = String> {
+    let forms = [
+        json(text, |_| false),
+        // As Go and others write it, so that it can stand in a page.
+        json(text, |c| "<>&".contains(c)),
+        // As Python and others write it.
+        json(text, |c| !c.is_ascii()),
+        percent(text, "-._~", "%20"),
+        // `encodeURIComponent`, a path, a form.
+        percent(text, "-._~!'()*", "%20"),
+        percent(text, "-._~/", "%20"),
+        percent(text, "-._*", "+"),
+    ];
+    let plain = text.to_owned();
+    forms.into_iter().filter(move |form| *form != plain)
+}
+
+/// The inside of a JSON string, with more written as numbers than must be.
+fn json(text: &str, is_number: impl Fn(char) -> bool) -> String {
+    let mut written = String::new();
     for c in text.chars() {
         match c {
-            '"' | '\\' => escaped.extend(['\\', c]),
-            '\t' => escaped.push_str("\\t"),
-            c => escaped.push(c),
+            '"' | '\\' => written.extend(['\\', c]),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            '\u{8}' => written.push_str("\\b"),
+            '\u{c}' => written.push_str("\\f"),
+            c if c < ' ' || is_number(c) => {
+                let mut units = [0; 2];
+                c.encode_utf16(&mut units).iter().for_each(|unit| written.push_str(&format!("\\u{unit:04x}")));
+            }
+            c => written.push(c),
         }
     }
-    // Many libraries leave no other character than ASCII.
-    for c in escaped.chars() {
-        match c {
-            c if c.is_ascii() => ascii.push(c),
-            c => ascii.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+    written
+}
+
+/// RFC 3986 section 2.1; letters, digits and `kept` stay.
+fn percent(text: &str, kept: &str, space: &str) -> String {
+    let mut written = String::new();
+    for byte in text.bytes() {
+        match char::from(byte) {
+            ' ' => written.push_str(space),
+            c if c.is_ascii_alphanumeric() || kept.contains(c) => written.push(c),
+            _ => written.push_str(&format!("%{byte:02X}")),
         }
     }
-    let other = ascii != escaped;
-    [(escaped != text).then_some(escaped), other.then_some(ascii)].into_iter().flatten()
+    written
 }
 
 #[cfg(test)]
@@ -69,13 +100,27 @@ mod tests {
     }
 
     #[test]
-    fn masks_values_within_json() {
-        let value = "say \"Grüße\" to \\the 🦜";
-        let redactor = Redactor::new([value]);
-        let object = serde_json::json!({ "PARROT": value }).to_string();
-        assert_eq!(redactor.clean(&object), r#"{"PARROT":"[secret]"}"#);
-        let ascii = r#"{"PARROT": "say \"Gr\u00fc\u00dfe\" to \\the \ud83e\udd9c"}"#;
-        assert_eq!(redactor.clean(ascii), r#"{"PARROT": "[secret]"}"#);
-        assert_eq!(redactor.clean(value), "[secret]");
+    fn masks_values_that_are_written_in_another_way() {
+        let secret = "pa\"ss\\wo<rd & \u{fc}\u{1f511}/'s\tend";
+        let redactor = Redactor::new([secret, "ab\ncd\n-ef"]);
+        let ours = serde_json::json!({ "key": secret }).to_string();
+        for text in [
+            ours.as_str(),
+            r#"{"key":"pa\"ss\\wo\u003crd \u0026 ü🔑/'s\tend"}"#,
+            r#"{"key":"pa\"ss\\wo<rd & \u00fc\ud83d\udd11/'s\tend"}"#,
+        ] {
+            assert_eq!(redactor.clean(text), r#"{"key":"[secret]"}"#);
+        }
+        for text in [
+            "pa%22ss%5Cwo%3Crd%20%26%20%C3%BC%F0%9F%94%91%2F%27s%09end",
+            "pa%22ss%5Cwo%3Crd%20%26%20%C3%BC%F0%9F%94%91%2F's%09end",
+            "pa%22ss%5Cwo%3Crd%20%26%20%C3%BC%F0%9F%94%91/%27s%09end",
+            "pa%22ss%5Cwo%3Crd+%26+%C3%BC%F0%9F%94%91%2F%27s%09end",
+        ] {
+            assert_eq!(redactor.clean(&format!("?q={text}&r=1")), "?q=[secret]&r=1", "{text}");
+        }
+        // Lines that are too short to be masked alone, in one.
+        assert_eq!(redactor.clean(r#"["ab\ncd\n-ef"]"#), r#"["[secret]"]"#);
+        assert_eq!(redactor.clean("ab cd"), "ab cd");
     }
 }

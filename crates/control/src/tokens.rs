@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use store::Store;
 use store::tokens::Token;
+use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use crate::caller::Caller;
@@ -54,7 +55,13 @@ pub(crate) async fn authenticate(store: &Store, presented: &str) -> Result<Calle
     match store::tokens::find_by_hash(store, &hash(presented)).await.map_err(store_error)? {
         Some(token) if !token.revoked && !has_expired(&token, now) => {
             note_use(store, &token, now);
-            Ok(Caller { token: token.id, name: token.name, read_only: token.read_only, key: None })
+            Ok(Caller {
+                token: token.id,
+                name: token.name,
+                read_only: token.read_only,
+                key: None,
+                gone: CancellationToken::new(),
+            })
         }
         _ => Err(refused()),
     }

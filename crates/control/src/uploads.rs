@@ -7,12 +7,11 @@
 //! A file that nobody deploys expires. One that was deployed goes when the last of its deployments has ended. A file
 //! without a row, or a complete row without its file, is what a crash left in between: the next [`sweep`] removes it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::EventKind;
@@ -25,6 +24,7 @@ use store::{Session, StoreError};
 
 use crate::deployment::World;
 use crate::error::{io_error, store_error};
+use crate::turns::{Turn, Turns};
 
 /// How much may wait to be deployed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,34 +49,20 @@ impl Default for UploadLimits {
 #[derive(Default)]
 pub(crate) struct Uploads {
     pub(crate) limits: UploadLimits,
-    writing: Mutex<HashSet<UploadId>>,
-}
-
-/// The right to write to an upload; given back when it is dropped.
-pub(crate) struct Writer<'a> {
-    uploads: &'a Uploads,
-    upload: UploadId,
+    writing: Turns<UploadId>,
 }
 
 impl Uploads {
     pub(crate) fn new(limits: UploadLimits) -> Self {
-        Self { limits, writing: Mutex::default() }
+        Self { limits, writing: Turns::default() }
     }
 
     /// Two that append to one file would spoil it for both.
-    pub(crate) fn begin(&self, upload: &UploadId) -> Result<Writer<'_>, Error> {
-        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        match writing.insert(upload.clone()) {
-            true => Ok(Writer { uploads: self, upload: upload.clone() }),
-            false => Err(Error::conflict(format!("another request is writing to {upload}"))
-                .hint("wait for it, ask how much was received, and go on there")),
-        }
-    }
-}
-
-impl Drop for Writer<'_> {
-    fn drop(&mut self) {
-        self.uploads.writing.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.upload);
+    pub(crate) fn begin(&self, upload: &UploadId) -> Result<Turn<'_, UploadId>, Error> {
+        self.writing.take(upload).ok_or_else(|| {
+            Error::conflict(format!("another request is writing to {upload}"))
+                .hint("wait for it, ask how much was received, and go on there")
+        })
     }
 }
 

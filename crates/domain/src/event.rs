@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{CertificateId, DeploymentId, ReleaseId, TokenId, UploadId};
+use crate::id::{CertificateId, DeploymentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::queue::Priority;
@@ -53,6 +53,46 @@ pub enum EventKind {
         priority: Priority,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<DateTime<Utc>>,
+    },
+    ScheduleCreated {
+        schedule: ScheduleId,
+        name: Name,
+        by: String,
+    },
+    ScheduleChanged {
+        schedule: ScheduleId,
+        name: Name,
+        enabled: bool,
+        by: String,
+    },
+    ScheduleDeleted {
+        schedule: ScheduleId,
+        name: Name,
+        by: String,
+    },
+    /// A plan was given up on purpose, or nothing could be deployed.
+    ScheduleSkipped {
+        schedule: ScheduleId,
+        name: Name,
+        planned_at: DateTime<Utc>,
+        why: String,
+    },
+    WindowCreated {
+        window: WindowId,
+        rule: String,
+        by: String,
+    },
+    WindowDeleted {
+        window: WindowId,
+        rule: String,
+        by: String,
+    },
+    /// A deployment is not held by windows; `rule` is what would have held it just then.
+    WindowBypassed {
+        by: String,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
     },
     /// The limit of deployments at work at the same time, or the policy for queued ones, was changed.
     QueueConfigured {
@@ -142,6 +182,13 @@ impl EventKind {
             EventKind::PhaseChanged { .. } => "phase_changed",
             EventKind::DeploymentRequeued { .. } => "deployment_requeued",
             EventKind::QueueConfigured { .. } => "queue_configured",
+            EventKind::ScheduleCreated { .. } => "schedule_created",
+            EventKind::ScheduleChanged { .. } => "schedule_changed",
+            EventKind::ScheduleDeleted { .. } => "schedule_deleted",
+            EventKind::ScheduleSkipped { .. } => "schedule_skipped",
+            EventKind::WindowCreated { .. } => "window_created",
+            EventKind::WindowDeleted { .. } => "window_deleted",
+            EventKind::WindowBypassed { .. } => "window_bypassed",
             EventKind::ReleaseCreated { .. } => "release_created",
             EventKind::SmokeTested { .. } => "smoke_tested",
             EventKind::StepFailed { .. } => "step_failed",

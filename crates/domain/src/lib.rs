@@ -7,6 +7,7 @@
 pub mod config;
 pub mod cursor;
 pub mod deployment;
+pub mod estimate;
 pub mod event;
 pub mod failure;
 pub mod health;
@@ -29,6 +30,7 @@ pub mod schedule;
 pub mod smoke;
 pub mod source;
 pub mod spec;
+pub mod timeline;
 pub mod upload;
 pub mod window;
 

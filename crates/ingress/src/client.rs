@@ -8,6 +8,7 @@ use domain::route::{Host, PathPrefix};
 use domain::{CertificateId, DeploymentId, EnvironmentId, Name};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::entrance::Entrance;
 use crate::policy::Policy;
 use crate::protocol::{self, Request, Response};
 use crate::report::{CertificateReport, CutoverReport, Drained, Stats, Status, Verified};
@@ -214,6 +215,12 @@ impl Client {
             (Some(release), Some(deployment)) => Ok(Verified { status: answer.status, release, deployment }),
             _ => Err(VerifyError::NoRelease { host: host.clone(), path: path.clone(), status: answer.status }),
         }
+    }
+
+    /// Where a request in the clear reaches what visitors of `host` reach, also if they are all sent to HTTPS.
+    pub async fn entrance(&self, host: &Host) -> Result<Entrance, Unavailable> {
+        let (status, certificates) = (self.status().await?, self.certificates().await?);
+        Entrance::open(host, &status, &certificates).await.map_err(|e| self.unavailable(e))
     }
 
     /// Certificates in the ingress's folder, with what is wrong with them.

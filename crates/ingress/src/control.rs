@@ -249,9 +249,9 @@ impl Control {
     }
 
     /// Asks tunnels under routes of `deployment` that are replaced to end, here and in the process before.
-    pub(crate) async fn close_tunnels(&self, deployment: &DeploymentId) -> u64 {
+    pub(crate) async fn close_tunnels(&self, deployment: &DeploymentId, within: Duration) -> u64 {
         let before = match &self.predecessor {
-            Some(predecessor) => predecessor.close_tunnels(deployment).await,
+            Some(predecessor) => predecessor.close_tunnels(deployment, within).await,
             None => 0,
         };
         before + self.shared.close_tunnels(deployment)
@@ -280,8 +280,8 @@ impl Control {
         }
     }
 
-    /// The other process has changed the table.
-    pub(crate) async fn follow(&self, table: RouteTable) {
+    /// The other process has changed the table. An answer of the process before is waited for `within`.
+    pub(crate) async fn follow(&self, table: RouteTable, within: Duration) {
         let mut keeper = self.keeper.lock().await;
         let shared = self.shared.clone();
         let switched = tokio::task::spawn_blocking(move || {
@@ -292,14 +292,14 @@ impl Control {
             keeper.table = table;
         }
         if let Some(predecessor) = &self.predecessor {
-            predecessor.follow(&keeper.table).await;
+            predecessor.follow(&keeper.table, within).await;
         }
     }
 
     /// Requests in flight, here and in the process before, under routes of `deployment` that are replaced.
-    pub(crate) async fn leaving(&self, deployment: &DeploymentId) -> u64 {
+    pub(crate) async fn leaving(&self, deployment: &DeploymentId, within: Duration) -> u64 {
         let before = match &self.predecessor {
-            Some(predecessor) => predecessor.leaving(deployment).await,
+            Some(predecessor) => predecessor.leaving(deployment, within).await,
             None => 0,
         };
         before + self.shared.leaving(deployment)
@@ -480,7 +480,7 @@ impl Control {
             Ok(Ok((next, copied))) => {
                 tracing::info!(sequence = next.sequence, "the route table changed");
                 if let Some(predecessor) = &self.predecessor {
-                    predecessor.follow(&next).await;
+                    predecessor.follow(&next, self.patience()).await;
                 }
                 keeper.table = next;
                 keeper.write_fault = copied.err().map(|e| format!("{} can't be written: {e}", files::TABLE_COPY));
@@ -498,7 +498,7 @@ impl Control {
 
     async fn drain(&self, deployment: &DeploymentId, limit: Duration) -> Drained {
         let in_flight = self.wait_until_left(deployment, limit).await;
-        if in_flight > 0 && self.close_tunnels(deployment).await > 0 {
+        if in_flight > 0 && self.close_tunnels(deployment, self.patience()).await > 0 {
             // A tunnel ends within its own grace.
             let most = tunnel::GRACE + LOOK * 10;
             return Drained { in_flight: self.wait_until_left(deployment, most).await };
@@ -506,10 +506,16 @@ impl Control {
         Drained { in_flight }
     }
 
+    /// How long an answer of the process before is waited for that this one asks for by itself. A process that was
+    /// replaced must have it before its own successor, which has to wait meanwhile, loses patience.
+    fn patience(&self) -> Duration {
+        if self.ending.handed_over.is_cancelled() { handover::inner(handover::ANSWER) } else { handover::ANSWER }
+    }
+
     async fn wait_until_left(&self, deployment: &DeploymentId, limit: Duration) -> u64 {
         let begun = Instant::now();
         loop {
-            let in_flight = self.leaving(deployment).await;
+            let in_flight = self.leaving(deployment, self.patience()).await;
             if in_flight == 0 || begun.elapsed() >= limit {
                 return in_flight;
             }

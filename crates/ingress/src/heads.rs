@@ -4,14 +4,10 @@
 //! feed alone for the end of a line. A server in front of us or behind us may see such a request end elsewhere. So the
 //! raw bytes are kept until the request is with us, and judged. Bodies are not recorded. (HTTP/2 has no such doubts.)
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use http::{HeaderMap, Request, Version, header};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Longer than any head that hyper accepts.
 const MOST: usize = 1 << 20;
@@ -109,7 +105,8 @@ impl Heads {
         }
     }
 
-    fn record(&self, mut read: &[u8]) {
+    /// What was read of the connection.
+    pub(crate) fn record(&self, mut read: &[u8]) {
         let mut inner = self.inner();
         if let Recording::After(left) = inner.recording {
             let skipped = usize::try_from(left).unwrap_or(usize::MAX).min(read.len());
@@ -184,52 +181,5 @@ fn is_line_of<B>(line: &[u8], request: &Request<B>) -> bool {
     match (request.uri().scheme(), request.uri().path_and_query()) {
         (None, Some(path)) => target.starts_with(path.as_str().as_bytes()),
         _ => true,
-    }
-}
-
-/// A client's connection that leaves a copy of request heads.
-pub(crate) struct Recorded<S> {
-    stream: S,
-    heads: Arc<Heads>,
-}
-
-impl<S> Recorded<S> {
-    pub(crate) fn new(stream: S, heads: Arc<Heads>) -> Self {
-        Self { stream, heads }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Recorded<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.heads.record(buf.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Recorded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

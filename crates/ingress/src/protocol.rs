@@ -123,14 +123,19 @@ pub(crate) async fn receive<T: DeserializeOwned>(io: &mut (impl AsyncRead + Unpi
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     // The version first, as another version's message may have another shape.
-    let envelope: Envelope<serde_json::Value> = serde_json::from_slice(&body)?;
+    let envelope: Envelope<serde_json::Value> = serde_json::from_slice(&body).map_err(|e| unreadable(&e))?;
     if envelope.version != VERSION {
         return Err(invalid(&format!(
             "the other side speaks version {}, this one version {VERSION}",
             envelope.version
         )));
     }
-    Ok(serde_json::from_value(envelope.message)?)
+    serde_json::from_value(envelope.message).map_err(|e| unreadable(&e))
+}
+
+/// Never the kind of error that stands for a connection that was closed, as JSON which ends too early would otherwise be.
+fn unreadable(error: &serde_json::Error) -> io::Error {
+    invalid(&format!("the other side is not understood: {error}"))
 }
 
 fn invalid(text: &str) -> io::Error {

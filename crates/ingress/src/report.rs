@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::route::Host;
 use domain::{CertificateId, DeploymentId, EnvironmentId, Name, ReleaseId};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,15 @@ pub struct CertificateReport {
     pub details: Option<Details>,
     /// Why it is not served.
     pub fault: Option<String>,
+}
+
+impl CertificateReport {
+    /// Whether it is served to clients that ask for `host`; being the default alone doesn't count.
+    pub(crate) fn covers(&self, host: &Host) -> bool {
+        let below = host.as_str().split_once('.').map(|(_, domain)| domain);
+        let is_of = |name: &str| name == host.as_str() || name.strip_prefix("*.").is_some_and(|d| Some(d) == below);
+        self.details.iter().flat_map(|details| &details.names).any(|name| is_of(name))
+    }
 }
 
 /// A cutover that is durable and effective.

@@ -19,12 +19,11 @@ use tokio::time::timeout;
 
 use crate::body::ResponseBody;
 use crate::connection::{self, Connection, Door, Ending};
-use crate::deadline::Punctual;
-use crate::heads::Recorded;
 use crate::options::Limits;
 use crate::pages::Page;
 use crate::redirect::as_http1;
 use crate::stalls::Stalls;
+use crate::watched::Watched;
 use crate::{proxy, tls};
 
 /// How an HTTP/2 connection begins, RFC 9113 section 3.4.
@@ -62,8 +61,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &door.shared.limits;
-    let stream = Recorded::new(stream, connection.heads.clone());
-    let stream = Punctual::new(stream, connection.heads.clone(), limits.head_time);
+    let stream = Watched::new(stream, connection.heads.clone(), limits.head_time);
     let connection = Arc::new(connection);
     let service = service_fn(|request| answer(connection.clone(), door.clone(), request));
     let mut http = http1::Builder::new();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use domain::route::{Host, PathPrefix};
@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use rand::Rng;
 use tokio::net::TcpStream;
 
+use crate::entrance::reachable;
 use crate::files;
 
 pub(crate) static VERIFY: HeaderName = HeaderName::from_static("plimsoll-verify");
@@ -81,14 +82,4 @@ pub(crate) async fn request(listen: SocketAddr, host: &Host, path: &PathPrefix, 
 
 fn parsed<T: std::str::FromStr>(headers: &HeaderMap, name: &HeaderName) -> Option<T> {
     headers.get(name)?.to_str().ok()?.parse().ok()
-}
-
-/// An address to connect to for one that is listened on: `0.0.0.0` stands for every address of the machine.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
 }

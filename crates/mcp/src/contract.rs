@@ -19,7 +19,8 @@ pub struct Call {
     pub from: http::Extensions,
 }
 
-/// Carries out operations. What an operation has begun goes on when the future is dropped or the client is gone.
+/// Carries out operations. What an operation has begun goes on when the future is dropped or the client is gone, but for what
+/// would be of use to nobody then: a run of smoke tests ends.
 pub trait Contract: Send + Sync + 'static {
     /// The response of the operation as JSON, or why there is none. An operation that is not in the list is
     /// `not_found`; a request that can't be decoded is `invalid` and names the field.

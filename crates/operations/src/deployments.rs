@@ -48,6 +48,9 @@ pub struct DeployRequest {
     /// Not before this time; within a year.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
+    /// Begins even while a window is closed; the reason, which is recorded. Only with the priority `critical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass_window: Option<Text>,
 }
 
 impl Operation for Deploy {

@@ -20,6 +20,7 @@ pub mod page;
 pub mod promotions;
 pub mod queue;
 pub mod releases;
+pub mod schedules;
 pub mod server;
 pub mod smoke_tests;
 pub mod sources;
@@ -27,6 +28,7 @@ pub mod stream;
 pub mod tokens;
 pub mod uploads;
 pub mod variables;
+pub mod windows;
 
 pub use client::Client;
 pub use error::{Error, ErrorKind};
@@ -132,6 +134,16 @@ macro_rules! for_each_operation {
             $crate::queue::List,
             $crate::queue::Move,
             $crate::queue::Reschedule,
+            $crate::queue::Timeline,
+            $crate::schedules::Create,
+            $crate::schedules::List,
+            $crate::schedules::Get,
+            $crate::schedules::Update,
+            $crate::schedules::Delete,
+            $crate::windows::Create,
+            $crate::windows::List,
+            $crate::windows::Delete,
+            $crate::windows::Bypasses,
             $crate::releases::List,
             $crate::releases::Get,
             $crate::certificates::Add,
@@ -186,6 +198,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 47);
+        assert_eq!(names.len(), 57);
     }
 }

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::deployment::DeploymentKind;
+use domain::estimate::{Basis, Start};
 use domain::queue::{Priority, Waiting};
+use domain::timeline::Span;
 use domain::{DeploymentId, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +32,21 @@ pub struct Entry {
     pub waiting: Waiting,
     /// The same for people.
     pub waiting_for: String,
+    /// When it probably begins; absent while nothing says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     pub requested_by: String,
+}
+
+/// An estimate from how long deployments took.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Estimate {
+    #[serde(flatten)]
+    pub start: Start,
+    /// How long it probably takes then: the median, in seconds.
+    pub takes_seconds: u64,
+    /// What its length is estimated from.
+    pub basis: Basis,
 }
 
 /// What waits, in the order of its turns.
@@ -123,4 +139,50 @@ impl Operation for Reschedule {
     const PATH: &'static str = "/api/v1/queue/{deployment}/schedule";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change the time or the priority of a deployment that waits";
+}
+
+/// What will happen: deployments at work and waiting, runs of schedules, windows and freezes.
+pub struct Timeline;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct TimelineRequest {
+    /// Only of this app.
+    #[arg(long, short)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<Name>,
+    /// Only in environments of this name.
+    #[arg(long = "env", short = 'e', value_name = "NAME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<Name>,
+    /// How far to look ahead, 1 to 168.
+    #[arg(long, default_value_t = default_hours())]
+    #[serde(default = "default_hours")]
+    #[schemars(range(min = 1, max = 168))]
+    pub hours: u32,
+}
+
+fn default_hours() -> u32 {
+    24
+}
+
+/// The time to come, by the begins of what lasts in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Ahead {
+    pub from: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+    /// At most 1000.
+    pub spans: Vec<Span>,
+    /// There are more.
+    pub truncated: bool,
+}
+
+impl Operation for Timeline {
+    type Request = TimelineRequest;
+    type Response = Ahead;
+    const NAME: &'static str = "queue.timeline";
+    const METHOD: Method = Method::Get;
+    const PATH: &'static str = "/api/v1/queue/timeline";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Show what the next hours bring: deployments, runs of schedules, windows, freezes";
 }

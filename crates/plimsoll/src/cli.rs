@@ -83,6 +83,10 @@ pub(crate) enum Command {
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
     Queue(queue::Args),
+    #[command(alias = "schedule")]
+    Schedules(schedules::Args),
+    #[command(alias = "window")]
+    Windows(windows::Args),
     Cluster(cluster::Args),
     #[command(alias = "release")]
     Releases(releases::Args),

@@ -24,13 +24,13 @@ Exit codes:
   0    it worked
   1    a bug or a broken machine; the server's log says more
   2    the command line is wrong, or an answer was needed and nobody was there to give it
-  3    no such app, environment, deployment or release
-  4    not possible in the present state: already there, in use, too old
+  3    no such app, environment, deployment, release, upload, token or certificate
+  4    not possible in the present state: already there, in use, too old; a promotion that is blocked
   5    a valid API token is needed, or one that may do more
-  6    the deployment failed, was rolled back or is stuck
-  7    the deployment was cancelled
+  6    the deployment failed, was rolled back or is stuck; a smoke test failed
+  7    the deployment was cancelled; or a question was answered with no
   8    the server can't be reached, is not ready, or wants fewer requests
-  9    the input, the source or its plimsoll.toml is wrong
+  9    the input, the source or its plimsoll.toml is wrong, or too large
   10   plimsoll doctor found something that must be put right
   130  interrupted with Ctrl-C; a deployment goes on without you";
 
@@ -54,8 +54,20 @@ impl From<ErrorKind> for Exit {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documents_have_the_same_table() {
+        let plain = |text: &str| text.replace('`', "");
+        let documents = [include_str!("../../../docs/guide.md"), include_str!("../../../docs/errors.md")].map(plain);
+        for line in TABLE.lines().skip(1) {
+            let (code, meaning) = line.trim().split_once(' ').unwrap();
+            let row = format!("| {code} | {} |", meaning.trim());
+            assert!(documents.iter().all(|text| text.contains(&row)), "{row}");
+        }
+    }
 
     #[test]
     fn each_code_stands_in_the_table_and_each_kind_of_error_has_one() {

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking::blocking;
 use crate::error::ExecError;
 pub use crate::exit::Exit;
-use crate::isolation::cgroup::{self, Group};
+use crate::isolation::cgroup::{self, Cgroups, Group};
 use crate::isolation::ownership::give_pipe;
 use crate::isolation::{Exceeded, Sandbox};
 use crate::log::Stream;
@@ -133,20 +133,25 @@ impl Executor {
     fn group(&self, command: &Command, run: &str) -> Result<Option<Group>, ExecError> {
         let Some(sandbox) = &command.sandbox else { return Ok(None) };
         let Some(cgroups) = &sandbox.cgroups else { return Ok(None) };
-        let made = cgroups.group(&cgroup::command(run), &sandbox.limits, sandbox.background);
+        let name = cgroup::command(&command.marker, run);
+        let made = cgroups.group(&name, &sandbox.limits, sandbox.background);
         made.map(Some).map_err(|source| command.not_spawned(source))
     }
 
     /// Kill what a dead server left running of this piece of work; how many processes there were.
     pub async fn sweep(&self, marker: &str) -> usize {
         let (scope, marker) = (self.scope.clone(), marker.to_owned());
-        count(blocking(move || scope.kill(marker::WORK, &marker)).await)
+        let work = cgroup::work(&marker);
+        blocking(move || in_groups(&scope, |other| other == work) + count(scope.kill(marker::WORK, &marker))).await
     }
 
     /// Kill what a dead server left running of all pieces of work but these.
     pub async fn sweep_all_except(&self, keep: &BTreeSet<String>) -> usize {
         let (scope, keep) = (self.scope.clone(), keep.clone());
-        count(blocking(move || scope.kill_except(marker::WORK, &keep)).await)
+        let kept: BTreeSet<String> = keep.iter().map(|marker| cgroup::work(marker)).collect();
+        let sweep =
+            move || in_groups(&scope, |work| !kept.contains(work)) + count(scope.kill_except(marker::WORK, &keep));
+        blocking(sweep).await
     }
 
     async fn spawn(
@@ -212,11 +217,25 @@ impl Command {
     }
 }
 
+/// A process can clear its environment, and with it the marks, but not leave its control group.
+fn in_groups(scope: &Scope, is_chosen: impl Fn(&str) -> bool) -> usize {
+    let Some(groups) = Cgroups::made(scope.folder()) else { return 0 };
+    let (killed, left) = groups.end_commands(is_chosen);
+    if left > 0 {
+        unkillable(left);
+    }
+    killed
+}
+
 fn count(killed: Result<usize, marker::Unkillable>) -> usize {
     killed.unwrap_or_else(|marker::Unkillable(left)| {
-        tracing::warn!(left, "processes of an earlier command do not end, not even when killed");
+        unkillable(left);
         left
     })
+}
+
+fn unkillable(left: usize) {
+    tracing::warn!(left, "processes of an earlier command do not end, not even when killed");
 }
 
 /// A name for one run, never given twice by this server, nor by an earlier one whose leftovers may live.

@@ -43,6 +43,10 @@ impl Scope {
         Self(path.to_string_lossy().into_owned())
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        Path::new(&self.0)
+    }
+
     /// Adds the mark, and that of the scope.
     pub(crate) fn mark(&self, env: &mut BTreeMap<String, String>, mark: &str, value: &str) {
         env.insert(SCOPE.to_owned(), self.0.clone());

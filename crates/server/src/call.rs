@@ -6,6 +6,7 @@ use axum::{Extension, Json};
 use control::{Caller, Control, Handle};
 use http::{HeaderValue, StatusCode};
 use operations::{Effect, Error, ErrorKind, Operation};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::problem::Problem;
@@ -44,12 +45,14 @@ where
         return Handle::<O>::handle(&control, &caller, request).await.map(Answer::New);
     }
     caller.key = key.map(|key| idempotency::bind::<O>(key, &request)).transpose()?;
+    caller.gone = CancellationToken::new();
+    let _waits = caller.gone.clone().drop_guard();
     let work = async move {
         let replay = || control.replay::<O>(&caller);
         let handle = Handle::<O>::handle(&control, &caller, request);
         if caller.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) }
     };
-    // In a task of its own: a client that leaves must not stop half-way what it asked for.
+    // In a task of its own: a client that leaves must not stop half-way what it asked for. It is only told.
     match tokio::spawn(work.in_current_span()).await {
         Ok(result) => result,
         Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),

@@ -92,6 +92,40 @@ pub async fn list_open(session: &impl Session) -> Result<Vec<Record>, StoreError
     query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
 }
 
+/// The newest successful ones, of one environment or of all: when each began to work and ended.
+pub async fn succeeded(
+    session: &impl Session,
+    environment: Option<&EnvironmentId>,
+    limit: u64,
+) -> Result<Vec<Worked>, StoreError> {
+    let mut query = Entity::find().filter(Column::Phase.eq(Phase::Active.as_str())).order_by_desc(Column::Id);
+    if let Some(environment) = environment {
+        query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    let columns = [Column::AppId, Column::EnvironmentId, Column::Phases, Column::FinishedAt];
+    let rows: Vec<(String, String, String, Option<i64>)> =
+        query.select_only().columns(columns).limit(limit).into_tuple().all(session.connection()).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (app, environment, phases, finished) in rows {
+        let phases: Vec<PhaseTimes> = from_json("the phases of a deployment", &phases)?;
+        let began = phases.iter().find(|times| times.phase != Phase::Queued).map(|times| times.started_at);
+        if let (Some(began), Some(finished)) = (began, finished) {
+            let (app, environment) = (parse(&app)?, parse(&environment)?);
+            all.push(Worked { app, environment, began, finished: time::from_db(finished)? });
+        }
+    }
+    Ok(all)
+}
+
+/// From when to when a deployment was at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worked {
+    pub app: AppId,
+    pub environment: EnvironmentId,
+    pub began: DateTime<Utc>,
+    pub finished: DateTime<Utc>,
+}
+
 /// Changes a deployment and returns it. `IllegalPhase` when its phase can't become the new one.
 pub async fn update(
     tx: &Tx,

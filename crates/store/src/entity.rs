@@ -10,6 +10,7 @@
 
 pub(crate) mod activations;
 pub(crate) mod apps;
+pub(crate) mod bypasses;
 pub(crate) mod certificates;
 pub(crate) mod data_keys;
 pub(crate) mod deployments;
@@ -23,7 +24,9 @@ pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod saga_records;
 pub(crate) mod sagas;
+pub(crate) mod schedules;
 pub(crate) mod servers;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod variables;
+pub(crate) mod windows;

@@ -1,10 +1,12 @@
 //! Environments: what may act on each of them, and what serves in it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::queue::Supersede;
 use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::environments::{Column, Entity, Model};
 use crate::entity::{activations, deployments, sagas};
@@ -73,6 +75,29 @@ pub async fn list(session: &impl Session, app: &AppId) -> Result<Vec<Environment
 /// By app, then by name.
 pub async fn list_all(session: &impl Session) -> Result<Vec<Environment>, StoreError> {
     let query = Entity::find().order_by_asc(Column::App).order_by_asc(Column::Name);
+    query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
+}
+
+/// The names of these.
+pub async fn names(
+    session: &impl Session,
+    ids: &[&EnvironmentId],
+) -> Result<BTreeMap<EnvironmentId, Name>, StoreError> {
+    let mut names = BTreeMap::new();
+    // SQLite takes so many values in a statement, and no more.
+    for some in ids.chunks(500) {
+        let query = Entity::find().select_only().columns([Column::Id, Column::Name]);
+        let query = query.filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        for (id, name) in query.into_tuple::<(String, String)>().all(session.connection()).await? {
+            names.insert(parse(&id)?, parse(&name)?);
+        }
+    }
+    Ok(names)
+}
+
+/// Those in which a deployment is at work.
+pub async fn busy(session: &impl Session) -> Result<Vec<Environment>, StoreError> {
+    let query = Entity::find().filter(Column::Running.is_not_null()).order_by_asc(Column::Id);
     query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::{Store, StoreError, Tx};
@@ -43,7 +45,7 @@ impl Group {
 impl Store {
     /// Writes what `work` writes, durably, in a transaction that others may share who call this at the same time.
     ///
-    /// An error of one is its own: the others are written. Alone it is [`Store::write`] with a commit. `work` may be called again, after
+    /// An error of one, or a panic, is its own: the others are written. Alone it is [`Store::write`] with a commit. `work` may be called again, after
     /// what it did was undone. Who drops the future may find it written all the same.
     ///
     /// # Errors
@@ -89,7 +91,7 @@ impl Store {
 
     async fn alone(&self, work: &Work) -> Result<(), StoreError> {
         let tx = self.write().await?;
-        work(&tx).await?;
+        done(work, &tx).await?;
         tx.commit().await
     }
 }
@@ -110,13 +112,19 @@ enum Together {
 
 async fn all(tx: Tx, members: &[Member]) -> Together {
     for member in members {
-        if let Err(error) = (member.work)(&tx).await {
+        if let Err(error) = done(&member.work, &tx).await {
             // Where the database is away nobody's own try would end otherwise, and each would wait for it anew.
             let away = matches!(error, StoreError::Unavailable { .. });
             return if away || members.len() == 1 { Together::Known(Err(error)) } else { Together::Spoilt };
         }
     }
     Together::Known(tx.commit().await)
+}
+
+/// A panic is an error of whoever's work it is, and nobody else's. What it left half-done is undone with the transaction.
+async fn done(work: &Work, tx: &Tx) -> Result<(), StoreError> {
+    let panicked = |_| Err(StoreError::Internal("a write panicked; see the server's log".to_owned()));
+    AssertUnwindSafe(async { work(tx).await }).catch_unwind().await.unwrap_or_else(panicked)
 }
 
 #[cfg(test)]
@@ -144,7 +152,11 @@ mod tests {
                     store
                         .write_together(move |tx| {
                             let id = id.clone();
-                            Box::pin(async move { sagas::create(tx, &id, "test", 1).await })
+                            Box::pin(async move {
+                                sagas::create(tx, &id, "test", 1).await?;
+                                assert_ne!(id, "panics");
+                                Ok(())
+                            })
                         })
                         .await
                 })
@@ -179,6 +191,21 @@ mod tests {
         let good = results.iter().filter(|r| r.is_ok()).count();
         assert!(good == 3 && matches!(results[2], Err(StoreError::Conflict(_))), "{results:?}");
         assert_eq!(sagas::open(&store).await.unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_one_is_its_own() {
+        let (store, _dir) = open().await;
+        for ids in [&["a", "panics", "b"][..], &["panics"], &["c"]] {
+            let results = together(&store, ids.iter().map(|id| (*id).to_owned())).await;
+            for (id, result) in ids.iter().zip(results) {
+                match result {
+                    Ok(()) => assert_ne!(*id, "panics"),
+                    Err(error) => assert!(*id == "panics" && matches!(error, StoreError::Internal(_)), "{id}: {error}"),
+                }
+            }
+        }
+        assert_eq!(sagas::open(&store).await.unwrap().len(), 3, "of the panic nothing is written");
     }
 
     #[tokio::test]

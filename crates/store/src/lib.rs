@@ -18,6 +18,7 @@
 //! ([`time::micros`]).
 
 pub mod apps;
+pub mod bypasses;
 pub mod certificates;
 pub mod data_keys;
 pub mod deployments;
@@ -36,6 +37,7 @@ pub mod queue;
 pub mod releases;
 mod row;
 pub mod sagas;
+pub mod schedules;
 pub mod servers;
 mod session;
 mod store;
@@ -47,6 +49,7 @@ pub mod uploads;
 mod url;
 pub mod variables;
 mod wake;
+pub mod windows;
 
 pub use error::{Constraint, StoreError};
 pub use group::Written;

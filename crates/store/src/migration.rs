@@ -5,6 +5,7 @@ mod certificates;
 mod cluster;
 mod first;
 mod promotion;
+mod schedules;
 mod schema;
 mod token_scope;
 mod uploads;
@@ -28,6 +29,7 @@ impl MigratorTrait for Migrator {
             Box::new(uploads::Uploads),
             Box::new(token_scope::TokenScope),
             Box::new(cluster::Cluster),
+            Box::new(schedules::Schedules),
         ]
     }
 }

@@ -192,6 +192,16 @@ pub async fn heads(
     rows.iter().map(candidate).collect()
 }
 
+/// Those on `host` whose time has come, where nothing is at work, and which windows do not hold; by rank.
+pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> Result<Vec<Candidate>, StoreError> {
+    let sql = "SELECT q.deployment_id, q.app_id, q.environment_id, q.priority, q.rank, q.not_before, q.enqueued_at, \
+               e.running FROM queue q JOIN bypasses b ON b.deployment_id = q.deployment_id \
+               JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
+               WHERE q.host = $1 AND (q.not_before IS NULL OR q.not_before <= $2) ORDER BY q.rank, q.deployment_id";
+    let rows = rows(session.connection(), sql, [host.into(), time::to_db(now).into()]).await?;
+    rows.iter().map(candidate).collect()
+}
+
 /// How many deployments each of these apps has at work, its limit, and when it started one last.
 pub async fn facts(session: &impl Session, of: &BTreeSet<AppId>) -> Result<BTreeMap<AppId, Facts>, StoreError> {
     // What is at work is little, however many there are that wait. One that is stuck takes nobody's place.

@@ -1,5 +1,6 @@
 //! What the functions of this crate read from and write to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
@@ -34,12 +35,20 @@ pub struct Tx {
     _turn: OwnedMutexGuard<()>,
     began: Instant,
     timing: Timing,
+    /// Taken back by a commit.
+    doubted: Arc<AtomicBool>,
 }
 
 impl Tx {
-    pub(crate) fn new(inner: DatabaseTransaction, wakers: Wakers, turn: OwnedMutexGuard<()>, timing: Timing) -> Self {
+    pub(crate) fn new(
+        inner: DatabaseTransaction,
+        wakers: Wakers,
+        turn: OwnedMutexGuard<()>,
+        timing: Timing,
+        doubted: Arc<AtomicBool>,
+    ) -> Self {
         let connection = Writing { inner, unfinished: AtomicU32::new(0) };
-        Self { connection, wakers, news: News::default(), _turn: turn, began: Instant::now(), timing }
+        Self { connection, wakers, news: News::default(), _turn: turn, began: Instant::now(), timing, doubted }
     }
 
     /// Makes everything written durable and visible, or nothing of it.
@@ -60,6 +69,9 @@ impl Tx {
             }
         }
         let committed = self.connection.inner.commit().await;
+        if committed.is_ok() {
+            self.doubted.store(false, Ordering::Relaxed);
+        }
         self.wakers.wake(dispatch);
         self.timing.note(self.began.elapsed());
         Ok(committed?)

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
@@ -42,6 +43,8 @@ pub struct Store {
     /// With PostgreSQL; what its connections are called is this server's alone.
     options: Option<PgConnectOptions>,
     _listening: Option<Arc<Listening>>,
+    /// Whether the writing connection was left in the middle of something: see [`is_at_rest`].
+    doubted: Arc<AtomicBool>,
     waits: Timing,
     writes: Timing,
 }
@@ -77,6 +80,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        self.doubted.store(true, Ordering::Relaxed);
         let begun = self.writer.begin_with_options(options).await?;
         if self.kind == Kind::Postgres {
             // Held until the commit is visible, so the next writer sees this one's rows, and no event gets a
@@ -89,7 +93,7 @@ impl Store {
             );
             begun.execute_unprepared(&sql).await?;
         }
-        Ok(Tx::new(begun, self.wakers.clone(), turn, self.writes.clone()))
+        Ok(Tx::new(begun, self.wakers.clone(), turn, self.writes.clone(), self.doubted.clone()))
     }
 
     /// Whether a write could begin now: takes its turn, writes nothing.
@@ -155,6 +159,7 @@ impl Store {
 
     /// Opens the database, whatever tables it has. With SQLite nobody else opens it while the file is held.
     pub(crate) async fn connect(url: &DatabaseUrl) -> Result<(Store, Option<File>), StoreError> {
+        let doubted = Arc::new(AtomicBool::new(false));
         let store = |kind, reader, writer, beside, wakers, options, listening| Store {
             kind,
             reader,
@@ -163,6 +168,7 @@ impl Store {
             wakers,
             options,
             _listening: listening,
+            doubted: doubted.clone(),
             turn: Arc::new(Mutex::new(())),
             group: Group::default(),
             waits: Timing::new(timing::QUICK),
@@ -173,7 +179,7 @@ impl Store {
                 // Also covers the switch to WAL, at which SQLite does not wait for others.
                 let guard = lock_file(path.clone()).await?;
                 create_private(path)?;
-                let (reader, writer) = sqlite(path).await?;
+                let (reader, writer) = sqlite(path, doubted.clone()).await?;
                 let (beside, wakers) = (writer.clone(), Wakers::new(None));
                 Ok((store(Kind::Sqlite, reader, writer, beside, wakers, None, None), Some(guard)))
             }
@@ -207,7 +213,10 @@ impl std::fmt::Debug for Store {
     }
 }
 
-async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+async fn sqlite(
+    path: &Path,
+    doubted: Arc<AtomicBool>,
+) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
@@ -218,7 +227,12 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(PATIENCE)
-        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
+        // It is a file of ours: asking before each write whether it is still there costs more than the write.
+        .test_before_acquire(false)
+        .after_release(move |connection, _| {
+            let doubt = doubted.swap(false, Ordering::Relaxed);
+            Box::pin(async move { Ok(!doubt || is_at_rest(connection).await?) })
+        })
         .connect_with(writing)
         .await
         .map_err(|e| StoreError::from(&e))?;
@@ -232,7 +246,7 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
     Ok((reader.into(), writer.into()))
 }
 
-/// Whether the writing connection may be used again.
+/// Whether the writing connection may be used again. Asked when a transaction did not end with a commit.
 ///
 /// When the disk is full SQLite itself undoes the whole transaction. The driver, whose ROLLBACK then fails,
 /// goes on counting it as open, takes the next one for a part of it, and never commits again: everything

@@ -13,11 +13,14 @@ pub use export::{Snapshot, Survey, survey};
 pub use import::Import;
 
 /// Every table of ours but [`LEFT_OUT`], each after those that its rows refer to.
-pub const TABLES: [&str; 16] = [
+pub const TABLES: [&str; 19] = [
     "apps",
     "certificates",
     "releases",
     "environments",
+    "schedules",
+    "windows",
+    "bypasses",
     "deployments",
     "queue",
     "activations",

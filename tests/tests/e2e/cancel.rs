@@ -66,6 +66,7 @@ async fn while_the_source_is_pulled() {
         metadata: Default::default(),
         priority: Default::default(),
         not_before: None,
+        bypass_window: None,
     };
     let load = load(&server, "hello");
     let pulling = server.client().call::<Deploy>(&request).await.unwrap();

@@ -154,6 +154,7 @@ async fn any_server_cancels_what_runs_or_waits_on_another() {
         metadata: Default::default(),
         priority: Default::default(),
         not_before: None,
+        bypass_window: None,
     };
     let waiting = client.call::<Deploy>(&request).await.unwrap();
     let seen = client.call::<Get>(&DeploymentRequest { deployment: waiting.id.clone() }).await.unwrap();

@@ -19,6 +19,7 @@ mod openapi;
 mod postgres;
 mod promotion;
 mod rollback;
+mod schedules;
 mod secrets;
 mod smoke;
 mod stacks;

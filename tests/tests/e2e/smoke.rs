@@ -4,11 +4,13 @@ use domain::event::EventKind;
 use domain::failure::Cause;
 use domain::phase::Phase;
 use domain::smoke::{Moment, Outcome, SmokeResult};
-use operations::smoke_tests::SmokeReport;
-use plimsoll_tests::App;
-use plimsoll_tests::flow::active;
+use operations::smoke_tests::{Run, RunRequest, SmokeReport};
+use plimsoll_tests::flow::{active, host, refused};
+use plimsoll_tests::server::free_address;
+use plimsoll_tests::{App, Server, processes, wait_for};
 
-use crate::{load, with_app};
+use crate::edge::Pair;
+use crate::{load, on, with_app};
 
 const GOOD: &str = r#"
 [[smoke_tests]]
@@ -119,4 +121,67 @@ async fn a_failing_test_leaves_the_visitors_with_the_old_version() {
     let tally = load.stop();
     tally.assert_none_lost();
     assert_eq!(tally.distinct(), ["v1", "v3"]);
+}
+
+/// The redirect to HTTPS is the ingress's own answer: it says nothing about the release.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_a_redirect_the_release_itself_is_asked() {
+    let https = free_address().to_string();
+    let args = ["--ingress-https-listen", https.as_str(), "--ingress-https-redirect"];
+    let (server, repo, _) = on(Server::start_with(&args, &[]).await, "hello").await;
+    let pair = Pair::new(&[&host("hello")], 90);
+    let mut files = Default::default();
+    server.cli_json(&[&pair.add(&mut files, &[])[..], &["--json"]].concat());
+    assert_eq!(server.get("hello", "/").await.unwrap().0, 308);
+
+    // The app knows no POST, and answers with 501.
+    let tests = |method: &str| {
+        format!(
+            "[[smoke_tests]]\nname = \"asked\"\nwhen = \"after\"\nmethod = \"{method}\"\n\
+             [[smoke_tests]]\nname = \"told to ask\"\nwhen = \"after\"\n\
+             command = 'curl -fsS -o /dev/null -X {method} -H \"Host: $PLIMSOLL_HOST\" \"$PLIMSOLL_URL/\"'\n"
+        )
+    };
+    repo.commit(App::new("v2").configured(&tests("POST")).files(), "v2");
+    let back = server.deploy_to_end("hello").await;
+    let failure = back.failure.clone().unwrap();
+    assert_eq!((back.phase, failure.cause), (Phase::RolledBack, Cause::SmokeTest), "{back:#?}");
+    assert!(failure.message.contains("got status 501"), "{failure:#?}");
+    let both = [("asked", Moment::After, "failed"), ("told to ask", Moment::After, "failed")];
+    assert_eq!(seen(&back.metadata.smoke_tests), both);
+
+    repo.commit(App::new("v3").configured(&tests("GET")).files(), "v3");
+    let deployed = server.deploy_well("hello").await;
+    let both = both.map(|(name, moment, _)| (name, moment, "passed"));
+    assert_eq!(seen(&deployed.metadata.smoke_tests), both);
+}
+
+/// Nobody would hear how they went.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_by_hand_ends_when_its_client_leaves_and_has_no_twin() {
+    let (server, repo, _) = with_app("hello").await;
+    let (slow, began) = (server.shared().join("slow"), server.shared().join("began"));
+    let command = format!("if [ -e {} ]; then touch {}; sleep 1234; fi", slow.display(), began.display());
+    let test =
+        format!("[[smoke_tests]]\nname = \"slow\"\ntimeout = \"60s\"\nwhen = \"before\"\ncommand = '{command}'\n");
+    repo.commit(App::new("v2").configured(&test).files(), "v2");
+    server.deploy_well("hello").await;
+    std::fs::write(&slow, "").unwrap();
+    let request = || RunRequest { app: "hello".parse().unwrap(), environment: "production".parse().unwrap() };
+    let first = tokio::spawn({
+        let (client, request) = (server.client().clone(), request());
+        async move { client.call::<Run>(&request).await }
+    });
+    let limit = std::time::Duration::from_secs(20);
+    wait_for("the command to begin", limit, async || began.exists().then_some(())).await;
+    let twin = refused(server.client().call::<Run>(&request()).await);
+    assert!(twin.message.contains("are being run already"), "{twin:?}");
+
+    first.abort();
+    std::fs::remove_file(&slow).unwrap();
+    let sleeping = || processes::with_argument("sleep 1234").len();
+    wait_for("the command to be ended", limit, async || (sleeping() == 0).then_some(())).await;
+    let again =
+        wait_for("the run to be over", limit, async || server.client().call::<Run>(&request()).await.ok()).await;
+    assert!(again.passed, "{again:#?}");
 }

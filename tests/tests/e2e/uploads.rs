@@ -80,6 +80,7 @@ async fn each_format_deploys_and_the_same_tree_is_the_same_release() {
         metadata: Default::default(),
         priority: Default::default(),
         not_before: None,
+        bypass_window: None,
     };
     let started = server.client().call::<Deploy>(&request).await.unwrap();
     assert_eq!(active(server.end(&started.id).await).release_number, Some(1));
@@ -341,6 +342,7 @@ async fn the_api_of_uploads_is_strict() {
         metadata: Default::default(),
         priority: Default::default(),
         not_before: None,
+        bypass_window: None,
     };
     assert_eq!(refused(client.call::<Deploy>(&request).await).status, 400);
     let found = client.call::<operations::sources::Detect>(&detect).await.unwrap();

@@ -123,6 +123,15 @@ impl Member {
         self.servers().iter().any(takes)
     }
 
+    /// How many servers of the host take work.
+    pub(crate) fn servers_of(&self, host: &str) -> u32 {
+        let takes = |(server, standing): &&(Server, Standing)| {
+            server.host == host && !server.leaving && matches!(standing, Standing::Live { .. })
+        };
+        let others = self.servers().iter().filter(|(server, _)| server.id != self.id).filter(takes).count();
+        u32::try_from(others).unwrap_or(u32::MAX).saturating_add(u32::from(host == self.host))
+    }
+
     /// Whether other servers of this host are there.
     pub(crate) fn has_peers(&self) -> bool {
         !identity::peers(&self.layout, &self.id).is_empty()

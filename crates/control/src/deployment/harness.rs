@@ -130,7 +130,7 @@ fn ports(lane: u16) -> Ports {
 
 /// A world in which version one serves, and a deployment of version two is recorded: from source, a rollback to it, or a
 /// promotion from another environment.
-async fn world(kind: DeploymentKind, lane: u16) -> World {
+pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::prepare(dir.path()).unwrap();
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
@@ -363,7 +363,8 @@ async fn check(world: Arc<World>, outcome: OutcomeOf<Deploy>) -> Result<(), Stri
     Ok(())
 }
 
-fn initial(world: &World) -> State {
+/// What the recorded deployment starts with.
+pub(super) fn initial(world: &World) -> State {
     STARTS.lock().unwrap()[world.layout.data()].state.clone()
 }
 

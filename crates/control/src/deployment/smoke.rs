@@ -1,14 +1,15 @@
 //! Smoke tests of a release: against its instances before they get traffic, and through the
 //! ingress after that.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
-use domain::route::Host;
+use domain::route::{Host, InvalidHost};
 use domain::smoke::{Check, HttpCheck, Mismatch, Moment, Outcome, SmokeResult, SmokeTest, excerpt, judge};
 use domain::spec::{Component, Serve};
+use ingress::Entrance;
 use runtime::{Command, ExecError, InstanceSpec, Sandbox};
 use tokio_util::sync::CancellationToken;
 
@@ -99,10 +100,11 @@ pub(crate) async fn run(
             }
             Ok::<_, Mismatch>(())
         };
-        let outcome = tokio::select! {
-            outcome = attempt => outcome,
-            () = cancel.cancelled() => return None,
-        };
+        // Waited for also when it is cancelled, which each attempt notices: nothing of a command runs on afterwards.
+        let outcome = attempt.await;
+        if cancel.is_cancelled() {
+            return None;
+        }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let outcome = match outcome {
             Ok(()) => Outcome::Passed,
@@ -123,6 +125,8 @@ pub(crate) async fn run(
 struct Target {
     /// `None` for a component without a port.
     address: Option<(SocketAddr, String)>,
+    /// What the address is open for, if it is not open anyway.
+    _entrance: Option<Entrance>,
     /// Environment and folder of a command.
     spec: Option<InstanceSpec>,
     /// `instance 1 of 2` where there are several.
@@ -156,7 +160,7 @@ async fn targets(
         world.instance(state, component, &placement.key, placement.port, variables, user)
     };
     if moment == Moment::After {
-        let address = match public(world, state, component, test).await? {
+        let entrance = match public(world, state, component, test).await? {
             Some(found) => Some(found),
             None if matches!(test.check, Check::Command { .. }) => None,
             None => {
@@ -166,7 +170,9 @@ async fn targets(
                 ));
             }
         };
-        let target = Target { address, spec: spec(0), name: None, folder, marker, sandbox: None };
+        let (address, entrance) =
+            entrance.map(|(entrance, host)| ((entrance.address(), host.to_string()), entrance)).unzip();
+        let target = Target { address, _entrance: entrance, spec: spec(0), name: None, folder, marker, sandbox: None };
         // A component without instances has no sandbox of its own.
         let other = || world.host.sandbox(user, component.limits.or(world.most)).reading(&files);
         let sandbox = target.spec.as_ref().map_or_else(|| Some(other()), |spec| world.runtime.sandbox(spec));
@@ -175,10 +181,11 @@ async fn targets(
     if matches!(component.serve, Serve::Static { .. }) {
         return Err(format!("`{}` is files, which nobody serves before the cutover", component.name));
     }
-    let host = host(world, state, component, test);
+    let host = host(world, state, component, test).map_or_else(|_| "localhost".to_owned(), |host| host.to_string());
     Ok((0..placements.len())
         .map(|index| Target {
             address: placements[index].port.map(|p| (SocketAddr::from((Ipv4Addr::LOCALHOST, p)), host.clone())),
+            _entrance: None,
             sandbox: spec(index).and_then(|spec| world.runtime.sandbox(&spec)),
             spec: spec(index),
             name: (placements.len() > 1).then(|| format!("instance {} of {}", index + 1, placements.len())),
@@ -188,38 +195,34 @@ async fn targets(
         .collect())
 }
 
-/// Where visitors reach the component: the ingress's address and the host to ask for.
+/// Where the component is reached as visitors reach it, and the host to ask for. The ingress's own redirect to HTTPS says
+/// nothing about the release, so it is passed.
 async fn public(
     world: &World,
     state: &State,
     component: &Component,
     test: &SmokeTest,
-) -> Result<Option<(SocketAddr, String)>, String> {
+) -> Result<Option<(Entrance, Host)>, String> {
     if component.routes.is_empty() {
         return Ok(None);
     }
-    let status =
-        world.ingress.status().await.map_err(|e| format!("the ingress could not be asked where it listens: {e}"))?;
-    let ip = match status.listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    Ok(Some((SocketAddr::new(ip, status.listen.port()), host(world, state, component, test))))
+    let host = host(world, state, component, test).map_err(|e| e.to_string())?;
+    let entrance = world.ingress.entrance(&host).await;
+    let entrance = entrance.map_err(|e| format!("the ingress could not be asked where it listens: {e}"))?;
+    Ok(Some((entrance, host)))
 }
 
 /// The host of the route that leads the test's path to the component.
-fn host(world: &World, state: &State, component: &Component, test: &SmokeTest) -> String {
+fn host(world: &World, state: &State, component: &Component, test: &SmokeTest) -> Result<Host, InvalidHost> {
     let path = match &test.check {
         Check::Http(check) => check.path.as_str(),
         Check::Command { .. } => component.routes.first().map_or("/", |r| r.path.as_str()),
     };
     let pattern = state.spec.as_ref().and_then(|spec| spec.route_to(&component.name, path));
     let order = &state.order;
-    let default = || Host::default_for(&order.app_name, &order.environment_name, &world.domain).map(|h| h.to_string());
-    match pattern.and_then(|p| p.host.as_ref()) {
-        Some(host) => host.to_string(),
-        None => default().unwrap_or_else(|_| "localhost".to_owned()),
+    match pattern.and_then(|p| p.host.clone()) {
+        Some(host) => Ok(host),
+        None => Host::default_for(&order.app_name, &order.environment_name, &world.domain),
     }
 }
 
@@ -234,7 +237,10 @@ async fn attempt(
     let limit = test.timeout.get();
     let of = target.name.as_ref().map(|name| format!(" from {name}")).unwrap_or_default();
     let judged = match (&test.check, &target.address) {
-        (Check::Http(check), Some((address, host))) => http(check, *address, host, limit, redactor).await,
+        (Check::Http(check), Some((address, host))) => tokio::select! {
+            judged = http(check, *address, host, limit, redactor) => judged,
+            () = cancel.cancelled() => Err(nothing("an answer", "it was cancelled".to_owned())),
+        },
         (Check::Http(_), None) => Err(nothing("an answer", "it has no port".to_owned())),
         (Check::Command { command }, _) => script(world, command, moment, target, limit, redactor, cancel).await,
     };
@@ -299,5 +305,52 @@ async fn script(
             wrong(format!("the command to end within {} s", limit.as_secs_f64()), "it was still running".to_owned())
         }
         Err(e) => wrong("the command to run".to_owned(), e.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::deployment::DeploymentKind;
+    use domain::limit::Span;
+    use domain::smoke::When;
+
+    use super::*;
+    use crate::deployment::harness;
+
+    /// Processes of a piece of work.
+    fn processes(marker: &str) -> usize {
+        let mark = format!("PLIMSOLL_WORK={marker}");
+        let environs = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path().join("environ"));
+        let has = |environ: Vec<u8>| environ.split(|b| *b == 0).any(|pair| pair == mark.as_bytes());
+        environs.filter_map(|path| std::fs::read(path).ok()).filter(|environ| has(environ.clone())).count()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_cancelled_test_ends_with_its_command_and_not_before_it() {
+        let world = harness::world(DeploymentKind::Rollback, 4).await;
+        let state = harness::initial(&world);
+        let release = state.release.clone().unwrap().id;
+        let variables = world.release_variables(&state.order.environment, &release).await.unwrap();
+        let test = SmokeTest {
+            name: "deaf".to_owned(),
+            component: "web".parse().unwrap(),
+            when: When::After,
+            check: Check::Command { command: "trap '' TERM; sleep 1000 & sleep 1000; true".to_owned() },
+            timeout: Span::secs(60),
+            retries: 10,
+        };
+        let (marker, cancel) = ("work-of-a-cancelled-test", CancellationToken::new());
+        let running = run(&world, &state, &test, Moment::After, &variables, marker, &cancel);
+        let cancelling = async {
+            while processes(marker) < 2 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            cancel.cancel();
+        };
+        let both = async { tokio::join!(running, cancelling) };
+        let (result, ()) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+        assert_eq!(result, None);
+        assert_eq!(processes(marker), 0);
     }
 }

@@ -6,6 +6,7 @@
 //! starts the deployment.
 
 mod adopt;
+mod gate;
 mod start;
 mod waiting;
 mod wishes;
@@ -15,11 +16,11 @@ use std::sync::Weak;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use domain::queue::{Candidate, Closed};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Inner;
 
+pub(crate) use gate::{Gate, rules};
 pub(crate) use start::{Accepted, count_end};
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};
@@ -83,9 +84,4 @@ async fn pass(inner: &Inner) -> Duration {
 
 fn until(at: DateTime<Utc>) -> Duration {
     (at - Utc::now()).to_std().unwrap_or_default()
-}
-
-/// Whether something keeps a deployment from starting at this time, such as a freeze.
-pub(crate) fn closed(_: &Candidate) -> Option<Closed> {
-    None
 }

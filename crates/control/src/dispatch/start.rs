@@ -8,7 +8,7 @@ use store::environments::Environment;
 use store::queue::Entry;
 use store::{StoreError, Tx};
 
-use super::closed;
+use super::Gate;
 use crate::control::Inner;
 use crate::deployment::journal::{Unwanted, end_unstarted, regenerate};
 use crate::deployment::runner::{Slot, Taken};
@@ -24,16 +24,18 @@ pub(crate) enum Accepted {
 /// Starts whatever may start now. Returns the time at which the next one may that was ordered for later.
 pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreError> {
     let (store, host) = (&inner.world.store, inner.member.host.as_str());
+    let mut opens = None;
     // Each round starts at most one of an environment; a short one may make room for the next at once.
     while inner.runner.free() > 0 && !inner.stopping.is_cancelled() {
         let now = Utc::now();
-        let heads = store::queue::heads(store, host, now, None).await?;
+        let (heads, gate) = Gate::heads(store, host, now).await?;
+        opens = gate.opens();
         if heads.is_empty() {
             break;
         }
         let waiting = heads.iter().map(|head| head.app.clone()).collect();
         let apps = store::queue::facts(store, &waiting).await?;
-        let Choice { start, .. } = choose(heads, &apps, inner.runner.free(), now, closed);
+        let Choice { start, .. } = choose(heads, &apps, inner.runner.free(), now, |c| gate.closed(c));
         if start.is_empty() {
             break;
         }
@@ -61,7 +63,8 @@ pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreErr
             break;
         }
     }
-    store::queue::next_time(store, host, Utc::now()).await
+    let next = store::queue::next_time(store, host, Utc::now()).await?;
+    Ok(next.into_iter().chain(opens).min())
 }
 
 enum Begun {
@@ -128,9 +131,10 @@ async fn waits(
     environment: &Environment,
     now: DateTime<Utc>,
 ) -> Result<Option<Waiting>, StoreError> {
-    let candidate = candidate(entry, environment);
+    let candidates = vec![candidate(entry, environment)];
+    let gate = Gate::of(tx, &candidates, now).await?;
     let apps = [(entry.app.clone(), store::queue::facts_of(tx, &entry.app).await?)].into();
-    let Choice { mut wait, .. } = choose(vec![candidate], &apps, 1, now, closed);
+    let Choice { mut wait, .. } = choose(candidates, &apps, 1, now, |c| gate.closed(c));
     Ok(wait.pop().map(|(_, waiting)| waiting))
 }
 

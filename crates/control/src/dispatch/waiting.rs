@@ -11,7 +11,7 @@ use store::environments::Environment;
 use store::queue::Entry;
 use store::{Session, StoreError};
 
-use super::closed;
+use super::Gate;
 use super::start::candidate;
 use crate::control::Inner;
 
@@ -20,11 +20,12 @@ pub(crate) struct Waits<'a> {
     inner: &'a Inner,
     environments: BTreeMap<EnvironmentId, (Environment, Option<DeploymentId>)>,
     apps: BTreeMap<AppId, Facts>,
+    windows: Option<Vec<store::windows::Record>>,
 }
 
 impl<'a> Waits<'a> {
     pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self { inner, environments: BTreeMap::new(), apps: BTreeMap::new() }
+        Self { inner, environments: BTreeMap::new(), apps: BTreeMap::new(), windows: None }
     }
 
     /// Why this entry has not started yet.
@@ -38,6 +39,10 @@ impl<'a> Waits<'a> {
             self.apps.insert(entry.app.clone(), store::queue::facts_of(session, &entry.app).await?);
         }
         let (inner, now) = (self.inner, Utc::now());
+        if self.windows.is_none() {
+            self.windows = Some(store::windows::list(session, Some(now)).await?);
+        }
+        let windows = self.windows.as_deref().unwrap_or_default();
         let Some((environment, head)) = self.environments.get(&entry.environment) else { return Ok(Waiting::Turn) };
         let mut candidate = candidate(entry, environment);
         if candidate.running.is_none() {
@@ -45,7 +50,10 @@ impl<'a> Waits<'a> {
             candidate.running = head.clone().filter(|head| *head != entry.deployment);
         }
         let slots = if entry.host == inner.member.host { inner.runner.free() } else { 1 };
-        let waits = choose(vec![candidate], &self.apps, slots, now, closed).wait.pop().map(|(_, waiting)| waiting);
+        let candidates = vec![candidate];
+        let gate = Gate::with(session, windows, &candidates, now).await?;
+        let waits =
+            choose(candidates, &self.apps, slots, now, |c| gate.closed(c)).wait.pop().map(|(_, waiting)| waiting);
         Ok(match waits {
             Some(waiting @ (Waiting::NotBefore { .. } | Waiting::Window(_))) => waiting,
             _ if !inner.member.host_lives(&entry.host) => Waiting::NoServer { host: entry.host.clone() },

@@ -30,6 +30,23 @@ use crate::uploads::no_upload;
 
 impl Handle<Deploy> for Control {
     async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
+        let tx = self.write().await?;
+        let Prepared { environment, record, state, when } = self.prepare(&tx, caller, request).await?;
+        self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, record, state, when).await
+    }
+}
+
+/// A deployment that only has to be accepted.
+pub(crate) struct Prepared {
+    pub(crate) environment: Environment,
+    pub(crate) record: Record,
+    pub(crate) state: State,
+    pub(crate) when: When,
+}
+
+impl Control {
+    /// Checks what is asked for and makes a deployment of it.
+    pub(crate) async fn prepare(&self, tx: &Tx, caller: &Caller, request: DeployRequest) -> Result<Prepared, Error> {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
@@ -37,19 +54,22 @@ impl Handle<Deploy> for Control {
         })?;
         let when = When { priority: request.priority, not_before: request.not_before };
         when.check(Utc::now())?;
-        let tx = self.write().await?;
-        let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
+        let bypass = request.bypass_window.map(|reason| super::windows::reason(reason.as_str(), &when)).transpose()?;
+        let (app, environment) = environment_named(tx, &request.app, &request.environment).await?;
         let source = source(&app, request.source, request.reference)?;
-        let mut draft = draft(&tx, &environment, DeploymentKind::Deploy, caller).await?;
+        let mut draft = draft(tx, &environment, DeploymentKind::Deploy, caller).await?;
         if let Source::Archive { upload } = &source {
             // The file is on this machine.
             self.refuse_elsewhere(&environment)?;
-            self.take_upload(&tx, upload).await?;
+            self.take_upload(tx, upload).await?;
             draft.deployment.metadata.upload = Some(upload.clone());
         }
         draft.deployment.source = Some(source);
+        if let Some(reason) = bypass {
+            super::windows::bypass(tx, &environment, &draft.deployment, &reason).await?;
+        }
         let state = State::deploy(Order { labels, ..order(&draft) });
-        self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, draft, state, when).await
+        Ok(Prepared { environment, record: draft, state, when })
     }
 }
 
@@ -72,6 +92,7 @@ impl Handle<Rollback> for Control {
         let (spec, commit) = (release.spec.clone(), release.commit.clone());
         let state = State::rollback(order(&draft), release.into(), spec, commit);
         let when = When { priority: request.priority, not_before: None };
+        super::windows::let_back(&tx, &environment, &draft.deployment).await?;
         self.accept::<Rollback, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
     }
 }
@@ -97,7 +118,7 @@ impl Control {
 
     /// Writes the deployment, its saga with the first record, and the event. If it may start at once and here, that is
     /// written with them; else it waits in the queue.
-    pub(super) async fn accept<O, G>(
+    pub(crate) async fn accept<O, G>(
         &self,
         caller: &Caller,
         tx: Tx,
@@ -175,9 +196,9 @@ impl Control {
 
 /// When a deployment is to start.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct When {
-    pub(super) priority: Priority,
-    pub(super) not_before: Option<DateTime<Utc>>,
+pub(crate) struct When {
+    pub(crate) priority: Priority,
+    pub(crate) not_before: Option<DateTime<Utc>>,
 }
 
 /// What is between asking and arriving, and between two clocks.

@@ -4,7 +4,7 @@ use chrono::Utc;
 use domain::DeploymentId;
 use domain::event::EventKind;
 use domain::queue::{between, rank};
-use operations::queue::{Entry, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
+use operations::queue::{Entry, Estimate, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
 use operations::{Error, Operation, Page};
 use store::queue::{Direction, Entry as Row, Filter, Place as After};
 use store::{Session, Tx};
@@ -15,6 +15,7 @@ use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::dispatch::Waits;
 use crate::error::store_error;
+use crate::forecast::foresee;
 
 impl Handle<List> for Control {
     async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Entry>, Error> {
@@ -38,6 +39,10 @@ impl Handle<List> for Control {
         rows.truncate(limit as usize);
         let next = rows.last().filter(|_| more).map(cursor_of);
         let mut items = Vec::with_capacity(rows.len());
+        let foreseen = match rows.is_empty() {
+            true => Default::default(),
+            false => foresee(&self.inner).await.map_err(store_error)?,
+        };
         // Counted once: those of one page follow on each other when nothing is filtered.
         let mut ahead = None;
         let mut waits = Waits::new(&self.inner);
@@ -47,7 +52,16 @@ impl Handle<List> for Control {
                 _ => store::queue::ahead(self.store(), &Filter::default(), &row).await.map_err(store_error)?,
             };
             ahead = Some(before);
-            items.extend(shown(self.store(), &mut waits, &row, before + 1).await?);
+            if let Some(entry) = shown(self.store(), &mut waits, &row, before + 1).await? {
+                let took = foreseen.took(&row.app, &row.environment);
+                let start = foreseen.forecasts.get(&row.deployment).and_then(|forecast| forecast.start);
+                let estimate = start.map(|start| Estimate {
+                    start,
+                    takes_seconds: took.p50.num_seconds().max(0).unsigned_abs(),
+                    basis: took.basis,
+                });
+                items.push(Entry { estimate, ..entry });
+            }
         }
         Ok(Page { items, next })
     }
@@ -159,6 +173,7 @@ async fn shown(
         host: row.host.clone(),
         waiting_for: waiting.to_string(),
         waiting,
+        estimate: None,
         requested_by: deployment.requested_by,
     }))
 }

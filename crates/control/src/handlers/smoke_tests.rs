@@ -3,7 +3,6 @@
 use domain::smoke::Moment;
 use operations::Error;
 use operations::smoke_tests::{Run, RunRequest, SmokeReport};
-use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use super::{commit, environment_named};
@@ -28,14 +27,20 @@ impl Handle<Run> for Control {
             return Err(Error::conflict(format!("v{}, which serves in {what}, has no smoke tests", release.number))
                 .hint("add `[[smoke_tests]]` to plimsoll.toml, and deploy"));
         }
+        let _turn = self.inner.smoke_tests.take(&environment.id).ok_or_else(|| {
+            Error::conflict(format!("the smoke tests of {what} are being run already"))
+                .hint("wait until they have ended, then ask again")
+        })?;
         let variables = self.world().release_variables(&environment.id, &release.id).await.map_err(variables_error)?;
         // Not the deployment's: it may still be cleaning up, and would take them for leftovers of its own.
         let work = format!("smoke-tests-{}", Ulid::generate());
         let mut results = Vec::new();
         for moment in [Moment::Before, Moment::After] {
             for test in smoke::tests(&state, moment) {
-                let never = CancellationToken::new();
-                results.extend(smoke::run(self.world(), &state, test, moment, &variables, &work, &never).await);
+                let result = smoke::run(self.world(), &state, test, moment, &variables, &work, &caller.gone).await;
+                // Nobody hears of it.
+                let gone = || Error::unavailable("the client has left, so its smoke tests were ended");
+                results.push(result.ok_or_else(gone)?);
             }
         }
         let passed = !results.iter().any(|r| r.failed());

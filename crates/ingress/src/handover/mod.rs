@@ -22,7 +22,9 @@
 //! never free in between.
 //!
 //! Killed at any instant: if the new one ends before it said `serving`, the old one reads the table anew and goes on.
-//! If the old one ends before it said `yours`, the new one has sockets and lock, and goes on.
+//! If the old one ends before it said `yours`, the new one has sockets and lock, and goes on. Only a connection that was
+//! closed counts as an end: who hears what it can't understand (another version's words) knows that the other one lives.
+//! Before `yours` the new one then steps back; after it the old one ends the new one, and goes on.
 
 mod hold;
 mod link;
@@ -31,6 +33,7 @@ mod sockets;
 mod successor;
 
 pub use hold::Holder;
+pub(crate) use link::{ANSWER, inner};
 pub(crate) use predecessor::{Claim, Offer, Predecessor};
 pub(crate) use sockets::{Sockets, given, send_sockets};
 pub(crate) use successor::hand_over;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::net::UnixStream;
 
-use super::link::{Link, READY, Word};
+use super::link::{Link, READY, Word, has_ended, inner};
 use super::sockets::send_sockets;
 use crate::control::Control;
 use crate::protocol::{self, Response};
@@ -36,7 +36,7 @@ pub(crate) async fn hand_over(control: &Arc<Control>, mut io: UnixStream) {
         other => {
             tracing::error!("the process that was taking over failed ({other:?}); this one goes on");
             // Unless its end of the connection is closed, it lives and may believe to be the one.
-            if !matches!(&other, Err(e) if e.kind() != io::ErrorKind::TimedOut) {
+            if !matches!(&other, Err(e) if has_ended(e)) {
                 link.end_other().await;
             }
             drop(link);
@@ -57,19 +57,28 @@ async fn offer(control: &Arc<Control>, mut io: UnixStream) -> io::Result<Link> {
 
 /// Does what the new process says, until it or this one ends.
 async fn follow(control: &Arc<Control>, mut link: Link) {
-    while let Ok(word) = link.hear().await {
-        let answer = match word {
-            Word::Follow { table } => {
-                control.follow(table).await;
+    loop {
+        let answer = match link.hear().await {
+            Ok(Word::Follow { table, within }) => {
+                control.follow(table, inner(within)).await;
                 Word::Followed
             }
-            Word::Leaving { deployment } => Word::InFlight { requests: control.leaving(&deployment).await },
-            Word::CloseTunnels { deployment } => Word::InFlight { requests: control.close_tunnels(&deployment).await },
-            Word::Stop => {
+            Ok(Word::Leaving { deployment, within }) => {
+                Word::InFlight { requests: control.leaving(&deployment, inner(within)).await }
+            }
+            Ok(Word::CloseTunnels { deployment, within }) => {
+                Word::InFlight { requests: control.close_tunnels(&deployment, inner(within)).await }
+            }
+            Ok(Word::Stop) => {
                 control.ending.stop.cancel();
                 continue;
             }
-            _ => return,
+            Err(e) if has_ended(&e) => return,
+            // It can't be followed any more, so kept connections must not go on here by an old table.
+            other => {
+                tracing::error!("the process that has taken over is not understood ({other:?}); this one stops");
+                return control.ending.stop.cancel();
+            }
         };
         if link.say(answer).await.is_err() {
             return;

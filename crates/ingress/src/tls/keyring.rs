@@ -250,6 +250,10 @@ mod tests {
         };
         check(&keyring);
         assert!(keyring.covers("b.example.org") && !keyring.covers("unknown.test"));
+        for host in ["a.example.org", "b.example.org", "x.b.example.org", "example.org", "org", "fallback.test"] {
+            let told = keyring.report().iter().any(|report| report.covers(&host.parse().unwrap()));
+            assert_eq!(told, keyring.covers(host), "{host}");
+        }
         let again = Keyring::new(temp.path());
         assert_eq!(again.load(), [] as [String; 0]);
         check(&again);

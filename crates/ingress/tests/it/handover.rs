@@ -366,3 +366,74 @@ async fn another_binary_or_other_settings_replace_the_process() {
     assert_eq!(Raw::connect(first.listen).await.get("/").await.text(), "v1");
     assert!(Client::new(&dir).status().await.is_ok());
 }
+
+/// Takes part in a hand-over up to the point at which it is the one, and then says what the old process can't understand.
+const STRANGER: &str = r#"
+import json, socket, struct, sys, time
+link = socket.socket(socket.AF_UNIX)
+link.connect(sys.argv[1])
+def say(message):
+    text = json.dumps({"version": 1, "message": message}).encode()
+    link.sendall(struct.pack(">I", len(text)) + text)
+def exactly(count):
+    read = b""
+    while len(read) < count:
+        read += link.recv(count - len(read))
+    return read
+def hear():
+    return json.loads(exactly(struct.unpack(">I", exactly(4))[0]))["message"]
+say({"do": "take_over"})
+assert hear()["is"] == "sockets"
+link.recvmsg(1, 1024)
+say({"word": "ready"})
+assert hear() == {"word": "yours"}
+say({"word": "of a later version"})
+time.sleep(60)
+"#;
+
+/// Otherwise there would be two, each of which believes to be the one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_process_that_is_not_understood_is_ended_and_the_old_one_goes_on() {
+    let ingress = Ingress::start().await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    let mut stranger = tokio::process::Command::new("python3");
+    stranger.args(["-c", STRANGER]).arg(ingress.dir.join("control.sock")).kill_on_drop(true);
+    let ended = tokio::time::timeout(Duration::from_secs(20), stranger.status()).await.unwrap().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(Signal::SIGKILL as i32), "{ended}");
+    ingress.route(2, &[origin.address]).await;
+    assert_eq!(ingress.get("/").await.text(), "v1");
+}
+
+/// A process that was replaced waits for the one before it. If that one hangs, it alone is ended: not the one in the
+/// middle for having waited.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_processes_only_the_one_that_hangs_is_ended() {
+    let temp = tempfile::tempdir().unwrap();
+    let _reaper = Reaper(temp.path().to_owned());
+    let client = ensure(temp.path(), &binary(), ANY).await.unwrap();
+    let origin = Origin::upgrading().await;
+    client.cutover(routes(1, &[origin.address])).await.unwrap();
+    // What is open keeps each of them.
+    let (mut pids, mut tunnels) = (vec![], vec![]);
+    for n in 0..3 {
+        if n > 0 {
+            replace(temp.path(), &binary(), ANY).await.unwrap();
+        }
+        let status = client.status().await.unwrap();
+        let mut tunnel = Raw::connect(status.listen).await;
+        tunnel.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n")).await;
+        assert_eq!(tunnel.answer().await.unwrap().status, 101);
+        pids.push(status.pid as i32);
+        tunnels.push(tunnel);
+    }
+    kill(Pid::from_raw(pids[0]), Signal::SIGSTOP).unwrap();
+    let next = Origin::named("v2").await;
+    client.cutover(routes(2, &[next.address])).await.unwrap();
+    until(|| async { (processes(temp.path()).len() < 3).then_some(()) }).await;
+    for (n, tunnel) in tunnels.iter_mut().enumerate().skip(1) {
+        tunnel.send([n as u8]).await;
+        assert_eq!(tunnel.stream.read_u8().await.unwrap(), n as u8, "the process that tunnel {n} is in lives");
+    }
+    assert!(tunnels[0].is_closed().await);
+}

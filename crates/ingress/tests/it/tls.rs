@@ -326,6 +326,21 @@ async fn plain_requests_are_sent_to_https_if_the_host_has_a_certificate() {
     // The control plane still gets its proof.
     let verified = ingress.client.verify(&HOST.parse().unwrap(), &"/".parse().unwrap()).await.unwrap();
     assert_eq!((verified.status, verified.release), (200, release(1)));
+
+    // Who speaks no TLS has an entrance to what visitors reach, for as long as it is held open.
+    let echo = Origin::echo().await;
+    ingress.route(2, &[echo.address]).await;
+    let entrance = ingress.client.entrance(&HOST.parse().unwrap()).await.unwrap();
+    let door = entrance.address();
+    let mut raw = Raw::connect(door).await;
+    for path in ["/", "/again"] {
+        let answer = raw.get(path).await;
+        assert!(answer.status == 200 && answer.text().contains("x-forwarded-proto: https"), "{answer:?}");
+    }
+    drop(entrance);
+    until(|| async { TcpStream::connect(door).await.is_err().then_some(()) }).await;
+    let open = ingress.client.entrance(&"other.localhost".parse().unwrap()).await.unwrap();
+    assert_eq!(open.address(), ingress.address, "nobody is sent to HTTPS without a certificate");
 }
 
 #[tokio::test]

@@ -7,9 +7,11 @@ use chrono::{DateTime, Utc};
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::queue::Priority;
+use domain::schedule::{Cron, Missed, Moment, Shift, parse_instant};
 use domain::source::Source;
 use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
+use operations::schedules::{self, CreateRequest, Template};
 use operations::{Error, Operation, apps};
 
 use super::init::{ensure_app, reachable};
@@ -29,7 +31,10 @@ Examples:
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy shop --archive shop.tar.zst
-  plimsoll deploy shop --priority high --at 2026-12-01T09:30:00+01:00 --detach
+  plimsoll deploy shop --priority high --at \"2026-12-01 09:30 Europe/Berlin\" --detach
+  plimsoll deploy shop --at \"in 2h\" --detach
+  plimsoll deploy shop --cron \"0 6 * * MON-FRI Europe/London\"     again and again: see `plimsoll schedules`
+  plimsoll deploy shop --priority critical --bypass-window \"outage of the cart\"
   git archive main | plimsoll deploy shop --archive -
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
@@ -70,9 +75,21 @@ pub(crate) struct Args {
     /// How much it matters beside others that wait: critical, high, normal or low.
     #[arg(long, value_name = "PRIORITY", default_value_t)]
     priority: Priority,
-    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin" or "in 2h".
-    #[arg(long, value_name = "TIME", value_parser = instant)]
-    at: Option<DateTime<Utc>>,
+    /// Not before this time: "2026-12-01 09:30 Europe/Berlin", 2026-12-01T09:30:00+01:00 or "in 2h".
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Moment>,
+    /// Not now, but at the times of this cron expression with a time zone: "0 6 * * MON-FRI Europe/London".
+    #[arg(long, value_name = "CRON", conflicts_with_all = ["at", "archive", "detach", "bypass_window"])]
+    cron: Option<Cron>,
+    /// What the schedule is called; the name of the environment without it.
+    #[arg(long, value_name = "NAME", requires = "cron")]
+    schedule: Option<Name>,
+    /// What to do about runs of the schedule that were missed: run_once or skip.
+    #[arg(long, value_name = "POLICY", requires = "cron", default_value = "run_once", value_parser = missed)]
+    missed: Missed,
+    /// Begin even while a window is closed; the reason is recorded. Only with --priority critical.
+    #[arg(long, value_name = "REASON")]
+    bypass_window: Option<Text>,
     /// Answer as soon as the server has taken it on.
     #[arg(long, visible_alias = "no-follow")]
     detach: bool,
@@ -82,7 +99,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
     let app = context.app(args.name.or(args.named))?;
     let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
-    let (priority, not_before) = (args.priority, args.at);
+    let (priority, not_before, bypass_window) = (args.priority, args.at.map(|moment| moment.at), args.bypass_window);
+    tell_shift(context, args.at.as_ref());
     if let Some(path) = &args.archive {
         let (source, reference) = (None, None);
         let request = DeployRequest {
@@ -94,6 +112,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             metadata,
             priority,
             not_before,
+            bypass_window,
         };
         let started = archive(context, &connection, request, path).await?;
         return told(context, &connection, started, args.detach).await;
@@ -110,8 +129,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if source.is_none() {
         warn_of_uncommitted(context, own.as_ref());
     }
+    let environment = args.environment;
+    if let Some(cron) = args.cron {
+        let order = Template { source, reference, tags, metadata, priority };
+        let (name, missed) = (args.schedule, args.missed);
+        let request = CreateRequest { app, environment, name, cron, missed, order };
+        let made = connection.call::<schedules::Create>(&request).await?;
+        return super::schedules::show(context, &made);
+    }
     let request =
-        DeployRequest { app, environment: args.environment, source, reference, tags, metadata, priority, not_before };
+        DeployRequest { app, environment, source, reference, tags, metadata, priority, not_before, bypass_window };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     told(context, &connection, started, args.detach).await
 }
@@ -182,7 +209,24 @@ async fn told(
 
 /// A point in time as people write it.
 pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
-    domain::schedule::parse_instant(text, Utc::now()).map(|moment| moment.at).map_err(|e| e.to_string())
+    moment(text).map(|moment| moment.at)
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    parse_instant(text, Utc::now()).map_err(|e| e.to_string())
+}
+
+fn missed(text: &str) -> Result<Missed, String> {
+    Missed::from_name(text).ok_or_else(|| "expected run_once or skip".to_owned())
+}
+
+/// A time at which clocks change is not quite what was written, or could mean two.
+fn tell_shift(context: &Context, moment: Option<&Moment>) {
+    let Some(Moment { at, shift: Some(shift) }) = moment else { return };
+    context.out.warn(match shift {
+        Shift::Skipped(zone) => format!("the clocks skip that time: it is taken as {}, right after", zone.show(*at)),
+        Shift::Repeated(zone) => format!("that time comes twice: it is taken as the first, {}", zone.show(*at)),
+    });
 }
 
 fn entry(text: &str) -> Result<(Key, Text), String> {

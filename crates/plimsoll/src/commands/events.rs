@@ -109,6 +109,20 @@ fn sentence(kind: &EventKind) -> String {
             let at = not_before.map(|at| format!(", not before {}", text::local(at))).unwrap_or_default();
             format!("place in the queue changed by {}: {priority}{at}", clean(by))
         }
+        EventKind::ScheduleCreated { name, by, .. } => format!("schedule {name} created by {}", clean(by)),
+        EventKind::ScheduleChanged { name, enabled, by, .. } => {
+            format!("schedule {name} {} by {}", if *enabled { "enabled" } else { "disabled" }, clean(by))
+        }
+        EventKind::ScheduleDeleted { name, by, .. } => format!("schedule {name} removed by {}", clean(by)),
+        EventKind::ScheduleSkipped { name, planned_at, why, .. } => {
+            format!("schedule {name} did not run at {}: {}", text::local(*planned_at), clean(why))
+        }
+        EventKind::WindowCreated { rule, by, .. } => format!("{} added by {}", clean(rule), clean(by)),
+        EventKind::WindowDeleted { rule, by, .. } => format!("{} removed by {}", clean(rule), clean(by)),
+        EventKind::WindowBypassed { by, reason, rule } => {
+            let rule = rule.as_ref().map(|rule| format!(" ({})", clean(rule))).unwrap_or_default();
+            format!("windows do not hold it{rule}, by wish of {}: {}", clean(by), clean(reason))
+        }
         EventKind::QueueConfigured { by } => format!("rules of the queue changed by {}", clean(by)),
         EventKind::ReleaseCreated { number, .. } => format!("release v{number} created"),
         EventKind::SmokeTested { results } => {

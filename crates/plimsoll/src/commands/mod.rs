@@ -24,13 +24,16 @@ pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod rollback;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod smoke_tests;
 pub(crate) mod status;
 pub(crate) mod supervise;
+mod timeline;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod version;
+pub(crate) mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,6 +120,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
         Command::Queue(args) => queue::run(context, args).await,
+        Command::Schedules(args) => schedules::run(context, args).await,
+        Command::Windows(args) => windows::run(context, args).await,
         Command::Cluster(args) => cluster::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,

@@ -5,7 +5,9 @@ use domain::DeploymentId;
 use domain::queue::Priority;
 use operations::Operation;
 use operations::deployments::{Cancel, DeploymentRequest};
-use operations::queue::{Entry, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
+use operations::queue::{
+    Entry, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest, Timeline, TimelineRequest,
+};
 
 use super::Context;
 use crate::failure::Failure;
@@ -19,7 +21,8 @@ Examples:
   plimsoll queue list --app shop --env staging
   plimsoll queue move dep_01hf7yat00000000000000002a --first
   plimsoll queue move dep_01hf7yat00000000000000002a --before dep_01hf7yat00000000000000002b
-  plimsoll queue reschedule dep_01hf7yat00000000000000002a --at 2026-12-01T09:30:00+01:00 --priority high
+  plimsoll queue reschedule dep_01hf7yat00000000000000002a --at \"2026-12-01 09:30 Europe/Berlin\" --priority high
+  plimsoll queue timeline --app shop
   plimsoll queue cancel dep_01hf7yat00000000000000002a";
 
 /// Show what waits for its start and why, and change its order.
@@ -38,6 +41,8 @@ enum Command {
     Move(Moved),
     #[command(about = Reschedule::SUMMARY, after_help = EXAMPLES)]
     Reschedule(Rescheduled),
+    #[command(about = Timeline::SUMMARY, after_help = EXAMPLES)]
+    Timeline(TimelineRequest),
     /// End a deployment that waits, without running it.
     #[command(after_help = EXAMPLES)]
     Cancel(DeploymentRequest),
@@ -74,7 +79,7 @@ struct Rescheduled {
     /// Id of the deployment (`dep_…`).
     #[arg(value_name = "DEPLOYMENT")]
     deployment: DeploymentId,
-    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin"; without it as soon as it may.
+    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin" or "in 2h"; without it as soon as it may.
     #[arg(long, value_name = "TIME", value_parser = super::deploy::instant)]
     at: Option<DateTime<Utc>>,
     /// critical, high, normal or low; as it is by default.
@@ -119,6 +124,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             let request = RescheduleRequest { deployment, not_before: at, priority };
             changed(context, &connection.call::<Reschedule>(&request).await?)
         }
+        Command::Timeline(request) => super::timeline::show(context, &connection.call::<Timeline>(&request).await?),
         Command::Cancel(request) => {
             let ended = follow::begin::<Cancel>(context, &connection, &request).await?;
             match context.out.json {
@@ -142,8 +148,10 @@ fn changed(context: &Context, entry: &Entry) -> Result<(), Failure> {
 }
 
 fn table(context: &Context, items: &[Entry]) -> String {
-    let mut table =
-        Table::new(&context.out, &["#", "deployment", "app", "environment", "priority", "since", "waits for"]);
+    let mut table = Table::new(
+        &context.out,
+        &["#", "deployment", "app", "environment", "priority", "since", "starts", "waits for"],
+    );
     table.keep_whole(1);
     let now = Utc::now();
     for entry in items {
@@ -154,6 +162,7 @@ fn table(context: &Context, items: &[Entry]) -> String {
             entry.environment.to_string(),
             entry.priority.to_string(),
             text::age(entry.enqueued_at, now).to_string(),
+            entry.estimate.as_ref().map(|e| super::timeline::estimate(&e.start)).unwrap_or_default(),
             clean(&entry.waiting_for),
         ]);
     }

@@ -107,6 +107,14 @@ impl Cgroups {
         Self::find()?.prepared(scope(data))
     }
 
+    /// The folders that a server has made for this data folder, for whoever looks for what it left. Changes nothing.
+    pub(crate) fn made(data: &Path) -> Option<Self> {
+        let Self { version, memory, cpu, processes, .. } = Self::find()?;
+        let at = |root: Option<PathBuf>| root.map(|root| root.join(PARENT)).filter(|folder| folder.is_dir());
+        let made = Self { version, scope: scope(data), memory: at(memory), cpu: at(cpu), processes: at(processes) };
+        (!made.folders().is_empty()).then_some(made)
+    }
+
     /// In whatever folders these are, so that tests can do without a kernel.
     fn prepared(self, scope: String) -> Option<Self> {
         let make = |root: PathBuf, controller: &str| -> Option<PathBuf> {
@@ -156,16 +164,8 @@ impl Cgroups {
     /// Kills what is in groups of commands, whose server is gone, and removes every group that nobody is in; how many
     /// were killed in.
     pub(crate) fn sweep(&self) -> usize {
-        let names: BTreeSet<String> = self
-            .folders()
-            .into_iter()
-            .filter_map(|folder| fs::read_dir(folder).ok())
-            .flat_map(|entries| entries.flatten())
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(&format!("{}-", self.scope))?.to_owned()))
-            .collect();
         let mut killed = 0;
-        for name in names {
+        for name in self.names() {
             let group = self.existing(&name);
             if name.starts_with(COMMAND) && !group.members().is_empty() {
                 killed += 1;
@@ -174,6 +174,30 @@ impl Cgroups {
             group.remove();
         }
         killed
+    }
+
+    /// Kills what is in groups of commands of the pieces of work that are chosen, by [`work`], and removes those groups; how
+    /// many processes there were, and how many don't end.
+    pub(crate) fn end_commands(&self, is_chosen: impl Fn(&str) -> bool) -> (usize, usize) {
+        let (mut killed, mut left) = (0, 0);
+        for name in self.names() {
+            let of = name.strip_prefix(COMMAND).and_then(|rest| rest.split_once('@'));
+            if of.is_some_and(|(work, _)| is_chosen(work)) {
+                let group = self.existing(&name);
+                killed += group.members().len();
+                left += group.kill();
+                group.remove();
+            }
+        }
+        (killed, left)
+    }
+
+    /// The groups that there are.
+    fn names(&self) -> BTreeSet<String> {
+        let prefix = format!("{}-", self.scope);
+        let entries = self.folders().into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+        let folders = entries.flatten().flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        folders.filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(&prefix)?.to_owned())).collect()
     }
 
     fn folders(&self) -> Vec<&Path> {
@@ -185,8 +209,14 @@ impl Cgroups {
 const COMMAND: &str = "command-";
 const INSTANCE: &str = "instance-";
 
-pub(crate) fn command(run: &str) -> String {
-    format!("{COMMAND}{run}")
+/// Of one run of a piece of work, so that all runs of it can be found.
+pub(crate) fn command(marker: &str, run: &str) -> String {
+    format!("{COMMAND}{}@{run}", work(marker))
+}
+
+/// A piece of work as it stands in the names of its groups.
+pub(crate) fn work(marker: &str) -> String {
+    marker.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(64).collect()
 }
 
 pub(crate) fn instance(name: &str) -> String {
@@ -406,7 +436,7 @@ mod tests {
         let groups =
             Cgroups { version: Version::Two, scope: String::new(), memory: root(), cpu: root(), processes: root() };
         let groups = groups.prepared("data-1".to_owned()).unwrap();
-        let folder = dir.path().join("plimsoll/data-1-command-7");
+        let folder = dir.path().join("plimsoll/data-1-command-work@7");
         fs::create_dir_all(&folder).unwrap();
         for file in ["memory.max", "memory.swap.max", "memory.oom.group", "cpu.max", "cpu.weight", "pids.max"] {
             fs::write(folder.join(file), "").unwrap();
@@ -417,7 +447,7 @@ mod tests {
             processes: domain::limits::Tasks::new(64),
             disk: None,
         };
-        let group = groups.group(&command("7"), &limits, true).unwrap();
+        let group = groups.group(&command("work", "7"), &limits, true).unwrap();
         let told = |file: &str| fs::read_to_string(folder.join(file)).unwrap();
         assert_eq!(told("memory.max"), "536870912");
         assert_eq!(told("memory.swap.max"), "0");

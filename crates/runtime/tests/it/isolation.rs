@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Ground {
     dir: tempfile::TempDir,
     pub(crate) host: Host,
-    executor: Executor,
+    pub(crate) executor: Executor,
 }
 
 pub(crate) const FIRST: u32 = 1_950_000_000;

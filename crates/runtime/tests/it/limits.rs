@@ -282,3 +282,43 @@ async fn a_new_server_ends_what_an_old_one_left_in_groups_of_commands() {
     assert_eq!(ended.unwrap(), Exit::Signal(9));
     assert_no_groups(&ground.data());
 }
+
+/// A process of its own session, without the marks by which leftovers are known.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_leaves_nothing_behind_whatever_it_has_done_to_its_environment() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let script = "setsid env -i LOST=mark-5501 /usr/bin/sleep 1000 & until grep -q '^sleep' /proc/$!/comm; do :; done";
+    let (ended, said) = ground.run(&ground.command(1, script, Limits::default())).await;
+    assert!(ended.unwrap().success(), "{said:?}");
+    assert_eq!(marked("LOST=mark-5501"), NONE);
+    assert_no_groups(&ground.data());
+}
+
+/// By its group, as nothing else is known of it when the server that ran it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_finds_what_has_lost_its_marks() {
+    if !is_root() {
+        return;
+    }
+    let ground = Ground::new();
+    let others = std::collections::BTreeSet::from(["work-1".to_owned()]);
+    for all in [false, true] {
+        let command = ground.command(1, "exec env -i LOST=mark-6602 /usr/bin/sleep 1000", Limits::default());
+        let sweep = async {
+            until(|| !marked("LOST=mark-6602").is_empty(), "the command");
+            assert_eq!(ground.executor.sweep("work").await, 0, "another piece of work");
+            assert_eq!(ground.executor.sweep_all_except(&others).await, 0, "it is to be kept");
+            match all {
+                false => ground.executor.sweep("work-1").await,
+                true => ground.executor.sweep_all_except(&Default::default()).await,
+            }
+        };
+        let ((ended, _), swept) = tokio::join!(ground.run(&command), sweep);
+        assert_eq!((ended.unwrap(), swept), (Exit::Signal(9), 1));
+        assert_eq!(marked("LOST=mark-6602"), NONE);
+    }
+    assert_no_groups(&ground.data());
+}

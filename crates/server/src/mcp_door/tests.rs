@@ -64,7 +64,13 @@ fn app_over(contract: Arc<dyn Contract>, read_only: bool) -> Router {
             match token.as_str() {
                 TOKEN => {
                     let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                    Ok(Caller { token: id, name: "tester".to_owned(), read_only: false, key: None })
+                    Ok(Caller {
+                        token: id,
+                        name: "tester".to_owned(),
+                        read_only: false,
+                        key: None,
+                        gone: Default::default(),
+                    })
                 }
                 _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
             }

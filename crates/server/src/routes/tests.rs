@@ -34,7 +34,13 @@ fn app() -> Router {
             match token.as_str() {
                 TOKEN => {
                     let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                    Ok(Caller { token: id, name: "tester".to_owned(), read_only: false, key: None })
+                    Ok(Caller {
+                        token: id,
+                        name: "tester".to_owned(),
+                        read_only: false,
+                        key: None,
+                        gone: Default::default(),
+                    })
                 }
                 "away" => Err(Error::unavailable("the database is away")),
                 _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),

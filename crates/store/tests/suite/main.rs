@@ -13,6 +13,7 @@ mod nouns;
 mod opening;
 mod records;
 mod releases;
+mod schedules;
 mod transfer;
 mod uploads;
 
@@ -31,6 +32,9 @@ const CASES: &[(&str, Case)] = &[
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
+    ("schedules", |db| Box::pin(schedules::rows(db))),
+    ("windows", |db| Box::pin(schedules::windows(db))),
+    ("bypasses", |db| Box::pin(schedules::bypasses(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),

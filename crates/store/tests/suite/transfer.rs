@@ -42,6 +42,9 @@ async fn fill(store: &Store) {
     let app = fixture::app(&tx, "shop").await;
     let environment = fixture::environment(&tx, &app, "production").await;
     let (record, release) = fixture::serve(&tx, &app, &environment, &"d".repeat(64)).await;
+    store::schedules::insert(&tx, &crate::schedules::schedule(&environment, "nightly")).await.unwrap();
+    store::windows::insert(&tx, &crate::schedules::freeze(Some(&environment))).await.unwrap();
+    store::bypasses::insert(&tx, &crate::schedules::bypass(record.deployment.id.clone())).await.unwrap();
     store::data_keys::set(&tx, &environment.id, &[0, 1, 255]).await.unwrap();
     variables::set(&tx, &environment.id, "A", &[7; 40]).await.unwrap();
     let id = record.deployment.id.as_str();

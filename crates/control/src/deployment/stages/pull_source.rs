@@ -9,7 +9,7 @@ use domain::limits::Size;
 use domain::phase::Phase;
 use domain::source::Source;
 use forge::archive::Unpacked;
-use forge::{ArchiveError, GitError};
+use forge::{ArchiveError, DirectoryError, GitError};
 use operations::logs::Stream;
 use saga::{Retry, Stage, Step};
 
@@ -59,7 +59,7 @@ impl<G: Deploying> Stage<G> for PullSource {
                 let (from, to, cancel) = (path.clone(), workspace.source(), step.cancel.clone());
                 let copied = blocking(PHASE, move || forge::directory::copy(&from, &to, &cancel))
                     .await?
-                    .map_err(|e| permanent(e.to_string(), "check the folder, then deploy again"))?;
+                    .map_err(directory_failure)?;
                 sink.say(&format!("{} files from {}", copied.files, path.display()));
                 copied.notes.iter().for_each(|note| sink.say(note));
             }
@@ -111,6 +111,13 @@ fn git_failure(error: GitError) -> saga::Failure<Failure> {
     }
 }
 
+fn directory_failure(error: DirectoryError) -> saga::Failure<Failure> {
+    match error {
+        DirectoryError::Cancelled => saga::Failure::cancelled(fail::cancelled(PHASE)),
+        error => permanent(error.to_string(), "check the folder, then deploy again"),
+    }
+}
+
 fn archive_failure(error: ArchiveError) -> saga::Failure<Failure> {
     match error {
         ArchiveError::Cancelled => saga::Failure::cancelled(fail::cancelled(PHASE)),
@@ -129,4 +136,24 @@ fn permanent(message: impl Into<String>, hint: &str) -> saga::Failure<Failure> {
 
 fn disk(path: &Path, error: &std::io::Error) -> saga::Failure<Failure> {
     saga::Failure::permanent(fail::internal(PHASE, format!("can't write to {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use saga::Verdict;
+
+    use super::*;
+
+    #[test]
+    fn a_cancel_is_told_as_one_wherever_the_source_comes_from() {
+        let cancelled = [
+            git_failure(GitError::Cancelled),
+            directory_failure(DirectoryError::Cancelled),
+            archive_failure(ArchiveError::Cancelled),
+        ];
+        for failure in cancelled {
+            assert_eq!((failure.verdict, failure.error.cause), (Verdict::Cancelled, Cause::Cancelled));
+        }
+        assert_eq!(directory_failure(DirectoryError::NotFound("/a".into())).error.cause, Cause::Source);
+    }
 }

@@ -1,4 +1,4 @@
-//! The time that a request's head may take.
+//! A client's connection in HTTP/1: its heads are kept to be judged, and may take so long.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -12,9 +12,9 @@ use tokio::time::Sleep;
 
 use crate::heads::Heads;
 
-/// A client's connection that fails when a head doesn't come to its end in time. Between two requests it waits for as
-/// long as its user does.
-pub(crate) struct Punctual<S> {
+/// Leaves a copy of request heads, and fails when one doesn't come to its end in time. Between two requests it waits for
+/// as long as its user does.
+pub(crate) struct Watched<S> {
     stream: S,
     heads: Arc<Heads>,
     limit: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Punctual<S> {
     deadline: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-impl<S> Punctual<S> {
+impl<S> Watched<S> {
     pub(crate) fn new(stream: S, heads: Arc<Heads>, limit: Duration) -> Self {
         Self { stream, heads, limit, deadline: None }
     }
@@ -41,16 +41,21 @@ impl<S> Punctual<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Punctual<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
         match Pin::new(&mut self.stream).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                self.heads.record(buf.filled().get(before..).unwrap_or_default());
+                Poll::Ready(Ok(()))
+            }
             Poll::Pending if self.is_late(cx) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
             other => other,
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Punctual<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
