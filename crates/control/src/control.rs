@@ -187,6 +187,7 @@ impl Control {
         inner.tasks.spawn(cluster::lead(weak(), stopping.clone()));
         inner.tasks.spawn(tick::run(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
+            inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }
         Ok(Started { control: Self { inner }, first_token })

@@ -213,10 +213,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-async fn sqlite(
-    path: &Path,
-    doubted: Arc<AtomicBool>,
-) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+async fn sqlite(path: &Path, doubted: Arc<AtomicBool>) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)

@@ -15,7 +15,7 @@ use plimsoll_tests::server::signal;
 use plimsoll_tests::{App, Peer, Repo, Server, processes, wait_for};
 
 /// Seconds.
-const LEASE: u64 = 2;
+const LEASE: u64 = 3;
 const LIMIT: Duration = Duration::from_secs(60);
 
 struct World {

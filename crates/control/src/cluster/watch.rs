@@ -18,16 +18,32 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a killed process may take to be gone.
 const END: Duration = Duration::from_secs(10);
 
-/// Until the server stops.
+/// The heart, until the server stops. Nothing else is done here: whatever takes long would make this server look dead.
+pub(crate) async fn beat(inner: Weak<Inner>, stopping: CancellationToken) {
+    loop {
+        let Some(inner) = inner.upgrade() else { return };
+        let pause = inner.member.lease / BEATS;
+        let beat = async {
+            inner.member.beat(&inner.world.store).await;
+            drop(inner);
+            tokio::time::sleep(pause).await;
+        };
+        if stopping.run_until_cancelled(beat).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// The watch, until the server stops.
 pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
-    let mut beaten: Option<Instant> = None;
+    let mut looked: Option<Instant> = None;
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
         let (member, store) = (&inner.member, &inner.world.store);
         let pass = async {
-            if beaten.is_none_or(|at| at.elapsed() >= member.lease / BEATS) {
-                beaten = Some(Instant::now());
-                member.beat(store).await;
+            if looked.is_none_or(|at| at.elapsed() >= member.lease / BEATS) {
+                looked = Some(Instant::now());
+                member.observe(store).await;
                 member.end_those_who_stand_still(store).await;
             }
             member.bury_the_dead(store).await;
@@ -37,7 +53,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
 }
 
 impl Member {
-    /// One beat, and a look at those of others.
+    /// One beat.
     async fn beat(&self, store: &Store) {
         let limit = self.lease / BEATS;
         match tokio::time::timeout(limit, store::servers::beat(store, &self.id)).await {
@@ -46,6 +62,11 @@ impl Member {
             Ok(Err(e)) => tracing::warn!("the heartbeat can't be written: {e}"),
             Err(_) => tracing::warn!("the heartbeat took too long to be written"),
         }
+    }
+
+    /// A look at the hearts of others.
+    async fn observe(&self, store: &Store) {
+        let limit = self.lease / BEATS;
         let read = tokio::time::timeout(limit, store::servers::observe(store)).await;
         let mut seen = guard(&self.seen);
         let now = seen.began.elapsed();
