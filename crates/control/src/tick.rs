@@ -199,5 +199,11 @@ async fn give_up(
 fn caller(schedule: &Schedule) -> Caller {
     let token = schedule.id.as_str().replacen("sch_", "tok_", 1);
     let token = token.parse().unwrap_or_else(|_| TokenId::from_ulid(ulid::Ulid::from_parts(0, 0)));
-    Caller { token, name: format!("schedule {}", schedule.name), read_only: false, key: None, gone: CancellationToken::new() }
+    Caller {
+        token,
+        name: format!("schedule {}", schedule.name),
+        read_only: false,
+        key: None,
+        gone: CancellationToken::new(),
+    }
 }

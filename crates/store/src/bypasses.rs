@@ -6,7 +6,6 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::bypasses::{Column, Entity, Model};
 use crate::row::{insert as insert_row, parse, parse_option, text};
-use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
 /// One record.
