@@ -4,12 +4,13 @@ mod places;
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use plimsoll_tests::agent::Agent;
 use plimsoll_tests::canary::{Canaries, Told};
-use plimsoll_tests::processes::{self, Watch};
+use plimsoll_tests::processes::Watch;
 use plimsoll_tests::server::{files_below, free_address};
 use plimsoll_tests::{App, Repo, Server, wait_for};
 use serde_json::{Value, json};
@@ -56,8 +57,8 @@ async fn plant(server: &Server, told: &mut Told) {
     assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
     told.add("plimsoll env set", [set.stdout, set.stderr].concat());
 
-    let request = places::variables(&json!({ "variables": { "QUOTED": QUOTED } }).to_string());
-    let request = places::Request { headers: vec![("idempotency-key", "planted-over-http".to_owned())], ..request };
+    let mut request = places::variables(&json!({ "variables": { "QUOTED": QUOTED } }).to_string());
+    request.headers.push(("idempotency-key", "planted-over-http".to_owned()));
     for _ in 0..2 {
         let (status, answer) = places::ask(server, &request).await;
         assert_eq!(status, 200, "{answer}");
@@ -74,7 +75,7 @@ async fn plant(server: &Server, told: &mut Told) {
 }
 
 /// The first deployment, with a look at everything in the middle of its build.
-async fn deploy_and_look(server: &Server, certificates: &std::path::Path, told: &mut Told) {
+async fn deploy_and_look(server: &Server, certificates: &Path, told: &mut Told) {
     let mut deploy = server.command();
     deploy.args(["deploy", "hello"]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let deploy = deploy.spawn().unwrap();
