@@ -145,6 +145,7 @@ pub struct Update;
 pub struct UpdateRequest {
     /// Id of the schedule (`sch_…`), or a name that it alone has.
     pub schedule: String,
+    /// Whether it runs from now on.
     pub enabled: bool,
 }
 

@@ -219,7 +219,12 @@ mod tests {
 
     fn parse_line(line: &str, app: Option<&str>) -> Result<Cli, Refusal> {
         let inferred = app.map(|name| (name.parse().unwrap(), Origin::Folder));
-        parse_from(line.split_whitespace().map(OsString::from), Ok(inferred))
+        // What stands in quotes is one word, as in a shell.
+        let words = line.split('"').enumerate().flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        parse_from(words.map(OsString::from), Ok(inferred))
     }
 
     #[test]

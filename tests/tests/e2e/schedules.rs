@@ -18,7 +18,7 @@ use crate::with_app;
 const LIMIT: Duration = Duration::from_secs(90);
 
 fn json<T: DeserializeOwned>(server: &Server, args: &[&str]) -> T {
-    serde_json::from_value(server.cli_json(args)).unwrap()
+    serde_json::from_value(server.cli_json(&[args, &["--json"]].concat())).unwrap()
 }
 
 /// What a command that must fail says.
@@ -80,7 +80,7 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     })
     .await;
     let _: Schedule = json(&server, &["schedules", "disable", "often"]);
-    let RunOutcome::Deployed { deployment } = ran.outcome else { panic!("{ran:?}") };
+    let RunOutcome::Deployed { deployment } = ran.outcome.clone() else { panic!("{ran:?}") };
     assert!(ran.at - ran.planned_at < TimeDelta::seconds(10), "{ran:?}");
     let ended = active(server.end(&deployment).await);
     assert_eq!(ended.requested_by, "schedule often");

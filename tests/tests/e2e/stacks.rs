@@ -129,7 +129,7 @@ async fn node_apps_are_installed_with_the_package_manager_of_their_lock_file() {
     }
 }
 
-/// With a package of the registry that the lock file pins, and one more that only developers need.
+/// With a package that the lock file pins, and one more that only developers need.
 #[tokio::test(flavor = "multi_thread")]
 async fn python_apps_are_installed_with_the_tool_of_their_lock_file() {
     let server = Server::start().await;

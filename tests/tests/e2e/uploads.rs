@@ -344,7 +344,7 @@ async fn the_api_of_uploads_is_strict() {
         not_before: None,
         bypass_window: None,
     };
-    assert_eq!(refused(client.call::<Deploy>(&request).await).status, 400);
+    assert_eq!(refused(client.call::<Deploy>(&request).await).status, 422);
     let found = client.call::<operations::sources::Detect>(&detect).await.unwrap();
     assert_eq!(found.spec.components.len(), 1);
 

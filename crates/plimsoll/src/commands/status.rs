@@ -202,6 +202,7 @@ mod tests {
         let active = active.then(|| json!({ "deployment": deployment, "release": release, "release_number": 4, "commit": "3f2a9c1", "since": now }));
         serde_json::from_value(json!({
             "id": "env_01hf7yat00000000000000002a", "app": "shop", "name": "production", "created_at": now, "active": active,
+            "host": "here", "supersede": "run_all",
             "in_progress": vec![deployment; in_progress], "urls": ["http://shop.localhost:8080"], "instances": instances, "traffic": [],
         }))
         .unwrap()

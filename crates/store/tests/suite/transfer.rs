@@ -173,7 +173,7 @@ pub(crate) async fn older_and_damaged(db: Database) {
                 "created_at",
             ],
             "sagas" => &["id", "name", "version", "fence", "seq", "finished", "cancel_requested"],
-            "queue" => {
+            "queue" | "schedules" | "windows" | "bypasses" => {
                 rows.get_mut(table).unwrap().clear();
                 continue;
             }

@@ -108,6 +108,7 @@ pub(super) fn known(server: &Server, repo: &Repo, upload: &str) -> Value {
     json!({
         "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1,
         "certificate": certificates[0], "upload": upload, "source": repo.source(),
+        "schedule": "nightly", "window": "win_01hf7yat00000000000000002a",
     })
 }
 

@@ -5,14 +5,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from importlib.util import find_spec
 
-import itsdangerous
+import greeting
 
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
-        signed = itsdangerous.Signer("key").sign("signed").decode().split(".")[0]
-        tools = "with" if find_spec("iniconfig") else "without"
-        body = f"{signed} by {version('itsdangerous')} {tools} tools of development"
+        tools = "with" if find_spec("workbench") else "without"
+        body = f"{greeting.TEXT} by {version('greeting')} {tools} tools of development"
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
