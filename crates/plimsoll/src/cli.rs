@@ -72,7 +72,7 @@ pub(crate) enum Command {
     Server(Box<server::Args>),
     Down(down::Args),
     Init(init::Args),
-    Deploy(deploy::Args),
+    Deploy(Box<deploy::Args>),
     Status(status::Args),
     Logs(logs::Args),
     Metrics(metrics::Args),

@@ -9,6 +9,9 @@
 //!     SIMULATE_SEEDS=1000000 cargo test --release …                   many more
 //!     SIMULATE_SEED=42 cargo test … -- --nocapture                    one of them, told step by step
 
+// A run that is repeated is told on the standard output.
+#![allow(clippy::print_stdout)]
+
 mod chance;
 mod database;
 mod deployment;

@@ -202,7 +202,8 @@ fn cursor_of(row: &Row) -> String {
 fn place_of(cursor: &str) -> Result<After, Error> {
     let parts = cursor.split_once('.').and_then(|(rank, id)| Some((rank.parse().ok()?, id.parse().ok()?)));
     let (rank, deployment) = parts.ok_or_else(|| {
-        Error::unprocessable("`cursor` is not one of this list").hint("use the `next` of the page before, or leave it out")
+        Error::unprocessable("`cursor` is not one of this list")
+            .hint("use the `next` of the page before, or leave it out")
     })?;
     Ok(After { rank, deployment })
 }

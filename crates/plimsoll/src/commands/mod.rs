@@ -110,7 +110,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Server(args) => server::run(context, *args).await,
         Command::Down(args) => down::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
-        Command::Deploy(args) => deploy::run(context, args).await,
+        Command::Deploy(args) => deploy::run(context, *args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Metrics(args) => metrics::run(context, args).await,
