@@ -80,7 +80,12 @@ impl World {
         assert!(self.first.phases(id).await.is_sorted());
         self.first.settle("hello").await;
         assert_eq!(self.first.apps().len(), 1, "one process serves");
-        assert!(cluster(self.second.client()).await.servers.iter().all(|s| s.deployments.is_empty()));
+        // The last record of its journal comes a moment after the last thing that is to be seen.
+        wait_for("nothing to be at work", LIMIT, async || {
+            let servers = cluster(self.second.client()).await.servers;
+            servers.iter().all(|s| s.deployments.is_empty()).then_some(())
+        })
+        .await;
     }
 }
 

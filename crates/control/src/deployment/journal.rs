@@ -443,8 +443,9 @@ mod tests {
         let after = history.apply(&record).unwrap();
         let journal = StoreJournal::new(world.store.clone(), Arc::default());
         let saga = SagaId::new(id.as_str());
-        let append =
-            async |epoch| Journal::<Deploy>::append(&journal, &saga, Fence(epoch), 1, &[record.clone()], &after).await;
+        let append = async |epoch| {
+            Journal::<Deploy>::append(&journal, &saga, Fence(epoch), 1, std::slice::from_ref(&record), &after).await
+        };
         // Somebody who was taken over writes nothing, however right it is otherwise.
         let fenced = append(epoch - 1).await.unwrap_err();
         assert_eq!(fenced, JournalError::Fenced { held: Fence(epoch - 1), current: Fence(epoch) });
