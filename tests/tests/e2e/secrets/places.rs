@@ -104,6 +104,8 @@ fn ids(list: &Value) -> Vec<String> {
 /// A sensible value for each parameter without which something can't be asked.
 pub(super) fn known(server: &Server, repo: &Repo, upload: &str) -> Value {
     let deployments = ids(&server.cli_json(&["deployments", "list", "--json"])["items"]);
+    // Next spring.
+    server.cli_json(&["deploy", "hello", "--cron", "30 2 28 3 * UTC", "--schedule", "nightly", "--json"]);
     let certificates = ids(&server.cli_json(&["certificates", "list", "--json"]));
     json!({
         "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1,
