@@ -21,18 +21,12 @@ pub(crate) struct Host {
     admitted: BTreeMap<u32, u64>,
     /// The highest epoch under which anything was done, by deployment.
     epochs: BTreeMap<u32, u64>,
-    /// Mutation: an older generation is let through.
-    careless: bool,
 }
 
 /// A newer generation has been here.
 pub(crate) struct Older;
 
 impl Host {
-    pub(crate) fn new(careless: bool) -> Self {
-        Self { careless, ..Self::default() }
-    }
-
     /// Notes that something is done for `deployment` under `epoch`. `Err` names a higher one that was there already: two act.
     pub(crate) fn acts(&mut self, deployment: u32, epoch: u64) -> Result<(), u64> {
         let highest = self.epochs.entry(deployment).or_default();
@@ -45,7 +39,7 @@ impl Host {
 
     pub(crate) fn admit(&mut self, environment: u32, generation: u64) -> Result<(), Older> {
         let newest = self.admitted.entry(environment).or_default();
-        if generation < *newest && !self.careless {
+        if generation < *newest {
             return Err(Older);
         }
         *newest = generation.max(*newest);
@@ -64,7 +58,7 @@ impl Host {
     /// The routes of an environment from now on, whoever had them before.
     pub(crate) fn route(&mut self, environment: u32, generation: u64, to: Option<u32>) -> Result<(), Older> {
         let route = self.routes.entry(environment).or_default();
-        if generation < route.generation && !self.careless {
+        if generation < route.generation {
             return Err(Older);
         }
         *route = Route { generation, to };

@@ -265,12 +265,11 @@ impl Server {
             };
             let Ok(Some((epoch, schedules))) = self.write(campaign).await else { continue };
             let now = u64::try_from((self.now() - time(0)).num_milliseconds()).unwrap_or_default();
-            let guarded = self.world.mutation != Some(Mutation::TwoLeaders);
             for (n, due) in schedules.iter().enumerate().filter(|(_, s)| s.next <= now).map(|(n, s)| (n, s.next)) {
                 tokio::time::sleep(self.world.chance.millis(0, 50)).await;
                 let make = move |rows: &mut Rows| {
                     let Some(schedule) = rows.schedules.get(n).cloned() else { return };
-                    if guarded && (rows.leader_epoch != epoch || schedule.next != due) {
+                    if rows.leader_epoch != epoch || schedule.next != due {
                         return;
                     }
                     let mut next = due;
@@ -324,8 +323,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         *head = (*head).min((deployment.rank, *id));
     }
     let mut facts: BTreeMap<AppId, Facts> = BTreeMap::new();
-    let limit =
-        if mutation == Some(Mutation::NoProjectLimit) { u32::MAX } else { u32::try_from(rows.limit).unwrap_or(1) };
+    let limit = u32::try_from(rows.limit).unwrap_or(1);
     for environment in rows.environments.values() {
         let of_app = facts.entry(app(environment.app)).or_insert(Facts { running: 0, limit, last_started: 0 });
         of_app.running += u32::from(environment.running.is_some());
@@ -339,7 +337,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         if environment.host != host {
             continue;
         }
-        if deployment.generation < environment.active_generation && mutation != Some(Mutation::OlderGenerationsPass) {
+        if deployment.generation < environment.active_generation {
             superseded.push(id);
             continue;
         }
