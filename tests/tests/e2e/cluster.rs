@@ -32,6 +32,7 @@ async fn two(name: &str) -> World {
     let token = first.lasting_token().await;
     let second = first.peer(&token).await;
     let (first, repo, _) = crate::on(first, name).await;
+    idle(second.client()).await;
     World { first, second, repo }
 }
 
@@ -43,6 +44,16 @@ async fn cluster(client: &Client) -> Cluster {
 async fn driver(client: &Client, id: &DeploymentId) -> Option<i32> {
     let servers = cluster(client).await.servers;
     servers.into_iter().find(|server| server.deployments.contains(id)).map(|server| server.pid)
+}
+
+/// Waits until no server drives anything: the last record of a journal comes a moment after the last thing that is to be seen,
+/// and until then the next deployment waits, for whichever server is quicker.
+async fn idle(client: &Client) {
+    wait_for("nothing to be at work", LIMIT, async || {
+        let servers = cluster(client).await.servers;
+        servers.iter().all(|server| server.deployments.is_empty()).then_some(())
+    })
+    .await;
 }
 
 async fn driven_by(client: &Client, id: &DeploymentId, pid: i32) {
@@ -80,12 +91,7 @@ impl World {
         assert!(self.first.phases(id).await.is_sorted());
         self.first.settle("hello").await;
         assert_eq!(self.first.apps().len(), 1, "one process serves");
-        // The last record of its journal comes a moment after the last thing that is to be seen.
-        wait_for("nothing to be at work", LIMIT, async || {
-            let servers = cluster(self.second.client()).await.servers;
-            servers.iter().all(|s| s.deployments.is_empty()).then_some(())
-        })
-        .await;
+        idle(self.second.client()).await;
     }
 }
 
