@@ -125,6 +125,10 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     let mut files = Default::default();
     places::run(&server, &pair.add(&mut files, &[]), 0, &mut told);
     plant(&server, &mut told).await;
+    // Its time does not come while this runs.
+    let yearly =
+        ["deploy", "hello", "--env", "staging", "--cron", "30 2 28 3 * Europe/Berlin", "--schedule", "nightly"];
+    places::run(&server, &yearly, 0, &mut told);
     deploy_and_look(&server, &certificates, &mut told).await;
     server.assert_serves("hello", "/env/PARROT", PARROT).await;
     server.assert_serves("hello", "/env/QUOTED", QUOTED).await;

@@ -75,6 +75,11 @@ pub(super) fn commands(server: &Server, told: &mut Told) {
         &["releases", "list", "--app", "hello", "--json"],
         &["releases", "show", "1", "--app", "hello", "--json"],
         &["deployments", "list", "--json"],
+        &["queue", "list", "--json"],
+        &["queue", "timeline"],
+        &["schedules", "list"],
+        &["schedules", "show", "nightly", "--json"],
+        &["windows", "list", "--json"],
         &["logs", "--app", "hello"],
         &["logs", "--app", "hello", "--env", "staging", "--json"],
         &["events", "--limit", "500"],
@@ -104,8 +109,6 @@ fn ids(list: &Value) -> Vec<String> {
 /// A sensible value for each parameter without which something can't be asked.
 pub(super) fn known(server: &Server, repo: &Repo, upload: &str) -> Value {
     let deployments = ids(&server.cli_json(&["deployments", "list", "--json"])["items"]);
-    // Next spring.
-    server.cli_json(&["deploy", "hello", "--cron", "30 2 28 3 * UTC", "--schedule", "nightly", "--json"]);
     let certificates = ids(&server.cli_json(&["certificates", "list", "--json"]));
     json!({
         "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1,
