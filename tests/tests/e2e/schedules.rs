@@ -51,7 +51,7 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
     let ahead: Ahead = json(&server, &["queue", "timeline"]);
     assert!(ahead.spans.iter().any(|span| span.from == at), "{ahead:?}");
     let drawn = String::from_utf8(server.cli(&["queue", "timeline"]).stdout).unwrap();
-    assert!(drawn.contains("hello/pro") && drawn.contains('█'), "{drawn}");
+    assert!(drawn.contains("hello/production starts") && drawn.contains('█'), "{drawn}");
 
     let ended = active(server.end(&started.id).await);
     let late = began(&ended) - at;

@@ -165,7 +165,10 @@ async fn held(tx: &Tx, environment: &Environment, now: DateTime<Utc>) -> Result<
     let records = store::windows::list(tx, Some(now)).await.map_err(store_error)?;
     match window::verdict(&rules(&records, &environment.app_id, &environment.name), now) {
         Verdict::Open { .. } => Ok(None),
-        Verdict::Closed { by, why, .. } => Ok(Some((by, why))),
+        Verdict::Closed { by, why, until: None } => Ok(Some((by, why))),
+        Verdict::Closed { by, why, until: Some(until) } => {
+            Ok(Some((by, format!("{why}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC")))))
+        }
     }
 }
 

@@ -148,19 +148,17 @@ fn changed(context: &Context, entry: &Entry) -> Result<(), Failure> {
 }
 
 fn table(context: &Context, items: &[Entry]) -> String {
-    let mut table = Table::new(
-        &context.out,
-        &["#", "deployment", "app", "environment", "priority", "since", "starts", "waits for"],
-    );
+    let mut table = Table::new(&context.out, &["#", "deployment", "app", "since", "starts", "waits for"]);
     table.keep_whole(1);
     let now = Utc::now();
     for entry in items {
         table.plain_row([
             entry.position.to_string(),
             entry.deployment.to_string(),
-            entry.app.to_string(),
-            entry.environment.to_string(),
-            entry.priority.to_string(),
+            match entry.priority {
+                Priority::Normal => format!("{}\n{}", entry.app, entry.environment),
+                other => format!("{}\n{}\n{other}", entry.app, entry.environment),
+            },
             text::age(entry.enqueued_at, now).to_string(),
             entry.estimate.as_ref().map(|e| super::timeline::estimate(&e.start)).unwrap_or_default(),
             clean(&entry.waiting_for),
