@@ -72,10 +72,13 @@ pub struct CreateRequest {
     /// What it is called; the environment's name when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
-    pub cron: Cron,
+    /// Minute, hour, day of month, month and day of week as in cron, and an IANA time zone, such as
+    /// `0 6 * * MON-FRI Europe/London`.
+    pub cron: String,
     /// What to do about runs that were missed.
     #[serde(default)]
     pub missed: Missed,
+    /// What each run deploys; the app's own source when it says nothing.
     #[serde(default)]
     pub order: Template,
 }

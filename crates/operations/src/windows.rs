@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use domain::window::{Rule, Weekly};
+use domain::window::{Days, Rule, TimeOfDay};
 use domain::{BypassId, DeploymentId, Name, WindowId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,7 @@ pub struct CreateRequest {
     /// For environments of this name alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Name>,
+    /// When deployments may begin, or may not.
     pub rule: NewRule,
 }
 
@@ -50,9 +51,21 @@ pub struct CreateRequest {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum NewRule {
     /// Deployments may begin then; an environment with any such rule is closed at all other times.
-    Deploy(Weekly),
+    Deploy(NewWeekly),
     /// No deployment may begin then.
     Freeze(NewFreeze),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewWeekly {
+    pub days: Days,
+    /// Hours and minutes.
+    pub from: TimeOfDay,
+    /// The next day's when it is not after the begin.
+    pub to: TimeOfDay,
+    /// IANA name of a time zone, such as `Europe/Berlin`.
+    pub zone: String,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -7,9 +7,9 @@ use domain::phase::Phase;
 use domain::schedule::RunOutcome;
 use operations::Page;
 use operations::queue::{Ahead, Entry};
-use operations::schedules::{Get, Schedule, ScheduleRequest};
+use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest};
 use operations::windows::{Bypass, Window};
-use plimsoll_tests::flow::active;
+use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::{Server, wait_for};
 use serde::de::DeserializeOwned;
 
@@ -186,8 +186,15 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
         assert!(told.contains(words), "{args:?}: {told}");
     }
     // The API says the same.
-    let cron = serde_json::json!({ "app": "hello", "environment": "production", "cron": "0 6 * * *" });
-    let wrong = serde_json::from_value::<operations::schedules::CreateRequest>(cron).unwrap_err();
-    assert!(wrong.to_string().contains("time zone is missing"), "{wrong}");
+    let request = CreateRequest {
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        name: None,
+        cron: "0 6 * * *".into(),
+        missed: Default::default(),
+        order: Default::default(),
+    };
+    let wrong = refused(server.client().call::<Create>(&request).await);
+    assert!(wrong.status == 422 && wrong.detail.contains("time zone is missing"), "{wrong:?}");
     assert!(queue(&server).is_empty());
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::labels::Labels;
+use domain::schedule::{Cron, InvalidCron};
 use domain::source::Source;
 use domain::{Name, ScheduleId};
 use operations::deployments::DeployRequest;
@@ -26,6 +27,7 @@ impl Handle<Create> for Control {
     async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Schedule, Error> {
         let CreateRequest { app, environment, name, cron, missed, order } = request;
         check(&order)?;
+        let cron: Cron = cron.parse().map_err(|e: InvalidCron| Error::unprocessable(e.to_string()))?;
         let now = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &app, &environment).await?;

@@ -4,12 +4,12 @@ use chrono::{DateTime, Utc};
 use domain::deployment::Deployment;
 use domain::event::EventKind;
 use domain::queue::Priority;
-use domain::schedule::parse_instant;
-use domain::window::{self, Freeze, Rule, Verdict};
+use domain::schedule::{InvalidZone, parse_instant};
+use domain::window::{self, Freeze, Rule, Verdict, Weekly};
 use domain::{BypassId, Name, WindowId};
 use operations::windows::{
     Bypass, Bypasses, BypassesRequest, Create, CreateRequest, Delete, DeleteRequest, List, ListRequest, NewFreeze,
-    NewRule, Window,
+    NewRule, NewWeekly, Window,
 };
 use operations::{Error, Page};
 use store::Tx;
@@ -34,7 +34,10 @@ impl Handle<Create> for Control {
         let now = store::time::micros(Utc::now());
         let CreateRequest { app, environment, rule } = request;
         let rule = match rule {
-            NewRule::Deploy(weekly) => Rule::Deploy(weekly),
+            NewRule::Deploy(NewWeekly { days, from, to, zone }) => {
+                let zone = zone.parse().map_err(|e: InvalidZone| Error::unprocessable(e.to_string()))?;
+                Rule::Deploy(Weekly { days, from, to, zone })
+            }
             NewRule::Freeze(freeze) => Rule::Freeze(checked(freeze, now)?),
         };
         let tx = self.write().await?;
@@ -135,7 +138,7 @@ pub(super) fn reason(reason: &str, when: &When) -> Result<String, Error> {
         .hint("give it the priority critical, or wait for the window to open"));
     }
     plain(reason).ok_or_else(|| {
-        Error::invalid("the reason for going past a closed window is empty or too long")
+        Error::unprocessable("the reason for going past a closed window is empty or too long")
             .hint(format!("say why in 1 to {REASON} characters"))
     })
 }
@@ -204,7 +207,7 @@ async fn tell(tx: &Tx, record: &Record, kind: EventKind) -> Result<(), Error> {
 fn checked(freeze: NewFreeze, now: DateTime<Utc>) -> Result<Freeze, Error> {
     let instant = |text: &Option<String>| {
         let parsed = text.as_deref().map(|text| parse_instant(text, now)).transpose();
-        parsed.map(|moment| moment.map(|m| store::time::micros(m.at))).map_err(|e| Error::invalid(e.to_string()))
+        parsed.map(|moment| moment.map(|m| store::time::micros(m.at))).map_err(|e| Error::unprocessable(e.to_string()))
     };
     let (from, until) = (instant(&freeze.from)?.unwrap_or(now), instant(&freeze.until)?);
     if let Some(until) = until {
@@ -219,7 +222,7 @@ fn checked(freeze: NewFreeze, now: DateTime<Utc>) -> Result<Freeze, Error> {
         }
     }
     let reason = plain(&freeze.reason).ok_or_else(|| {
-        Error::invalid("the reason of the freeze is empty or too long")
+        Error::unprocessable("the reason of the freeze is empty or too long")
             .hint(format!("say why in 1 to {REASON} characters: those who wait will read it"))
     })?;
     Ok(Freeze { from, until, reason })
@@ -284,9 +287,9 @@ mod tests {
         for (freeze, status, words) in [
             (new(Some("in 2h"), Some("in 1h"), "x"), 422, "before it begins"),
             (new(Some("2026-01-01 00:00 UTC"), Some("2026-01-02 00:00 UTC"), "x"), 422, "is past"),
-            (new(None, Some("2026-12-01 09:30 Berlin"), "x"), 400, "Europe/Berlin"),
-            (new(None, None, " "), 400, "reason"),
-            (new(None, None, "a\nb"), 400, "reason"),
+            (new(None, Some("2026-12-01 09:30 Berlin"), "x"), 422, "Europe/Berlin"),
+            (new(None, None, " "), 422, "reason"),
+            (new(None, None, "a\nb"), 422, "reason"),
         ] {
             let error = checked(freeze, now).unwrap_err();
             assert!(error.status == status && error.detail.contains(words), "{error:?}");
@@ -298,6 +301,6 @@ mod tests {
         let when = |priority| When { priority, not_before: None };
         assert_eq!(reason("outage", &when(Priority::Critical)).unwrap(), "outage");
         assert_eq!(reason("outage", &when(Priority::High)).unwrap_err().status, 422);
-        assert_eq!(reason("", &when(Priority::Critical)).unwrap_err().status, 400);
+        assert_eq!(reason("", &when(Priority::Critical)).unwrap_err().status, 422);
     }
 }

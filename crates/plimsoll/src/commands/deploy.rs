@@ -133,7 +133,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if let Some(cron) = args.cron {
         let order = Template { source, reference, tags, metadata, priority };
         let (name, missed) = (args.schedule, args.missed);
-        let request = CreateRequest { app, environment, name, cron, missed, order };
+        let request = CreateRequest { app, environment, name, cron: cron.to_string(), missed, order };
         let made = connection.call::<schedules::Create>(&request).await?;
         return super::schedules::show(context, &made);
     }

@@ -2,11 +2,11 @@
 
 use domain::Name;
 use domain::schedule::Zone;
-use domain::window::{Days, Rule, TimeOfDay, Weekly};
+use domain::window::{Days, Rule, TimeOfDay};
 use operations::Operation;
 use operations::windows::{
     Bypass, Bypasses, BypassesRequest, Create, CreateRequest, Delete, DeleteRequest, List, ListRequest, NewFreeze,
-    NewRule, Window,
+    NewRule, NewWeekly, Window,
 };
 
 use super::Context;
@@ -143,7 +143,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             return Ok(());
         }
         Command::Deploy(NewWindow { scope, days, from, to, zone }) => {
-            (scope, NewRule::Deploy(Weekly { days, from, to, zone }))
+            (scope, NewRule::Deploy(NewWeekly { days, from, to, zone: zone.to_string() }))
         }
         Command::Freeze(Frozen { scope, from, until, reason }) => {
             (scope, NewRule::Freeze(NewFreeze { from, until, reason }))
