@@ -19,7 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll windows list
   plimsoll windows deploy --env production --days mon-fri --from 09:00 --to 17:00 --zone Europe/Berlin
-  plimsoll windows freeze --env production --until \"2027-01-04 08:00 Europe/Berlin\" --reason \"end of the year\"
+  plimsoll windows freeze --env production --from \"2026-12-20 18:00 Europe/Berlin\" --reason \"end of the year\"
   plimsoll windows freeze --app shop --until \"in 2h\" --reason \"incident 4711\"
   plimsoll windows delete win_01hf7yat00000000000000002a --yes
   plimsoll windows bypasses
