@@ -66,7 +66,7 @@ pub struct ListRequest {
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("pattern" = r"^-?[0-9]{1,18}\.dep_[0-7][0-9a-hjkmnp-tv-z]{25}$"))]
+    #[schemars(length(min = 1))]
     pub cursor: Option<String>,
     /// At most this many, 1 to 500.
     #[arg(long, default_value_t = default_limit())]
