@@ -27,7 +27,7 @@ use crate::output::Outputs;
 use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{dispatch, reconcile, tick, tokens};
+use crate::{dispatch, reconcile, retention, stalls, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -186,6 +186,9 @@ impl Control {
         inner.tasks.spawn(dispatch::run(weak(), stopping.clone()));
         inner.tasks.spawn(cluster::lead(weak(), stopping.clone()));
         inner.tasks.spawn(tick::run(weak(), stopping.clone()));
+        inner.tasks.spawn(stalls::beat(weak(), stopping.clone()));
+        inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
+        inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));

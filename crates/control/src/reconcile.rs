@@ -7,6 +7,7 @@
 mod boot;
 pub(crate) mod ingress;
 mod instances;
+mod leftovers;
 mod routes;
 
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_secs(1);
 const HEALTH: Duration = Duration::from_secs(30);
 /// Between two clean-ups of what is old.
 const CLEAN: Duration = Duration::from_secs(3600);
+/// Between two looks at what nobody owns.
+const LEFTOVERS: Duration = Duration::from_secs(60);
 
 /// What a pass remembers of the ones before. Losing it at a restart costs a repeated event at worst.
 #[derive(Default)]
@@ -41,7 +44,8 @@ pub(crate) struct Memory {
 /// Until the server stops.
 pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     let mut memory = Memory::default();
-    let (mut checked, mut cleaned) = (Instant::now(), Instant::now());
+    let (mut checked, mut cleaned, mut looked) = (Instant::now(), Instant::now(), Instant::now());
+    let mut suspects = leftovers::Suspects::default();
     while stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
         if !inner.member.has_duty() {
@@ -57,6 +61,10 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             if checked.elapsed() >= HEALTH {
                 checked = Instant::now();
                 instances::check_health(&inner, &mut memory).await;
+            }
+            if looked.elapsed() >= LEFTOVERS {
+                looked = Instant::now();
+                leftovers::clean(&inner, &mut suspects).await;
             }
             if cleaned.elapsed() >= CLEAN {
                 cleaned = Instant::now();

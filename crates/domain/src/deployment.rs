@@ -13,7 +13,7 @@ use crate::smoke::SmokeResult;
 use crate::source::{Commit, Source};
 
 /// What a deployment sets out to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeploymentKind {
     /// Source to release to traffic.
@@ -57,6 +57,9 @@ pub struct Metadata {
     /// What it waits for, when it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// When its routes were put: from then on it may have been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched_at: Option<DateTime<Utc>>,
     /// Where it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,

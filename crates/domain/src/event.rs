@@ -159,6 +159,28 @@ pub enum EventKind {
     ServerRestored {
         taken_at: DateTime<Utc>,
     },
+    /// A deployment does not end and does nothing; `reason` says what is missing.
+    DeploymentStalled {
+        phase: Phase,
+        reason: String,
+    },
+    /// One that was stalled shows signs of life again.
+    DeploymentRecovered {
+        phase: Phase,
+    },
+    /// What nobody owned any more was cleaned away.
+    LeftoversRemoved {
+        what: String,
+        names: Vec<String>,
+    },
+    /// What was old was removed, by the retention policy.
+    RetentionRan {
+        releases: u64,
+        outputs: u64,
+        events: u64,
+        deployments: u64,
+        bytes: u64,
+    },
     TokenCreated {
         token: TokenId,
         name: String,
@@ -203,6 +225,10 @@ impl EventKind {
             EventKind::UploadExpired { .. } => "upload_expired",
             EventKind::ServerStarted { .. } => "server_started",
             EventKind::ServerRestored { .. } => "server_restored",
+            EventKind::DeploymentStalled { .. } => "deployment_stalled",
+            EventKind::DeploymentRecovered { .. } => "deployment_recovered",
+            EventKind::LeftoversRemoved { .. } => "leftovers_removed",
+            EventKind::RetentionRan { .. } => "retention_ran",
             EventKind::TokenCreated { .. } => "token_created",
             EventKind::TokenRevoked { .. } => "token_revoked",
         }

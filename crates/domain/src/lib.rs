@@ -4,6 +4,7 @@
 //! what comes back is a value. Every other crate may depend on this one; it
 //! depends on none of ours.
 
+pub mod analytics;
 pub mod config;
 pub mod cursor;
 pub mod deployment;
@@ -25,11 +26,13 @@ pub mod procfile;
 pub mod promotion;
 pub mod queue;
 pub mod release;
+pub mod retention;
 pub mod route;
 pub mod schedule;
 pub mod smoke;
 pub mod source;
 pub mod spec;
+pub mod stall;
 pub mod timeline;
 pub mod upload;
 pub mod window;

@@ -59,6 +59,11 @@ pub struct List;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields)]
 pub struct ListRequest {
+    /// Only those with this in their names.
+    #[arg(long, value_name = "PART")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub search: Option<String>,
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +74,12 @@ pub struct ListRequest {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
+}
+
+impl Default for ListRequest {
+    fn default() -> Self {
+        Self { search: None, cursor: None, limit: default_limit() }
+    }
 }
 
 impl Operation for List {

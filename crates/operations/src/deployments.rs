@@ -122,6 +122,24 @@ pub struct ListRequest {
     #[arg(long, value_parser = parse_phase)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
+    /// Only those that the token of this name asked for.
+    #[arg(long, value_name = "TOKEN")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub requested_by: Option<String>,
+    /// Only those that were asked for at this time or later, such as 2026-11-21T10:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Only those that were asked for before this time.
+    #[arg(long, value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// Only those whose id begins so (`dep_01k8…`), or whose commit does (seven digits or more), or with this tag.
+    #[arg(long, value_name = "WORD")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub search: Option<String>,
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +150,22 @@ pub struct ListRequest {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
+}
+
+impl Default for ListRequest {
+    fn default() -> Self {
+        Self {
+            app: None,
+            environment: None,
+            phase: None,
+            requested_by: None,
+            since: None,
+            until: None,
+            search: None,
+            cursor: None,
+            limit: default_limit(),
+        }
+    }
 }
 
 fn parse_phase(text: &str) -> Result<Phase, String> {

@@ -4,11 +4,13 @@
 //!
 //! No SQL, no axum: the server and every client share this crate and nothing else.
 
+pub mod analytics;
 pub mod apps;
 pub mod certificates;
 pub mod client;
 pub mod cluster;
 pub mod deployments;
+pub mod diagnosis;
 pub mod environments;
 pub mod error;
 pub mod events;
@@ -20,6 +22,7 @@ pub mod page;
 pub mod promotions;
 pub mod queue;
 pub mod releases;
+pub mod retention;
 pub mod schedules;
 pub mod server;
 pub mod smoke_tests;
@@ -151,6 +154,14 @@ macro_rules! for_each_operation {
             $crate::certificates::Get,
             $crate::certificates::Remove,
             $crate::ingress::Restart,
+            $crate::analytics::Show,
+            $crate::diagnosis::Diagnose,
+            $crate::diagnosis::ShowLimits,
+            $crate::diagnosis::SetLimits,
+            $crate::retention::Show,
+            $crate::retention::Set,
+            $crate::retention::Plan,
+            $crate::retention::Run,
             $crate::logs::Read,
             $crate::events::List,
             $crate::tokens::List,
@@ -198,6 +209,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 57);
+        assert_eq!(names.len(), 65);
     }
 }

@@ -76,6 +76,7 @@ pub(crate) enum Command {
     Status(status::Args),
     Logs(logs::Args),
     Metrics(metrics::Args),
+    Analytics(analytics::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
     Cancel(cancel::Args),
@@ -105,6 +106,8 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Retention(retention::Args),
+    Stalls(stalls::Args),
     #[command(alias = "token")]
     Tokens(tokens::Args),
     Version(version::Args),

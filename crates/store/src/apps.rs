@@ -10,7 +10,7 @@ use crate::entity::apps::{Column, Entity, Model};
 use crate::entity::{deployments, environments, instances, sagas};
 use crate::row::{from_json_option, insert as insert_row, number, parse, to_json};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, settings, time};
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,20 @@ pub async fn get(session: &impl Session, id: &AppId) -> Result<App, StoreError> 
 
 /// By name, those after `after`.
 pub async fn list(session: &impl Session, after: Option<&Name>, limit: u64) -> Result<Vec<App>, StoreError> {
+    list_named(session, None, after, limit).await
+}
+
+/// The same, only those whose names hold `part`.
+pub async fn list_named(
+    session: &impl Session,
+    part: Option<&str>,
+    after: Option<&Name>,
+    limit: u64,
+) -> Result<Vec<App>, StoreError> {
     let mut query = Entity::find().order_by_asc(Column::Name).limit(limit);
+    if let Some(part) = part {
+        query = query.filter(Column::Name.contains(part));
+    }
     if let Some(after) = after {
         query = query.filter(Column::Name.gt(after.as_str()));
     }
@@ -120,6 +133,9 @@ pub async fn purge(tx: &Tx, id: &AppId) -> Result<(), StoreError> {
         .filter(instances::Column::DeploymentId.in_subquery(deployment_ids))
         .exec(connection)
         .await?;
+    let left = environments::Entity::find().filter(environments::Column::AppId.eq(id.as_str())).all(connection).await?;
+    analytics::forget(tx, left.into_iter().map(|environment| environment.id).collect()).await?;
+    settings::forget(tx, id).await?;
     environments::Entity::delete_many().filter(environments::Column::AppId.eq(id.as_str())).exec(connection).await?;
     match Entity::delete_by_id(id.as_str()).exec(connection).await?.rows_affected {
         0 => Err(StoreError::not_found("app", id)),

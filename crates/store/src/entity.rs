@@ -10,12 +10,16 @@
 
 pub(crate) mod activations;
 pub(crate) mod apps;
+pub(crate) mod beats;
 pub(crate) mod bypasses;
 pub(crate) mod certificates;
 pub(crate) mod data_keys;
+pub(crate) mod deployment_tags;
 pub(crate) mod deployments;
+pub(crate) mod durations;
 pub(crate) mod environments;
 pub(crate) mod events;
+pub(crate) mod failure_points;
 pub(crate) mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod instances;
@@ -26,6 +30,7 @@ pub(crate) mod saga_records;
 pub(crate) mod sagas;
 pub(crate) mod schedules;
 pub(crate) mod servers;
+pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod variables;

@@ -12,7 +12,7 @@ use crate::entity::environments::{Column, Entity, Model};
 use crate::entity::{activations, deployments, sagas};
 use crate::row::{insert as insert_row, long, number, parse, parse_option};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, time};
 
 /// An environment of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -245,7 +245,7 @@ pub async fn delete(tx: &Tx, id: &EnvironmentId) -> Result<(), StoreError> {
     // A saga does not refer to its deployment, as not all sagas have one.
     sagas::Entity::delete_many().filter(sagas::Column::Id.in_subquery(of_deployments)).exec(tx.connection()).await?;
     Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
-    Ok(())
+    analytics::forget(tx, vec![id.to_string()]).await
 }
 
 async fn row(session: &impl Session, id: &EnvironmentId) -> Result<Model, StoreError> {

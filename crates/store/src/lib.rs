@@ -17,7 +17,9 @@
 //! Points in time have microsecond precision and are rounded down on their way in
 //! ([`time::micros`]).
 
+pub mod analytics;
 pub mod apps;
+pub mod beats;
 pub mod bypasses;
 pub mod certificates;
 pub mod data_keys;
@@ -35,11 +37,14 @@ pub mod leases;
 mod migration;
 pub mod queue;
 pub mod releases;
+pub mod retention;
 mod row;
 pub mod sagas;
 pub mod schedules;
+pub mod search;
 pub mod servers;
 mod session;
+pub mod settings;
 mod store;
 pub mod time;
 pub mod timing;

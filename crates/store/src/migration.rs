@@ -1,5 +1,6 @@
 //! The tables and their history.
 
+mod analytics;
 mod app_users;
 mod certificates;
 mod cluster;
@@ -8,6 +9,7 @@ mod promotion;
 mod schedules;
 mod schema;
 mod token_scope;
+mod upkeep;
 mod uploads;
 
 use sea_orm::TransactionTrait;
@@ -30,6 +32,8 @@ impl MigratorTrait for Migrator {
             Box::new(token_scope::TokenScope),
             Box::new(cluster::Cluster),
             Box::new(schedules::Schedules),
+            Box::new(analytics::Analytics),
+            Box::new(upkeep::Upkeep),
         ]
     }
 }

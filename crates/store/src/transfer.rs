@@ -13,7 +13,7 @@ pub use export::{Snapshot, Survey, survey};
 pub use import::Import;
 
 /// Every table of ours but [`LEFT_OUT`], each after those that its rows refer to.
-pub const TABLES: [&str; 19] = [
+pub const TABLES: [&str; 23] = [
     "apps",
     "certificates",
     "releases",
@@ -33,10 +33,14 @@ pub const TABLES: [&str; 19] = [
     "instances",
     "tokens",
     "idempotency",
+    "durations",
+    "failure_points",
+    "deployment_tags",
+    "settings",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again, and who runs at the moment.
-pub const LEFT_OUT: [&str; 3] = ["uploads", "hosts", "servers"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment only.
+pub const LEFT_OUT: [&str; 4] = ["uploads", "hosts", "servers", "beats"];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

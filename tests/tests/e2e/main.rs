@@ -1,6 +1,7 @@
 //! End-to-end: the real binary, real repositories, real requests.
 #![allow(clippy::unwrap_used)]
 
+mod analytics;
 mod backup;
 mod cancel;
 mod cluster;

@@ -9,6 +9,8 @@ use domain::deployment::DeploymentKind;
 use operations::Error;
 use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
 use tokio::sync::Notify;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -31,6 +33,8 @@ struct Shared {
     table: Mutex<Table>,
     /// Told when one has ended.
     freed: Notify,
+    /// Deployments whose step is to be dropped and run again.
+    again: broadcast::Sender<DeploymentId>,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -88,6 +92,7 @@ impl Runner {
             workers: workers.max(1),
             table: Mutex::default(),
             freed: Notify::new(),
+            again: broadcast::Sender::new(64),
             tasks,
             stopping,
         };
@@ -140,7 +145,16 @@ impl Runner {
                 entered = shared.enter(&deployment, &cancel);
             }
             // Dropping the run is as safe as being killed: the journal says where it stands.
-            stopping.run_until_cancelled(shared.drive(&deployment, kind, Fence(fence), &cancel)).await;
+            let driven = async {
+                let mut again = shared.again.subscribe();
+                loop {
+                    tokio::select! {
+                        () = shared.drive(&deployment, kind, Fence(fence), &cancel) => return,
+                        () = asked(&mut again, &deployment) => tracing::warn!("its step is dropped and run again"),
+                    }
+                }
+            };
+            stopping.run_until_cancelled(driven).await;
             shared.world.outputs.close(&deployment);
             shared.table().running.remove(&deployment);
             shared.freed.notify_one();
@@ -182,6 +196,17 @@ impl Runner {
         self.shared.table().running.contains_key(deployment)
     }
 
+    /// What runs here.
+    pub(crate) fn running(&self) -> Vec<DeploymentId> {
+        self.shared.table().running.keys().cloned().collect()
+    }
+
+    /// Drops the step at which a deployment is that runs here, and runs it again, as after a crash.
+    pub(crate) fn run_again(&self, deployment: &DeploymentId) {
+        // Nobody hears it when nothing runs.
+        let _ = self.shared.again.send(deployment.clone());
+    }
+
     /// It was tried under this epoch, and can't go on in this program.
     pub(crate) fn is_given_up(&self, deployment: &DeploymentId, fence: u64) -> bool {
         self.shared.table().given_up.get(deployment) == Some(&fence)
@@ -190,6 +215,17 @@ impl Runner {
 
 fn reason(by: &str) -> String {
     format!("cancelled by {by}")
+}
+
+/// Ready when the deployment is to run its step again.
+async fn asked(again: &mut broadcast::Receiver<DeploymentId>, deployment: &DeploymentId) {
+    loop {
+        match again.recv().await {
+            Ok(id) if &id == deployment => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
 }
 
 impl Shared {

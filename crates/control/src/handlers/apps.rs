@@ -10,7 +10,7 @@ use operations::apps::{
 use operations::{Error, Page};
 use ulid::Ulid;
 
-use super::{app_named, check_own_source, commit, page_cursor, page_limit};
+use super::{app_named, check_own_source, check_word, commit, page_cursor, page_limit};
 use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::error::store_error;
@@ -54,7 +54,15 @@ impl Handle<List> for Control {
     async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<App>, Error> {
         let limit = page_limit(request.limit)?;
         let after = page_cursor::<Name>(request.cursor.as_deref())?;
-        let apps = store::apps::list(self.store(), after.as_ref(), u64::from(limit) + 1).await.map_err(store_error)?;
+        check_word("search", request.search.as_deref())?;
+        let part = request.search.map(|part| part.to_ascii_lowercase());
+        let part = part.as_deref();
+        // Nothing that is in no name is asked of the database, to which some of it would mean more.
+        if part.is_some_and(|part| part.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let apps = store::apps::list_named(self.store(), part, after.as_ref(), u64::from(limit) + 1).await;
+        let apps = apps.map_err(store_error)?;
         Ok(Page::of(apps.into_iter().map(shown).collect(), limit, |app: &App| app.name.to_string()))
     }
 }

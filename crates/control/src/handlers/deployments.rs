@@ -26,16 +26,23 @@ impl Handle<List> for Control {
     async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Deployment>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<DeploymentId>(request.cursor.as_deref())?;
-        let mut filter = Filter { phase: request.phase, ..Filter::default() };
+        for (name, word) in [("search", &request.search), ("requested_by", &request.requested_by)] {
+            super::check_word(name, word.as_deref())?;
+        }
+        let mut filter = Filter {
+            phase: request.phase,
+            requested_by: request.requested_by,
+            since: request.since,
+            until: request.until,
+            search: request.search,
+            ..Filter::default()
+        };
         match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => {
                 filter.environment = Some(super::environment_named(self.store(), app, environment).await?.1.id);
             }
             (Some(app), None) => filter.app = Some(app_named(self.store(), app).await?.id),
-            (None, Some(_)) => {
-                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
-                    .hint("name the app too"));
-            }
+            (None, Some(_)) => return Err(super::environment_of_no_app()),
             (None, None) => {}
         }
         let records = store::deployments::list(self.store(), &filter, before.as_ref(), u64::from(limit) + 1).await;
@@ -94,7 +101,14 @@ impl Handle<Resume> for Control {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
         let not_stuck = || Error::conflict("the deployment is not stuck, so there is nothing to try again");
         if deployment.stuck.is_none() {
-            return Err(not_stuck());
+            // One that is stalled runs its step again, on the server that drives it; one that nobody drives is taken over anyway.
+            let tx = self.write().await?;
+            if !store::beats::ask_again(&tx, &deployment.id).await.map_err(store_error)? {
+                return Err(not_stuck());
+            }
+            self.remember::<Resume>(&tx, caller, &deployment).await?;
+            commit(tx).await?;
+            return Ok(deployment);
         }
         let Some(taken) = self.take_stuck(&deployment).await? else {
             return self.ask_to_resume(caller, &deployment).await;

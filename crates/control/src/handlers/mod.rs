@@ -1,10 +1,12 @@
 //! The handlers of the operations, one file for each noun, and what they share.
 
+mod analytics;
 mod apps;
 mod certificates;
 mod cluster;
 mod delete;
 mod deployments;
+mod diagnosis;
 mod environments;
 mod events;
 mod ingress;
@@ -14,6 +16,7 @@ pub(crate) mod order;
 mod promotions;
 mod queue;
 mod releases;
+mod retention;
 pub(crate) mod schedules;
 mod server;
 mod smoke_tests;
@@ -171,6 +174,21 @@ fn page_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, 
     parsed.map_err(|_| {
         Error::invalid("`cursor` is not one of this list").hint("use the `next` of the page before, or leave it out")
     })
+}
+
+/// An environment was named without its app.
+fn environment_of_no_app() -> Error {
+    Error::unprocessable("an environment belongs to an app, and none is named").hint("name the app too")
+}
+
+/// What is looked for: a line that is not endless.
+fn check_word(name: &str, word: Option<&str>) -> Result<(), Error> {
+    match word {
+        Some(word) if word.is_empty() || word.chars().count() > 128 || word.chars().any(char::is_control) => {
+            Err(Error::unprocessable(format!("`{name}` must be 1 to 128 characters, none of them a control character")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn begins_wrong(c: char) -> bool {

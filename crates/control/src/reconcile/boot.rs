@@ -15,8 +15,6 @@ use crate::layout::remove_dir;
 
 /// Folders of stopped instances hold their logs; they stay this long.
 const LOGS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Idempotency keys are remembered this long.
-const KEYS_KEPT: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
 /// Ends what dead servers were building: it is run again from its beginning. Only when no other server works here.
 pub(crate) async fn sweep(inner: &Inner) {
@@ -104,13 +102,6 @@ pub(super) async fn clean_old(inner: &Inner) {
     if let Err(e) = crate::uploads::sweep(world, Utc::now()).await {
         tracing::warn!("can't look for uploads that nobody needs: {e}");
     }
-    // Once for all servers.
-    let leads = *inner.member.leading().borrow();
-    if let Some(epoch) = leads
-        && let Err(e) = purge_keys(inner, epoch).await
-    {
-        tracing::warn!("can't forget old idempotency keys: {e}");
-    }
     let rows = store::instances::list_all(&world.store).await.unwrap_or_default();
     let wanted: BTreeSet<String> = rows.iter().map(|r| r.key.name()).collect();
     for status in world.runtime.list() {
@@ -129,11 +120,4 @@ pub(super) async fn clean_old(inner: &Inner) {
             tracing::warn!(instance = name, "can't remove an old log: {e}");
         }
     }
-}
-
-async fn purge_keys(inner: &Inner, epoch: u64) -> Result<(), store::StoreError> {
-    let tx = inner.world.store.write().await?;
-    store::leases::check(&tx, store::leases::LEADER, epoch).await?;
-    store::idempotency::purge(&tx, Utc::now() - KEYS_KEPT).await?;
-    tx.commit().await
 }

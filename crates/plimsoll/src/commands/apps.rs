@@ -18,6 +18,7 @@ use crate::text::{self, clean};
 const EXAMPLES: &str = "\
 Examples:
   plimsoll apps list
+  plimsoll apps list --search shop
   plimsoll apps create shop --source https://example.org/team/shop.git --ref main
   plimsoll apps create site --source ./public
   plimsoll apps show shop

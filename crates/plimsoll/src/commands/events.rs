@@ -161,6 +161,21 @@ fn sentence(kind: &EventKind) -> String {
         EventKind::ServerRestored { taken_at } => {
             format!("server restored from a backup of {}", text::local(*taken_at))
         }
+        EventKind::DeploymentStalled { phase, reason } => {
+            format!("stalled in {}: {}; `plimsoll doctor` says more", text::phase(*phase), clean(reason))
+        }
+        EventKind::DeploymentRecovered { phase } => format!("goes on in {}", text::phase(*phase)),
+        EventKind::LeftoversRemoved { what, names } => {
+            format!("removed {} that nobody owned: {}", clean(what), clean(&names.join(", ")))
+        }
+        EventKind::RetentionRan { releases, outputs, events, deployments, bytes } => format!(
+            "removed what was old: files of {}, {}, {}, {}; {} free",
+            text::count(*releases as usize, "release"),
+            text::count(*outputs as usize, "output"),
+            text::count(*events as usize, "event"),
+            text::count(*deployments as usize, "deployment"),
+            text::bytes(*bytes)
+        ),
         EventKind::TokenCreated { name, .. } => format!("token {} created", clean(name)),
         EventKind::TokenRevoked { name, .. } => format!("token {} revoked", clean(name)),
     }

@@ -1,5 +1,6 @@
 //! The commands, one per file, and what they share.
 
+pub(crate) mod analytics;
 pub(crate) mod apps;
 pub(crate) mod backup;
 pub(crate) mod cancel;
@@ -23,10 +24,12 @@ pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod retention;
 pub(crate) mod rollback;
 pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod smoke_tests;
+pub(crate) mod stalls;
 pub(crate) mod status;
 pub(crate) mod supervise;
 mod timeline;
@@ -114,6 +117,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Metrics(args) => metrics::run(context, args).await,
+        Command::Analytics(args) => analytics::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
@@ -135,6 +139,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Stalls(args) => stalls::run(context, args).await,
+        Command::Retention(args) => retention::run(context, args).await,
         Command::Tokens(args) => tokens::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),

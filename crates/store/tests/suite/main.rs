@@ -1,6 +1,7 @@
 //! One suite for both databases. Each case gets a fresh database of either kind; a case is written once.
 #![allow(clippy::unwrap_used)]
 
+mod analytics;
 mod cluster;
 mod concurrency;
 mod crash;
@@ -15,6 +16,7 @@ mod records;
 mod releases;
 mod schedules;
 mod transfer;
+mod upkeep;
 mod uploads;
 
 use std::pin::Pin;
@@ -44,6 +46,14 @@ const CASES: &[(&str, Case)] = &[
     ("deployments", |db| Box::pin(deployments::rows(db))),
     ("lists of deployments", |db| Box::pin(deployments::lists(db))),
     ("phases of deployments", |db| Box::pin(deployments::phases(db))),
+    ("finding deployments", |db| Box::pin(deployments::searches(db))),
+    ("analytics", |db| Box::pin(analytics::counts(db))),
+    ("analytics of before", |db| Box::pin(analytics::backfill(db))),
+    ("settings", |db| Box::pin(upkeep::settings_of_apps(db))),
+    ("signs of life", |db| Box::pin(upkeep::signs_of_life(db))),
+    ("old deployments", |db| Box::pin(upkeep::old_deployments(db))),
+    ("old files", |db| Box::pin(upkeep::old_files(db))),
+    ("old events and keys", |db| Box::pin(upkeep::old_events_and_keys(db))),
     ("sagas", |db| Box::pin(records::sagas(db))),
     ("fences", |db| Box::pin(records::fences(db))),
     ("leases", |db| Box::pin(records::leases(db))),

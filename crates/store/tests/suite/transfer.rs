@@ -45,6 +45,16 @@ async fn fill(store: &Store) {
     store::schedules::insert(&tx, &crate::schedules::schedule(&environment, "nightly")).await.unwrap();
     store::windows::insert(&tx, &crate::schedules::freeze(Some(&environment))).await.unwrap();
     store::bypasses::insert(&tx, &crate::schedules::bypass(record.deployment.id.clone())).await.unwrap();
+    let failed = store::deployments::DeploymentUpdate {
+        phase: Some(domain::phase::Phase::Failed),
+        failure: Some(crate::deployments::failure()),
+        release: Some((release.clone(), 1)),
+        ..Default::default()
+    };
+    let ended = fixture::deployment(&tx, &environment).await.deployment.id;
+    store::deployments::update(&tx, &ended, fixture::now(), failed).await.unwrap();
+    let setting = domain::retention::Chosen::default();
+    store::settings::set(&tx, Some(&app.id), store::settings::RETENTION, Some(&setting)).await.unwrap();
     store::data_keys::set(&tx, &environment.id, &[0, 1, 255]).await.unwrap();
     variables::set(&tx, &environment.id, "A", &[7; 40]).await.unwrap();
     let id = record.deployment.id.as_str();
@@ -191,7 +201,12 @@ pub(crate) async fn older_and_damaged(db: Database) {
                 "snapshot",
                 "created_at",
             ],
-            "certificates" => {
+            "deployments" => {
+                rows.get_mut(table).unwrap().iter_mut().for_each(|row| drop(row.remove("commit_sha")));
+                continue;
+            }
+            "certificates" | "durations" | "failure_points" | "deployment_tags" | "settings" | "schedules"
+            | "windows" | "bypasses" => {
                 rows.get_mut(table).unwrap().clear();
                 continue;
             }
