@@ -9,6 +9,7 @@ use crate::id::{DeploymentId, ReleaseId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::PromotionRecord;
+use crate::release::Digest;
 use crate::smoke::SmokeResult;
 use crate::source::{Commit, Source};
 
@@ -63,6 +64,9 @@ pub struct Metadata {
     /// What a promotion brings, and what was found when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<PromotionRecord>,
+    /// Digest of the plan that it carries out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
     /// How every smoke test that was asked for went, as far as it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub smoke_tests: Vec<SmokeResult>,

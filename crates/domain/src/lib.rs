@@ -19,6 +19,7 @@ pub mod limits;
 pub mod name;
 pub mod order;
 pub mod phase;
+pub mod plan;
 pub mod procfile;
 pub mod promotion;
 pub mod release;
@@ -33,4 +34,5 @@ pub mod window;
 pub use id::{
     AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId,
 };
+pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, PlanId, ReleaseId, TokenId, UploadId};
 pub use name::Name;

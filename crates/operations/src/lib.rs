@@ -16,6 +16,7 @@ pub mod local;
 pub mod logs;
 pub mod metrics;
 pub mod page;
+pub mod plans;
 pub mod promotions;
 pub mod releases;
 pub mod server;
@@ -114,6 +115,10 @@ macro_rules! for_each_operation {
             $crate::uploads::List,
             $crate::uploads::Get,
             $crate::uploads::Delete,
+            $crate::plans::Create,
+            $crate::plans::List,
+            $crate::plans::Get,
+            $crate::plans::Simulate,
             $crate::deployments::Deploy,
             $crate::deployments::Rollback,
             $crate::promotions::Plan,
@@ -178,6 +183,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 41);
+        assert_eq!(names.len(), 45);
     }
 }

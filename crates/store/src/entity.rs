@@ -18,6 +18,7 @@ pub(crate) mod events;
 pub(crate) mod idempotency;
 pub(crate) mod instances;
 pub(crate) mod leases;
+pub(crate) mod plans;
 pub(crate) mod releases;
 pub(crate) mod saga_records;
 pub(crate) mod sagas;

@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod instances;
 pub mod leases;
 mod migration;
+pub mod plans;
 pub mod releases;
 mod row;
 pub mod sagas;

@@ -3,6 +3,7 @@
 mod app_users;
 mod certificates;
 mod first;
+mod plans;
 mod promotion;
 mod schema;
 mod token_scope;
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(promotion::Promotion),
             Box::new(uploads::Uploads),
             Box::new(token_scope::TokenScope),
+            Box::new(plans::Plans),
         ]
     }
 }

@@ -31,8 +31,8 @@ pub const TABLES: [&str; 15] = [
     "idempotency",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again.
-pub const LEFT_OUT: [&str; 1] = ["uploads"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and what is good for a day only.
+pub const LEFT_OUT: [&str; 2] = ["plans", "uploads"];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

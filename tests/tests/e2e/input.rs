@@ -143,6 +143,7 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             environment: "production".parse().unwrap(),
             source: Some(source.clone()),
             reference: None,
+            plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
         };
@@ -167,6 +168,7 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             environment: "production".parse().unwrap(),
             source: Some(git(url, None)),
             reference: None,
+            plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
         };

@@ -76,6 +76,7 @@ async fn each_format_deploys_and_the_same_tree_is_the_same_release() {
         environment: "production".parse().unwrap(),
         source: Some(Source::Directory { path: dir.path().to_owned() }),
         reference: None,
+        plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
     };
@@ -335,6 +336,7 @@ async fn the_api_of_uploads_is_strict() {
         environment: "production".parse().unwrap(),
         source: Some(source),
         reference: Some("main".into()),
+        plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
     };

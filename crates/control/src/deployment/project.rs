@@ -130,6 +130,7 @@ fn metadata(state: &State) -> Metadata {
         waiting_for: None,
         urls: state.urls.clone(),
         promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
+        plan: state.order.plan.as_ref().map(|agreed| agreed.plan.clone()),
         smoke_tests: Vec::new(),
     }
 }
@@ -180,6 +181,7 @@ mod tests {
             source: None,
             labels: Default::default(),
             promotion: None,
+            plan: None,
         })
     }
 

@@ -10,6 +10,7 @@ mod ingress;
 pub(crate) mod logs;
 mod metrics;
 mod order;
+mod plans;
 mod promotions;
 mod releases;
 mod server;

@@ -26,6 +26,9 @@ use crate::uploads::no_upload;
 
 impl Handle<Deploy> for Control {
     async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
+        if let Some(plan) = request.plan.clone() {
+            return self.carry_out(caller, &plan, request).await;
+        }
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
@@ -49,12 +52,7 @@ impl Handle<Rollback> for Control {
     async fn handle(&self, caller: &Caller, request: RollbackRequest) -> Result<Deployment, Error> {
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
-        let release = target(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
-        if !self.world().layout.release(&app.id, &release.artifact).is_dir() {
-            let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
-            return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
-                .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
-        }
+        let release = self.to_go_back_to(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
         let mut draft = draft(&tx, &environment, DeploymentKind::Rollback, caller).await?;
         draft.deployment.release = Some(release.id.clone());
         draft.deployment.release_number = Some(release.number);
@@ -66,8 +64,26 @@ impl Handle<Rollback> for Control {
 }
 
 impl Control {
+    /// The release of a rollback, with its files.
+    pub(super) async fn to_go_back_to(
+        &self,
+        session: &impl Session,
+        app: &App,
+        environment: &Environment,
+        number: Option<u32>,
+        tag: Option<&Tag>,
+    ) -> Result<Release, Error> {
+        let release = target(session, app, environment, number, tag).await?;
+        if !self.world().layout.release(&app.id, &release.artifact).is_dir() {
+            let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
+            return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
+                .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
+        }
+        Ok(release)
+    }
+
     /// From this transaction on the deployment keeps the upload from being removed.
-    async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
+    pub(super) async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
         let found = store::uploads::find(tx, id).await.map_err(store_error)?;
         let upload = found.ok_or_else(|| no_upload(id))?;
         if !upload.complete {
@@ -125,7 +141,7 @@ pub(super) fn no_release(app: &Name, number: u32) -> Error {
 }
 
 /// What to deploy: the request's own source before the app's, and the reference in either.
-fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
+pub(super) fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
     let source = asked.or_else(|| app.source.clone()).ok_or_else(|| {
         Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
             .hint("give a source with the deployment, or set the app's with `plimsoll apps set-source`")
@@ -260,5 +276,6 @@ pub(super) fn order(draft: &Record) -> Order {
         source: deployment.source.clone(),
         labels: Labels::default(),
         promotion: None,
+        plan: None,
     }
 }

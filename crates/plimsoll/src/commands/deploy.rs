@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
+use domain::plan::PlanRef;
 use domain::source::Source;
 use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
-use operations::{Error, Operation, apps};
+use operations::{Error, Operation, apps, plans};
 
 use super::init::{ensure_app, reachable};
 use super::{Context, here};
@@ -17,7 +18,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text::count;
 use crate::upload::{self, Archive};
-use crate::{follow, source};
+use crate::{follow, plan_text, source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,6 +29,7 @@ Examples:
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy shop --archive shop.tar.zst
   git archive main | plimsoll deploy shop --archive -
+  plimsoll deploy --plan 3f2a9c1d04be    what `plimsoll plan` has shown, or nothing
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
 /// Deploy a version of the source, and follow it to its end.
@@ -55,6 +57,10 @@ pub(crate) struct Args {
     /// Deploy from this git repository, this once.
     #[arg(long, value_name = "URL")]
     git: Option<String>,
+    /// Carry out this plan of `plimsoll plan` and nothing else; it says app, environment and source. Its digest, or the
+    /// first digits.
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["name", "named", "environment", "reference", "dir", "git", "archive"])]
+    plan: Option<PlanRef>,
     /// Tag for the release, to find it and to go back to it (`plimsoll rollback --to TAG`); may be repeated.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<Tag>,
@@ -71,11 +77,22 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
-    let app = context.app(args.name.or(args.named))?;
     let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
+    if let Some(plan) = args.plan {
+        let plan = connection.call::<plans::Get>(&plans::PlanRequest { plan }).await?;
+        let (app, environment) = (plan.app.clone(), plan.environment.clone());
+        context.out.remark(format!("plan {}: {}", plan.digest.short(), plan_text::headline(&plan)));
+        let named = plan.digest.as_str().parse().map_err(|_| Error::internal())?;
+        let (source, reference, plan) = (None, None, Some(named));
+        let request = DeployRequest { app, environment, source, reference, plan, tags, metadata };
+        let started = follow::begin::<Deploy>(context, &connection, &request).await?;
+        return told(context, &connection, started, args.detach).await;
+    }
+    let app = context.app(args.name.or(args.named))?;
+    let plan = None;
     if let Some(path) = &args.archive {
         let (source, reference) = (None, None);
-        let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
+        let request = DeployRequest { app, environment: args.environment, source, reference, plan, tags, metadata };
         let started = archive(context, &connection, request, path).await?;
         return told(context, &connection, started, args.detach).await;
     }
@@ -91,7 +108,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     if source.is_none() {
         warn_of_uncommitted(context, own.as_ref());
     }
-    let request = DeployRequest { app, environment: args.environment, source, reference, tags, metadata };
+    let request = DeployRequest { app, environment: args.environment, source, reference, plan, tags, metadata };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     told(context, &connection, started, args.detach).await
 }

@@ -10,6 +10,7 @@ mod fixture;
 mod model;
 mod nouns;
 mod opening;
+mod plans;
 mod records;
 mod releases;
 mod transfer;
@@ -30,6 +31,7 @@ const CASES: &[(&str, Case)] = &[
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
+    ("plans", |db| Box::pin(plans::rows(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
