@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
 use domain::deployment::DeploymentKind;
-use domain::plan::{Basis, BasisStep, Fact, Plan, PlannedRelease, Step, StepKind, digest_of_spec, digest_of_variables};
+use domain::plan::{
+    Action, Basis, BasisStep, Fact, Plan, PlannedRelease, Step, StepKind, digest_of_spec, digest_of_variables,
+};
 use domain::promotion::{Finding, FindingCode, Severity, Version};
 use domain::release::{Digest, Release, release_digest};
 use domain::source::{Commit, Source};
@@ -293,7 +295,11 @@ fn step<P: Path>(stage: &dyn Explained<Along<P>>, scene: &Scene, measured: &Meas
         Kind::Pivot => StepKind::Pivot,
         Kind::ForwardOnly => StepKind::ForwardOnly,
     };
-    let undo = stage.taken_back(scene).text.unwrap_or_else(|| "there is nothing to take back".to_owned());
+    let back = stage.taken_back(scene);
+    let mut undo = back.text.unwrap_or_else(|| "nothing is taken back".to_owned());
+    if !back.stays.is_empty() && outlook.action == Action::Run {
+        undo = format!("{undo}; what stays: {}", back.stays.join(", "));
+    }
     Step {
         stage: name.to_owned(),
         phase: phase_of(name),

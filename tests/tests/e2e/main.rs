@@ -15,6 +15,7 @@ mod kills;
 mod labels;
 mod mcp;
 mod openapi;
+mod plans;
 mod postgres;
 mod promotion;
 mod rollback;

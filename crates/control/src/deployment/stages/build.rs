@@ -71,7 +71,7 @@ impl Explain for Build {
     }
 
     fn taken_back(&self, _: &Scene) -> Undo {
-        Undo::of("its commands are ended").leaving("what package managers keep in the app's build cache")
+        Undo::nothing().leaving("what package managers keep in the app's build cache")
     }
 }
 

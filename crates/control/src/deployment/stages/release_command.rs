@@ -127,7 +127,6 @@ impl Explain for ReleaseCommand {
     fn taken_back(&self, scene: &Scene) -> Undo {
         let commands: Vec<_> =
             scene.release_commands().iter().map(|(_, command)| format!("`{}`", headline(command))).collect();
-        Undo::of("the release command is ended if it still runs")
-            .leaving(format!("whatever {} changed, in a database usually", listed(&commands)))
+        Undo::nothing().leaving(format!("whatever {} changed, in a database usually", listed(&commands)))
     }
 }

@@ -79,10 +79,9 @@ impl Explain for Retire {
 
     fn taken_back(&self, scene: &Scene) -> Undo {
         let undo = Undo::of(
-            "it is not taken back but tried 20 times; after that the deployment is stuck until `plimsoll resume`",
-        )
-        .leaving("the claim: no other deployment of the environment can act")
-        .leaving("the workspace");
+            "it is not taken back but tried 20 times; then the deployment is stuck until `plimsoll resume`, and no other \
+             deployment of the environment can act",
+        );
         match scene.serving() {
             Some(old) if !scene.before.instances.is_empty() => {
                 undo.leaving(format!("instances of {old} that were not stopped yet, without traffic"))
