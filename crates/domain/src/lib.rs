@@ -32,7 +32,7 @@ pub mod upload;
 pub mod window;
 
 pub use id::{
-    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId,
+    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, PlanId, ReleaseId, ScheduleId, TokenId, UploadId,
+    WindowId,
 };
-pub use id::{AppId, CertificateId, DeploymentId, EnvironmentId, PlanId, ReleaseId, TokenId, UploadId};
 pub use name::Name;
