@@ -169,7 +169,7 @@ async fn wrong_plans_are_refused_with_the_reason() {
         tags: Vec::new(),
         metadata: Default::default(),
     };
-    assert_eq!(refused(server.client().call::<Deploy>(&both).await).code, ErrorKind::Invalid);
+    assert_eq!(refused(server.client().call::<Deploy>(&both).await).code, ErrorKind::Unprocessable);
     let both = CreateRequest {
         app: "hello".parse().unwrap(),
         environment: "production".parse().unwrap(),
@@ -177,7 +177,7 @@ async fn wrong_plans_are_refused_with_the_reason() {
         reference: Some("main".to_owned()),
         rollback: Some(1),
     };
-    assert_eq!(refused(server.client().call::<Create>(&both).await).code, ErrorKind::Invalid);
+    assert_eq!(refused(server.client().call::<Create>(&both).await).code, ErrorKind::Unprocessable);
     let list = ListRequest { app: None, environment: None, cursor: None, limit: 500 };
     let kept = server.client().call::<List>(&list).await.unwrap().items;
     assert_eq!(kept.iter().map(|p| &p.digest).collect::<Vec<_>>(), [&staging.digest]);

@@ -33,7 +33,7 @@ impl Handle<Create> for Control {
         let (app, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
         let wanted = match request.rollback {
             Some(_) if request.source.is_some() || request.reference.is_some() => {
-                return Err(Error::invalid("a rollback goes to a release, and has neither source nor reference")
+                return Err(Error::unprocessable("a rollback goes to a release, and has neither source nor reference")
                     .hint("give `rollback` alone, or leave it out"));
             }
             Some(number) => {
@@ -129,7 +129,7 @@ impl Control {
         request: DeployRequest,
     ) -> Result<Deployment, Error> {
         if request.source.is_some() || request.reference.is_some() {
-            return Err(Error::invalid("a plan says itself what is deployed")
+            return Err(Error::unprocessable("a plan says itself what is deployed")
                 .hint("leave source and reference out, or the plan"));
         }
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
