@@ -71,7 +71,7 @@ pub(crate) async fn run() -> Outcome {
 
 /// The newest deployment there is.
 async fn latest(server: &Server) -> Deployment {
-    let request = ListRequest { app: None, environment: None, phase: None, cursor: None, limit: 1 };
+    let request = ListRequest { limit: 1, ..ListRequest::default() };
     server.client().call::<List>(&request).await.unwrap().items.remove(0)
 }
 

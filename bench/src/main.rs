@@ -10,6 +10,7 @@ mod alone;
 mod cutovers;
 mod deploy;
 mod figure;
+mod history;
 mod kills;
 mod many;
 mod page;
@@ -34,7 +35,7 @@ struct Benchmark {
     run: fn() -> LocalBoxFuture<'static, Outcome>,
 }
 
-const ALL: [Benchmark; 8] = [
+const ALL: [Benchmark; 9] = [
     Benchmark { name: "rest", run: || rest::run().boxed_local() },
     Benchmark { name: "deploy", run: || deploy::run().boxed_local() },
     Benchmark { name: "steps", run: || steps::run().boxed_local() },
@@ -42,6 +43,7 @@ const ALL: [Benchmark; 8] = [
     Benchmark { name: "proxy", run: || proxy::run().boxed_local() },
     Benchmark { name: "cutovers", run: || cutovers::run().boxed_local() },
     Benchmark { name: "many", run: || many::run().boxed_local() },
+    Benchmark { name: "history", run: || history::run().boxed_local() },
     Benchmark { name: "kills", run: || kills::run().boxed_local() },
 ];
 

@@ -98,6 +98,9 @@ impl Server {
             plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }

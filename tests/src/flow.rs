@@ -43,6 +43,9 @@ impl Server {
             plan: None,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         self.client().call::<Deploy>(&request).await
     }
@@ -64,6 +67,7 @@ impl Server {
             environment: "production".parse().unwrap(),
             release,
             tag: None,
+            priority: Default::default(),
         };
         self.client().call::<Rollback>(&request).await
     }

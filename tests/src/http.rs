@@ -18,8 +18,13 @@ pub async fn raw(address: SocketAddr, request: &str) -> String {
 
 /// Status and body of a GET for `host` at `address`, or why there was no answer.
 pub async fn get(address: SocketAddr, host: &str, path: &str) -> Result<(u16, String), String> {
-    let client =
-        reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().map_err(|e| e.to_string())?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        // A redirect is an answer.
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(20))
+        .build()
+        .map_err(|e| e.to_string())?;
     let response = client
         .get(format!("http://{address}{path}"))
         .header("Host", host)

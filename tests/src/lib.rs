@@ -21,5 +21,5 @@ pub mod wait;
 pub use app::App;
 pub use load::RawLoad;
 pub use repo::Repo;
-pub use server::Server;
+pub use server::{Peer, Server};
 pub use wait::wait_for;

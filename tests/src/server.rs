@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use operations::Client;
 use operations::server::{Info, InfoRequest};
+use operations::{Client, tokens};
+
+use secrecy::SecretString;
 
 use crate::processes;
 
@@ -121,6 +123,53 @@ impl Server {
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
         assert!(child.wait().unwrap().success(), "{}", self.log());
         self.client = None;
+    }
+
+    /// A token that stays good whichever server a client speaks to.
+    pub async fn lasting_token(&self) -> SecretString {
+        let name = "peers".parse().unwrap();
+        let request = tokens::CreateRequest { name, read_only: false, expires_in: None };
+        self.client().call::<tokens::Create>(&request).await.unwrap().secret.unwrap().into()
+    }
+
+    /// Another server on the same data folder and database, with an address of its own.
+    ///
+    /// # Panics
+    /// When it does not answer; the panic shows the log.
+    pub async fn peer(&self, token: &SecretString) -> Peer {
+        let api = free_address();
+        let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
+        let mut command = self.command();
+        command
+            .args(["server", "--listen", &api.to_string(), "--ingress-listen", &self.ingress.to_string()])
+            .arg("--app-path")
+            .arg(self.shared())
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        let mut child = command.spawn().unwrap();
+        let client = Client::new(&format!("http://{api}"), token).unwrap();
+        let deadline = Instant::now() + START_LIMIT;
+        while client.call::<Info>(&InfoRequest {}).await.is_err() {
+            if let Some(status) = child.try_wait().unwrap() {
+                panic!("a peer ended with {status}:\n{}", self.log());
+            }
+            assert!(Instant::now() < deadline, "a peer does not answer:\n{}", self.log());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Peer { child, client }
+    }
+
+    /// From now on everything is asked of this peer.
+    pub fn speak_to(&mut self, peer: &Peer) {
+        self.client = Some(peer.client.clone());
+    }
+
+    /// The first server has ended in another way than by us.
+    pub fn reap(&mut self) -> std::process::ExitStatus {
+        self.child.take().unwrap().wait().unwrap()
     }
 
     /// Talks to the server as clients on this machine do.
@@ -240,6 +289,47 @@ impl Server {
         client.call::<Info>(&InfoRequest {}).await.ok()?;
         Some(client)
     }
+}
+
+/// Another server beside a [`Server`].
+pub struct Peer {
+    child: Child,
+    client: Client,
+}
+
+impl Peer {
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// As a power cut would.
+    pub fn kill9(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// With TERM, and waits for it.
+    pub fn stop(&mut self) {
+        signal(self.pid(), nix::sys::signal::Signal::SIGTERM);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// # Panics
+/// When the process is not there.
+pub fn signal(pid: i32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
 }
 
 impl Drop for Server {

@@ -9,6 +9,7 @@ use operations::local::{Pointer, pointer_path};
 use secrecy::ExposeSecret;
 
 use crate::Control;
+use crate::control::Inner;
 use crate::error::io_error;
 use crate::tokens;
 
@@ -19,11 +20,28 @@ pub(crate) struct Announcement {
 }
 
 impl Control {
+    /// Tells clients on this machine of this server, unless another one of the machine has the duty and has done so.
+    pub async fn announce(&self) -> Result<(), Error> {
+        match self.inner.member.has_duty() {
+            true => self.inner.announce().await,
+            false => Ok(()),
+        }
+    }
+
+    /// Removes what was announced, unless another server of the machine takes this one's place at once.
+    pub(crate) fn withdraw(&self) {
+        if !self.inner.member.has_peers() {
+            self.inner.withdraw();
+        }
+    }
+}
+
+impl Inner {
     /// Writes `local.json` with a fresh token, and the pointer to the data folder.
-    pub async fn announce(&self, url: &str) -> Result<(), Error> {
-        let token = tokens::local(&self.inner.world.store).await?;
-        let layout = &self.inner.world.layout;
-        let content = serde_json::json!({ "url": url, "token": token.expose_secret() });
+    pub(crate) async fn announce(&self) -> Result<(), Error> {
+        let token = tokens::local(&self.world.store).await?;
+        let layout = &self.world.layout;
+        let content = serde_json::json!({ "url": self.options.url, "token": token.expose_secret() });
         let local = layout.local();
         write(&local, content.to_string().as_bytes()).map_err(|e| io_error("write", &local, &e))?;
 
@@ -37,13 +55,12 @@ impl Control {
             }
         }
         let announcement = Announcement { local, pointer, data };
-        *self.inner.announced.lock().unwrap_or_else(|e| e.into_inner()) = Some(announcement);
+        *self.announced.lock().unwrap_or_else(|e| e.into_inner()) = Some(announcement);
         Ok(())
     }
 
-    /// Removes what [`Control::announce`] wrote, unless another server has taken its place.
-    pub(crate) fn withdraw(&self) {
-        let announced = self.inner.announced.lock().unwrap_or_else(|e| e.into_inner()).take();
+    fn withdraw(&self) {
+        let announced = self.announced.lock().unwrap_or_else(|e| e.into_inner()).take();
         let Some(Announcement { local, pointer, data }) = announced else { return };
         let _ = std::fs::remove_file(local);
         let ours = |path: &Path| {

@@ -1,33 +1,33 @@
 //! The control plane of one server: what it holds, how it starts and stops.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::EnvironmentId;
-use domain::event::EventKind;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
 use operations::Error;
 use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
-use store::{DatabaseUrl, Store};
+use store::{DatabaseUrl, Kind, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::cluster::{self, Folder, Member, lock_folder};
 use crate::deployment::World;
 use crate::deployment::runner::Runner;
 use crate::deployment::world::WATCH;
 use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
-use crate::slots::Slots;
 use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{reconcile, tokens};
+use crate::{dispatch, reconcile, retention, stalls, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -56,7 +56,16 @@ pub struct Options {
     pub uploads: UploadLimits,
     /// How large an archive may become.
     pub archives: forge::archive::Limits,
+    /// What this machine is called among those of one database; its own id when absent.
+    pub host: Option<String>,
+    /// A server whose heart stands still for so long is taken for dead. Whole seconds.
+    pub lease: Duration,
+    /// Where this server's API answers, for people and for other servers.
+    pub url: String,
 }
+
+/// The usual [`Options::lease`].
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// The control plane of one server.
 #[derive(Clone)]
@@ -67,6 +76,10 @@ pub struct Control {
 pub(crate) struct Inner {
     pub(crate) world: Arc<World>,
     pub(crate) runner: Runner,
+    /// This server among others.
+    pub(crate) member: Member,
+    /// What was foreseen of the queue a moment ago.
+    pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
     pub(crate) holder: Arc<Holder>,
     /// Whoever has it may start or replace the ingress, or bring it certificates.
@@ -92,33 +105,28 @@ pub struct Started {
 }
 
 impl Control {
-    /// Takes the data folder, brings the world to what the database says, and goes on with every
-    /// deployment that had not ended.
+    /// Takes the data folder, becomes one of the servers of the database, brings the world to what that says if no other
+    /// server of this machine does, and goes on with every deployment that nobody drives.
     pub async fn start(options: Options) -> Result<Started, Error> {
         crate::backup::refuse_incomplete(&options.data)?;
         let layout = Layout::prepare(&options.data).map_err(|e| io_error("make the data folder", &options.data, &e))?;
-        let lock = lock(&layout)?;
         let database = database(&options, &layout)?;
+        let lock = lock_folder(&layout, database.kind())?;
+        // Until this server is one of them, no other one starts on the folder.
+        let folder = Folder::open(&layout).await?;
         let store = Store::open(&database).await.map_err(store_error)?;
         let fresh = !store::tokens::any(&store).await.map_err(store_error)?;
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
         let holder = Holder::new(layout.ingress());
-        let ingress = find_ingress(&holder, &layout, &options).await?;
-        ingress
-            .configure(ingress::Policy { trusted_proxies: options.trusted_proxies.clone() })
-            .await
-            .map_err(|e| Error::unavailable(format!("the ingress did not take its policy: {e}")))?;
-
-        let fence = {
-            let tx = store.write().await.map_err(store_error)?;
-            let holder = format!("{}@{}", std::process::id(), layout.data().display());
-            let fence = store::leases::acquire(&tx, store::leases::SERVER, &holder).await.map_err(store_error)?;
-            let started = EventKind::ServerStarted { version: crate::VERSION.to_owned() };
-            store::events::insert(&tx, None, None, None, &started, Utc::now()).await.map_err(store_error)?;
-            tx.commit().await.map_err(store_error)?;
-            fence
+        let cluster::Joined { member, alone } = cluster::join(&store, &layout, &options, &folder, &vault).await?;
+        let ingress = match prepare_ingress(&member, &holder, &layout, &options).await {
+            Ok(ingress) => ingress,
+            Err(e) => {
+                member.leave(&store).await;
+                return Err(e);
+            }
         };
-        let first_token = if fresh { Some(tokens::first(&store).await?) } else { None };
+        let first_token = if fresh { tokens::first(&store).await? } else { None };
 
         let host = host(&options, &layout);
         let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };
@@ -137,7 +145,6 @@ impl Control {
             archives: options.archives.clone(),
             outputs: Outputs::new(layout.clone()),
             domain: options.domain.clone(),
-            slots: Slots::new(options.workers),
             counters: Arc::default(),
             toolchain: OnceCell::new(),
             watch: WATCH,
@@ -148,10 +155,12 @@ impl Control {
         });
         let stopping = CancellationToken::new();
         let tasks = TaskTracker::new();
-        let runner = Runner::new(world.clone(), fence, tasks.clone(), stopping.clone())?;
+        let runner = Runner::new(world.clone(), options.workers, tasks.clone(), stopping.clone())?;
         let inner = Arc::new(Inner {
             world,
             runner,
+            member,
+            foreseen: Default::default(),
             holder,
             ingress_turn: tokio::sync::Mutex::default(),
             smoke_tests: Turns::default(),
@@ -163,27 +172,57 @@ impl Control {
             _lock: lock,
         });
 
-        reconcile::boot(&inner).await?;
+        if inner.member.has_duty() {
+            if alone {
+                reconcile::sweep(&inner).await;
+            }
+            reconcile::boot(&inner).await?;
+        }
         inner.world.counters.passed();
-        inner.runner.resume_all().await?;
-        inner.tasks.spawn(reconcile::run(Arc::downgrade(&inner), inner.stopping.clone()));
-        inner.tasks.spawn(reconcile::ingress::run(Arc::downgrade(&inner), inner.stopping.clone()));
+        drop(folder);
+        let (weak, stopping) = (|| Arc::downgrade(&inner), &inner.stopping);
+        inner.tasks.spawn(reconcile::run(weak(), stopping.clone()));
+        inner.tasks.spawn(reconcile::ingress::run(weak(), stopping.clone()));
+        inner.tasks.spawn(dispatch::run(weak(), stopping.clone()));
+        inner.tasks.spawn(cluster::lead(weak(), stopping.clone()));
+        inner.tasks.spawn(tick::run(weak(), stopping.clone()));
+        inner.tasks.spawn(stalls::beat(weak(), stopping.clone()));
+        inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
+        inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
+        if inner.world.store.kind() == Kind::Postgres {
+            inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
+            inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
+        }
         Ok(Started { control: Self { inner }, first_token })
     }
 
     /// Stops taking work, lets running steps be dropped between two journal writes, withdraws the
-    /// announcement. Apps and ingress go on.
+    /// announcement, and hands everything over to the servers that stay. Apps and ingress go on.
     pub async fn shutdown(&self) {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.withdraw();
+        self.inner.member.leave(self.store()).await;
     }
+}
 
-    /// Ready when the server must stop because another one has taken over its database.
-    pub async fn taken_over(&self) {
-        self.inner.stopping.cancelled().await;
+/// The ingress of the machine. Who has the duty looks after it; others only use it.
+async fn prepare_ingress(
+    member: &Member,
+    holder: &Holder,
+    layout: &Layout,
+    options: &Options,
+) -> Result<ingress::Client, Error> {
+    if !member.has_duty() {
+        return Ok(ingress::Client::new(layout.ingress()));
     }
+    let ingress = find_ingress(holder, layout, options).await?;
+    ingress
+        .configure(ingress::Policy { trusted_proxies: options.trusted_proxies.clone() })
+        .await
+        .map_err(|e| Error::unavailable(format!("the ingress did not take its policy: {e}")))?;
+    Ok(ingress)
 }
 
 /// What keeps apps apart here. Said once when it is less than it could be.
@@ -214,25 +253,6 @@ async fn find_ingress(holder: &Holder, layout: &Layout, options: &Options) -> Re
     }
     Err(Error::conflict(error.to_string())
         .hint("choose another address with --ingress-listen or --ingress-https-listen"))
-}
-
-/// One server works on a data folder.
-fn lock(layout: &Layout) -> Result<File, Error> {
-    let path = layout.lock();
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(|e| io_error("open", &path, &e))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(Error::conflict(format!("another server works on {}", layout.data().display()))
-                .hint("stop it first, or give this one a folder of its own with --data"))
-        }
-        Err(TryLockError::Error(e)) => Err(io_error("lock", &path, &e)),
-    }
 }
 
 fn database(options: &Options, layout: &Layout) -> Result<DatabaseUrl, Error> {

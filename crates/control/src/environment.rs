@@ -176,6 +176,10 @@ pub(crate) fn complete_build(env: &mut BTreeMap<String, String>, cache: &Path) {
         ("npm_config_cache", at("npm")),
         ("YARN_CACHE_FOLDER", at("yarn")),
         ("PIP_CACHE_DIR", at("pip")),
+        ("POETRY_CACHE_DIR", at("poetry")),
+        ("UV_CACHE_DIR", at("uv")),
+        // Not as links: a release's files are nobody else's.
+        ("UV_LINK_MODE", "copy".to_owned()),
         ("CARGO_HOME", at("cargo")),
         ("CARGO_TARGET_DIR", at("cargo-target")),
         ("GOCACHE", at("go-build")),

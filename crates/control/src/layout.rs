@@ -5,7 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use domain::release::Digest;
-use domain::{AppId, DeploymentId, UploadId};
+use domain::{AppId, DeploymentId, ServerId, UploadId};
 
 /// The data folder. Everything Plimsoll keeps is below it, readable by its own user alone.
 #[derive(Debug, Clone)]
@@ -19,7 +19,14 @@ impl Layout {
         let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         make(data)?;
         let layout = Self { data: data.canonicalize()? };
-        for dir in [layout.workspaces(), layout.releases(), layout.outputs(), layout.caches(), layout.uploads()] {
+        for dir in [
+            layout.workspaces(),
+            layout.releases(),
+            layout.outputs(),
+            layout.caches(),
+            layout.uploads(),
+            layout.servers(),
+        ] {
             make(&dir)?;
         }
         Ok(layout)
@@ -33,9 +40,28 @@ impl Layout {
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
-    /// Held by the one server that works on this folder.
+    /// Held by the servers that work on this folder: by one alone with SQLite, shared with PostgreSQL.
     pub(crate) fn lock(&self) -> PathBuf {
         self.data.join("server.lock")
+    }
+    /// What the folder is called among the hosts of a database.
+    pub(crate) fn host(&self) -> PathBuf {
+        self.data.join("host")
+    }
+    /// Held by a server that starts.
+    pub(crate) fn starting(&self) -> PathBuf {
+        self.data.join("starting.lock")
+    }
+    /// Held by the server that looks after instances and ingress.
+    pub(crate) fn duty(&self) -> PathBuf {
+        self.data.join("duty.lock")
+    }
+    pub(crate) fn servers(&self) -> PathBuf {
+        self.data.join("servers")
+    }
+    /// Held by one server for as long as it lives.
+    pub(crate) fn server_lock(&self, server: &ServerId) -> PathBuf {
+        self.servers().join(format!("{server}.lock"))
     }
     pub(crate) fn database(&self) -> PathBuf {
         self.data.join("plimsoll.db")

@@ -25,6 +25,8 @@ pub struct Metrics {
     /// Deployments that have not ended, by phase: `queued` is the queue.
     pub open: BTreeMap<&'static str, u64>,
     pub stuck: u64,
+    /// Of those that have not ended, those that have come to a stand.
+    pub stalled: u64,
     /// Deployments that ended, by kind and outcome.
     pub ended: BTreeMap<(&'static str, &'static str), u64>,
     /// Seconds that deployments spent in a phase, by phase.
@@ -85,9 +87,9 @@ impl Control {
         let environments = store::environments::list_all(store).await.map_err(store_error)?;
         let mut open = BTreeMap::from([("queued", 0)]);
         let mut stuck = 0;
-        for record in store::deployments::list_open(store).await.map_err(store_error)? {
-            *open.entry(record.deployment.phase.as_str()).or_default() += 1;
-            stuck += u64::from(record.deployment.stuck.is_some());
+        for (phase, all, waiting) in store::deployments::count_open(store).await.map_err(store_error)? {
+            open.insert(phase.as_str(), all);
+            stuck += waiting;
         }
         let (status, stats) = tokio::join!(world.ingress.status(), world.ingress.stats());
         let ingress = match (status, stats) {
@@ -104,6 +106,7 @@ impl Control {
             },
             open,
             stuck,
+            stalled: store::beats::count_stalled(store).await.map_err(store_error)?,
             ended: world.counters.deployments(),
             phases: world.counters.phases(),
             journal: world.counters.journal(),

@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use domain::DeploymentId;
 use operations::logs::{LogLine, Stream};
 
@@ -40,6 +40,8 @@ struct Writer {
     /// Number of the next line; they count from 1.
     next: u64,
     bytes: u64,
+    /// When something was printed last.
+    printed_at: Option<DateTime<Utc>>,
     /// The last lines of the source that printed last.
     recent: (String, std::collections::VecDeque<String>),
 }
@@ -69,6 +71,12 @@ impl Outputs {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         }
+    }
+
+    /// When a deployment that runs here last printed something.
+    pub(crate) fn printed_at(&self, deployment: &DeploymentId) -> Option<DateTime<Utc>> {
+        let writer = lock(&self.open).get(deployment).cloned()?;
+        lock(&writer).printed_at
     }
 
     pub(crate) fn reader(&self, deployment: &DeploymentId) -> Reader {
@@ -103,7 +111,7 @@ impl Writer {
     fn open(path: &Path) -> Self {
         let nothing = |e: io::Error| {
             tracing::warn!(path = %path.display(), "can't keep the output of a deployment: {e}");
-            Self { file: None, next: 1, bytes: 0, recent: Default::default() }
+            Self { file: None, next: 1, bytes: 0, printed_at: None, recent: Default::default() }
         };
         let open = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
@@ -119,12 +127,13 @@ impl Writer {
                 line.clear();
             }
             file.set_len(end)?;
-            Ok(Self { file: Some(file), next, bytes: end, recent: Default::default() })
+            Ok(Self { file: Some(file), next, bytes: end, printed_at: None, recent: Default::default() })
         };
         open().unwrap_or_else(nothing)
     }
 
     fn append(&mut self, source: &str, stream: Stream, text: &str) {
+        self.printed_at = Some(Utc::now());
         if stream != Stream::Plimsoll {
             if self.recent.0 != source {
                 self.recent = (source.to_owned(), Default::default());
@@ -184,6 +193,20 @@ impl Reader {
         Ok(lines)
     }
 }
+
+/// The last line of a file of output; reads its end alone.
+pub(crate) fn last_line(path: &Path) -> Option<LogLine> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST))).ok()?;
+    let mut end = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, LAST), &mut end).ok()?;
+    let lines = end.split(|byte| *byte == b'\n').rev();
+    lines.filter(|line| !line.is_empty()).find_map(|line| serde_json::from_slice(line).ok())
+}
+
+/// Longer than any line: 64 KiB of text, each byte of which JSON may write as six.
+const LAST: u64 = 512 * 1024;
 
 /// A panic while holding the lock leaves nothing half-done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -32,6 +32,7 @@ use crate::deployment::state::Order;
 use crate::deployment::{Along, Path, State, World, path};
 use crate::environment::{Variables, data_key};
 use crate::error::{store_error, variables_error};
+use crate::forecast::foresee_new;
 use crate::scratch::Scratch;
 
 use measure::Measured;
@@ -116,6 +117,10 @@ impl Control {
             });
         }
         findings.extend(compare::goes_back(found.kind, &differences));
+        findings.extend(self.others_first(&environment).await?);
+        // Windows hold no rollback.
+        let past_windows = found.kind == DeploymentKind::Rollback;
+        let start = foresee_new(&self.inner, &environment, past_windows).await.map_err(store_error)?;
         let nothing_to_do = nothing_to_do(live.as_ref(), &found);
         let now = store::time::micros(Utc::now());
         Ok(Plan {
@@ -134,6 +139,7 @@ impl Control {
             live: live.as_ref().map(version),
             nothing_to_do,
             findings,
+            start: start.into(),
             duration: measured.whole,
             downtime: downtime::downtime(&scene, live.as_ref().map(|live| &live.spec)),
             steps,
@@ -145,6 +151,25 @@ impl Control {
             created_at: now,
             expires_at: now + KEPT,
         })
+    }
+
+    /// Says so if somebody else will act on the environment first. What has switched the traffic already changes nothing more.
+    async fn others_first(&self, environment: &Environment) -> Result<Option<Finding>, Error> {
+        let at_work = environment.running.clone().filter(|id| environment.active_deployment.as_ref() != Some(id));
+        let first = match at_work {
+            Some(id) => Some(id),
+            None => store::queue::head_of(self.store(), &environment.id).await.map_err(store_error)?,
+        };
+        Ok(first.map(|id| Finding {
+            severity: Severity::Warning,
+            code: FindingCode::OthersFirst,
+            message: format!(
+                "{id} goes first in {}: if it changes what serves, this plan does not hold any more",
+                environment.name
+            ),
+            hint: format!("plan again when it has ended, or cancel it: `plimsoll cancel {id}`"),
+            variables: Vec::new(),
+        }))
     }
 
     /// Fetches the source into a scratch folder, and finds out what a deployment would.
@@ -259,9 +284,11 @@ impl Control {
             let variables = Variables::load(tx, &world.vault, &environment.id).await.map_err(variables_error)?;
             facts.push(Fact::Variables(digest_of_variables(&variables.to_map(), &key.digest_key())));
         }
-        let known = store::releases::find_by_digest(tx, &basis.app, &basis.release).await.map_err(store_error)?;
-        let kept = known.filter(|release| world.layout.release(&basis.app, &release.artifact).is_dir());
-        facts.push(Fact::Exists(kept.map(|release| release.number)));
+        if self.is_here(environment) {
+            let known = store::releases::find_by_digest(tx, &basis.app, &basis.release).await.map_err(store_error)?;
+            let kept = known.filter(|release| world.layout.release(&basis.app, &release.artifact).is_dir());
+            facts.push(Fact::Exists(kept.map(|release| release.number)));
+        }
         Ok(facts)
     }
 

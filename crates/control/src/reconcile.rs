@@ -7,6 +7,7 @@
 mod boot;
 pub(crate) mod ingress;
 mod instances;
+mod leftovers;
 mod routes;
 
 use std::collections::HashMap;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::Inner;
 
-pub(crate) use boot::boot;
+pub(crate) use boot::{boot, sweep};
 pub(crate) use instances::active_state;
 
 /// Between two looks at instances.
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_secs(1);
 const HEALTH: Duration = Duration::from_secs(30);
 /// Between two clean-ups of what is old.
 const CLEAN: Duration = Duration::from_secs(3600);
+/// Between two looks at what nobody owns.
+const LEFTOVERS: Duration = Duration::from_secs(60);
 
 /// What a pass remembers of the ones before. Losing it at a restart costs a repeated event at worst.
 #[derive(Default)]
@@ -41,14 +44,27 @@ pub(crate) struct Memory {
 /// Until the server stops.
 pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     let mut memory = Memory::default();
-    let (mut checked, mut cleaned) = (Instant::now(), Instant::now());
+    let (mut checked, mut cleaned, mut looked) = (Instant::now(), Instant::now(), Instant::now());
+    let mut suspects = leftovers::Suspects::default();
     while stopping.run_until_cancelled(tokio::time::sleep(TICK)).await.is_some() {
         let Some(inner) = inner.upgrade() else { return };
+        if !inner.member.has_duty() {
+            // Another server of the machine looks after it. When that ends, this one does.
+            if inner.member.take_duty() {
+                stopping.run_until_cancelled(take_over(&inner)).await;
+            }
+            inner.world.counters.passed();
+            continue;
+        }
         let pass = async {
             instances::keep_running(&inner, &mut memory).await;
             if checked.elapsed() >= HEALTH {
                 checked = Instant::now();
                 instances::check_health(&inner, &mut memory).await;
+            }
+            if looked.elapsed() >= LEFTOVERS {
+                looked = Instant::now();
+                leftovers::clean(&inner, &mut suspects).await;
             }
             if cleaned.elapsed() >= CLEAN {
                 cleaned = Instant::now();
@@ -57,5 +73,16 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
         };
         stopping.run_until_cancelled(pass).await;
         inner.world.counters.passed();
+    }
+}
+
+/// What the server before was about to do, or had no time for any more.
+async fn take_over(inner: &Inner) {
+    tracing::info!("this server looks after the machine's instances and ingress from now on");
+    if let Err(e) = inner.announce().await {
+        tracing::warn!("clients on this machine can't be told of this server: {e}");
+    }
+    if let Err(e) = boot(inner).await {
+        tracing::warn!("what the server before has left can't be looked at: {e}");
     }
 }

@@ -20,13 +20,16 @@ const PREFIX: &str = "plim_";
 
 const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
-/// The token of the very first start, which may do everything.
-pub(crate) async fn first(store: &Store) -> Result<SecretString, Error> {
+/// The token of the very first start, which may do everything. `None` when another server has made one meanwhile.
+pub(crate) async fn first(store: &Store) -> Result<Option<SecretString>, Error> {
     let (secret, token) = make("first", Utc::now());
     let tx = store.write().await.map_err(store_error)?;
+    if store::tokens::any(&tx).await.map_err(store_error)? {
+        return Ok(None);
+    }
     store::tokens::insert(&tx, &token).await.map_err(store_error)?;
     tx.commit().await.map_err(store_error)?;
-    Ok(secret)
+    Ok(Some(secret))
 }
 
 /// A fresh token for clients on this machine; the one of the last start is void.

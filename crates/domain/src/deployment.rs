@@ -14,7 +14,7 @@ use crate::smoke::SmokeResult;
 use crate::source::{Commit, Source};
 
 /// What a deployment sets out to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeploymentKind {
     /// Source to release to traffic.
@@ -58,6 +58,9 @@ pub struct Metadata {
     /// What it waits for, when it waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_for: Option<String>,
+    /// When its routes were put: from then on it may have been asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched_at: Option<DateTime<Utc>>,
     /// Where it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
@@ -67,6 +70,9 @@ pub struct Metadata {
     /// Digest of the plan that it carries out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
+    /// Branch, tag or commit that the plan was made of, if one was named; its source is the very commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// How every smoke test that was asked for went, as far as it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub smoke_tests: Vec<SmokeResult>,
@@ -110,4 +116,16 @@ pub struct Deployment {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Deployment {
+    /// The source as people asked for it: of a plan the branch that it was made of, not the commit that it deploys.
+    pub fn asked(&self) -> Option<Source> {
+        match &self.source {
+            Some(Source::Git { url, .. }) if self.metadata.plan.is_some() => {
+                Some(Source::Git { url: url.clone(), reference: self.metadata.reference.clone() })
+            }
+            source => source.clone(),
+        }
+    }
 }

@@ -5,9 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{CertificateId, DeploymentId, ReleaseId, TokenId, UploadId};
+use crate::id::{CertificateId, DeploymentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId};
 use crate::name::Name;
 use crate::phase::Phase;
+use crate::queue::Priority;
 use crate::smoke::SmokeResult;
 
 /// An entry of the event log. `cursor` grows by time of commit.
@@ -45,6 +46,57 @@ pub enum EventKind {
     PhaseChanged {
         phase: Phase,
         progress: u8,
+    },
+    /// Somebody gave a queued deployment another place, time or priority.
+    DeploymentRequeued {
+        by: String,
+        priority: Priority,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<DateTime<Utc>>,
+    },
+    ScheduleCreated {
+        schedule: ScheduleId,
+        name: Name,
+        by: String,
+    },
+    ScheduleChanged {
+        schedule: ScheduleId,
+        name: Name,
+        enabled: bool,
+        by: String,
+    },
+    ScheduleDeleted {
+        schedule: ScheduleId,
+        name: Name,
+        by: String,
+    },
+    /// A plan was given up on purpose, or nothing could be deployed.
+    ScheduleSkipped {
+        schedule: ScheduleId,
+        name: Name,
+        planned_at: DateTime<Utc>,
+        why: String,
+    },
+    WindowCreated {
+        window: WindowId,
+        rule: String,
+        by: String,
+    },
+    WindowDeleted {
+        window: WindowId,
+        rule: String,
+        by: String,
+    },
+    /// A deployment is not held by windows; `rule` is what would have held it just then.
+    WindowBypassed {
+        by: String,
+        reason: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rule: Option<String>,
+    },
+    /// The limit of deployments at work at the same time, or the policy for queued ones, was changed.
+    QueueConfigured {
+        by: String,
     },
     ReleaseCreated {
         release: ReleaseId,
@@ -107,6 +159,28 @@ pub enum EventKind {
     ServerRestored {
         taken_at: DateTime<Utc>,
     },
+    /// A deployment does not end and does nothing; `reason` says what is missing.
+    DeploymentStalled {
+        phase: Phase,
+        reason: String,
+    },
+    /// One that was stalled shows signs of life again.
+    DeploymentRecovered {
+        phase: Phase,
+    },
+    /// What nobody owned any more was cleaned away.
+    LeftoversRemoved {
+        what: String,
+        names: Vec<String>,
+    },
+    /// What was old was removed, by the retention policy.
+    RetentionRan {
+        releases: u64,
+        outputs: u64,
+        events: u64,
+        deployments: u64,
+        bytes: u64,
+    },
     TokenCreated {
         token: TokenId,
         name: String,
@@ -128,6 +202,15 @@ impl EventKind {
             EventKind::VariablesChanged { .. } => "variables_changed",
             EventKind::DeploymentQueued { .. } => "deployment_queued",
             EventKind::PhaseChanged { .. } => "phase_changed",
+            EventKind::DeploymentRequeued { .. } => "deployment_requeued",
+            EventKind::QueueConfigured { .. } => "queue_configured",
+            EventKind::ScheduleCreated { .. } => "schedule_created",
+            EventKind::ScheduleChanged { .. } => "schedule_changed",
+            EventKind::ScheduleDeleted { .. } => "schedule_deleted",
+            EventKind::ScheduleSkipped { .. } => "schedule_skipped",
+            EventKind::WindowCreated { .. } => "window_created",
+            EventKind::WindowDeleted { .. } => "window_deleted",
+            EventKind::WindowBypassed { .. } => "window_bypassed",
             EventKind::ReleaseCreated { .. } => "release_created",
             EventKind::SmokeTested { .. } => "smoke_tested",
             EventKind::StepFailed { .. } => "step_failed",
@@ -142,6 +225,10 @@ impl EventKind {
             EventKind::UploadExpired { .. } => "upload_expired",
             EventKind::ServerStarted { .. } => "server_started",
             EventKind::ServerRestored { .. } => "server_restored",
+            EventKind::DeploymentStalled { .. } => "deployment_stalled",
+            EventKind::DeploymentRecovered { .. } => "deployment_recovered",
+            EventKind::LeftoversRemoved { .. } => "leftovers_removed",
+            EventKind::RetentionRan { .. } => "retention_ran",
             EventKind::TokenCreated { .. } => "token_created",
             EventKind::TokenRevoked { .. } => "token_revoked",
         }

@@ -37,6 +37,7 @@ kinds! {
     ScheduleKind, ScheduleId, "sch", "Names a schedule of deployments.";
     WindowKind, WindowId, "win", "Names a deploy window or a freeze.";
     BypassKind, BypassId, "byp", "Names the record of a deployment that went past a closed window.";
+    ServerKind, ServerId, "srv", "Names one run of a server.";
 }
 
 /// An identifier of the kind `K`, kept as its text.

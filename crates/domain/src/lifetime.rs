@@ -23,6 +23,12 @@ pub struct Lifetime(Duration);
 pub struct InvalidLifetime(String);
 
 impl Lifetime {
+    pub const fn days(days: u16) -> Self {
+        // 3660 at most.
+        let days = if days == 0 { 1 } else { days };
+        let time = Duration::from_secs(days as u64 * 86_400);
+        Self(if time.as_secs() > LONGEST.as_secs() { LONGEST } else { time })
+    }
     pub const fn get(self) -> Duration {
         self.0
     }

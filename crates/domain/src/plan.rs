@@ -20,10 +20,12 @@ pub use reference::{InvalidPlanRef, PlanRef};
 pub use simulation::{Simulated, SimulatedStep, Simulation, StepEnd};
 
 use crate::deployment::DeploymentKind;
+use crate::estimate::{Forecast, Start};
 use crate::id::ReleaseId;
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::{Commits, Finding, RouteDifference, SettingDifference, Severity, Version};
+use crate::queue::Waiting;
 use crate::release::Digest;
 use crate::route::{Host, PathPrefix};
 use crate::source::{Commit, Source};
@@ -56,6 +58,7 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The stages of the deployment, in their order.
     pub steps: Vec<Step>,
+    pub start: PlannedStart,
     /// From the first step until the new release serves; absent when nothing was measured yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Estimate>,
@@ -84,6 +87,34 @@ pub struct PlannedRelease {
     pub release: Option<ReleaseId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u32>,
+}
+
+/// When the deployment would begin if it were ordered now with the priority `normal`. No part of the digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedStart {
+    /// What it would wait for; absent when it would begin at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+    /// The same for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_for: Option<String>,
+    /// Deployments of all apps that wait before it.
+    pub ahead: u32,
+    /// Absent while nothing says when it could begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Start>,
+}
+
+impl From<Forecast> for PlannedStart {
+    fn from(forecast: Forecast) -> Self {
+        let waiting = Some(forecast.waits_for).filter(|waiting| *waiting != Waiting::Turn);
+        Self {
+            waiting_for: waiting.as_ref().map(ToString::to_string),
+            waiting,
+            ahead: forecast.position.saturating_sub(1),
+            estimate: forecast.start,
+        }
+    }
 }
 
 /// One stage of the deployment, and why it is there.

@@ -85,6 +85,8 @@ pub enum FindingCode {
     GoesBack,
     /// The ingress would not take the routes: one belongs to another environment, usually.
     RoutesRefused,
+    /// Another deployment goes first in the environment: if it changes what serves, a plan does not hold any more.
+    OthersFirst,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

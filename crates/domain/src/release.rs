@@ -104,6 +104,9 @@ pub struct Release {
     pub tags: Vec<Tag>,
     /// The users' own.
     pub metadata: BTreeMap<Key, Text>,
+    /// Since then its files are not kept any more; to deploy its source again makes them anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files_gone_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 

@@ -18,6 +18,8 @@ pub struct App {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     pub created_at: DateTime<Utc>,
+    /// Deployments of it at work at the same time, at most.
+    pub concurrency: u32,
 }
 
 /// An app with everything about it that fits on a screen.
@@ -57,6 +59,11 @@ pub struct List;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(deny_unknown_fields)]
 pub struct ListRequest {
+    /// Only those with this in their names.
+    #[arg(long, value_name = "PART")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub search: Option<String>,
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +74,12 @@ pub struct ListRequest {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
+}
+
+impl Default for ListRequest {
+    fn default() -> Self {
+        Self { search: None, cursor: None, limit: default_limit() }
+    }
 }
 
 impl Operation for List {
@@ -118,6 +131,31 @@ impl Operation for SetSource {
     const PATH: &'static str = "/api/v1/apps/{app}/source";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change where an app's source comes from";
+}
+
+/// How many deployments of an app may be at work at the same time; others wait in the queue.
+pub struct SetConcurrency;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct SetConcurrencyRequest {
+    /// Name of the app.
+    #[arg(value_name = "APP")]
+    pub app: Name,
+    /// At least 1; 2 for a new app.
+    #[arg(value_name = "LIMIT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[schemars(range(min = 1, max = 1000))]
+    pub limit: u32,
+}
+
+impl Operation for SetConcurrency {
+    type Request = SetConcurrencyRequest;
+    type Response = App;
+    const NAME: &'static str = "apps.set_concurrency";
+    const METHOD: Method = Method::Put;
+    const PATH: &'static str = "/api/v1/apps/{app}/concurrency";
+    const EFFECT: Effect = Effect::Write;
+    const SUMMARY: &'static str = "Change how many deployments of an app may be at work at the same time";
 }
 
 /// Stops everything of an app and forgets it.

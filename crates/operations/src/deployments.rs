@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::phase::Phase;
 use domain::plan::PlanRef;
+use domain::queue::Priority;
 use domain::source::Source;
 use domain::{DeploymentId, Name};
 use schemars::JsonSchema;
@@ -45,6 +47,15 @@ pub struct DeployRequest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32))]
     pub metadata: BTreeMap<Key, Text>,
+    /// How much it matters beside others that wait.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
+    /// Not before this time; within a year.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Begins even while a window is closed; the reason, which is recorded. Only with the priority `critical`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bypass_window: Option<Text>,
 }
 
 impl Operation for Deploy {
@@ -78,6 +89,10 @@ pub struct RollbackRequest {
     #[arg(long = "to", value_name = "TAG", conflicts_with = "release")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<Tag>,
+    /// How much it matters beside others that wait.
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
 }
 
 fn parse_release_number(text: &str) -> Result<u32, String> {
@@ -112,6 +127,24 @@ pub struct ListRequest {
     #[arg(long, value_parser = parse_phase)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
+    /// Only those that the token of this name asked for.
+    #[arg(long, value_name = "TOKEN")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub requested_by: Option<String>,
+    /// Only those that were asked for at this time or later, such as 2026-11-21T10:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    /// Only those that were asked for before this time.
+    #[arg(long, value_name = "TIME")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// Only those whose id begins so (`dep_01k8…`), or whose commit does (seven digits or more), or with this tag.
+    #[arg(long, value_name = "WORD")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub search: Option<String>,
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +155,22 @@ pub struct ListRequest {
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
+}
+
+impl Default for ListRequest {
+    fn default() -> Self {
+        Self {
+            app: None,
+            environment: None,
+            phase: None,
+            requested_by: None,
+            since: None,
+            until: None,
+            search: None,
+            cursor: None,
+            limit: default_limit(),
+        }
+    }
 }
 
 fn parse_phase(text: &str) -> Result<Phase, String> {

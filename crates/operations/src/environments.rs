@@ -4,6 +4,7 @@
 use chrono::{DateTime, Utc};
 use clap::Args;
 use domain::instance::InstanceStatus;
+use domain::queue::Supersede;
 use domain::{DeploymentId, EnvironmentId, Name, ReleaseId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,10 @@ pub struct Environment {
     pub app: Name,
     pub name: Name,
     pub created_at: DateTime<Utc>,
+    /// The machine that it lives on.
+    pub host: String,
+    /// What becomes of queued deployments when a newer one of the same branch comes.
+    pub supersede: Supersede,
     /// What serves; absent before the first successful deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<Active>,
@@ -69,8 +74,23 @@ pub struct EnvironmentRequest {
 
 pub struct Create;
 
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// Name of the app.
+    #[arg(long, short)]
+    pub app: Name,
+    /// Name of the environment.
+    #[arg(value_name = "NAME")]
+    pub environment: Name,
+    /// The machine that it is to live on; that of the asked server when absent.
+    #[arg(long, value_name = "HOST")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+}
+
 impl Operation for Create {
-    type Request = EnvironmentRequest;
+    type Request = CreateRequest;
     type Response = Environment;
     const NAME: &'static str = "environments.create";
     const METHOD: Method = Method::Post;
@@ -102,6 +122,33 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show an environment: release, instances, traffic";
+}
+
+/// What becomes of queued deployments of a branch when a newer one of the same branch is accepted.
+pub struct SetSupersede;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct SetSupersedeRequest {
+    /// Name of the app.
+    #[arg(long, short)]
+    pub app: Name,
+    /// Name of the environment.
+    #[arg(value_name = "NAME")]
+    pub environment: Name,
+    /// `run_all`: each of them runs. `skip_queued`: they end as superseded, without running.
+    #[arg(value_name = "POLICY")]
+    pub policy: Supersede,
+}
+
+impl Operation for SetSupersede {
+    type Request = SetSupersedeRequest;
+    type Response = Environment;
+    const NAME: &'static str = "environments.set_supersede";
+    const METHOD: Method = Method::Put;
+    const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/supersede";
+    const EFFECT: Effect = Effect::Write;
+    const SUMMARY: &'static str = "Choose whether a newer deployment of a branch skips queued older ones";
 }
 
 /// Stops everything of an environment and forgets it.

@@ -4,10 +4,13 @@
 //!
 //! No SQL, no axum: the server and every client share this crate and nothing else.
 
+pub mod analytics;
 pub mod apps;
 pub mod certificates;
 pub mod client;
+pub mod cluster;
 pub mod deployments;
+pub mod diagnosis;
 pub mod environments;
 pub mod error;
 pub mod events;
@@ -18,7 +21,10 @@ pub mod metrics;
 pub mod page;
 pub mod plans;
 pub mod promotions;
+pub mod queue;
 pub mod releases;
+pub mod retention;
+pub mod schedules;
 pub mod server;
 pub mod smoke_tests;
 pub mod sources;
@@ -26,6 +32,7 @@ pub mod stream;
 pub mod tokens;
 pub mod uploads;
 pub mod variables;
+pub mod windows;
 
 pub use client::Client;
 pub use error::{Error, ErrorKind};
@@ -97,14 +104,17 @@ macro_rules! for_each_operation {
     ($with:ident) => {
         $with! {
             $crate::server::Info,
+            $crate::cluster::Show,
             $crate::apps::Create,
             $crate::apps::List,
             $crate::apps::Get,
             $crate::apps::SetSource,
+            $crate::apps::SetConcurrency,
             $crate::apps::Delete,
             $crate::environments::Create,
             $crate::environments::List,
             $crate::environments::Get,
+            $crate::environments::SetSupersede,
             $crate::environments::Delete,
             $crate::metrics::Get,
             $crate::variables::List,
@@ -129,6 +139,19 @@ macro_rules! for_each_operation {
             $crate::deployments::Cancel,
             $crate::deployments::Resume,
             $crate::deployments::Output,
+            $crate::queue::List,
+            $crate::queue::Move,
+            $crate::queue::Reschedule,
+            $crate::queue::Timeline,
+            $crate::schedules::Create,
+            $crate::schedules::List,
+            $crate::schedules::Get,
+            $crate::schedules::Update,
+            $crate::schedules::Delete,
+            $crate::windows::Create,
+            $crate::windows::List,
+            $crate::windows::Delete,
+            $crate::windows::Bypasses,
             $crate::releases::List,
             $crate::releases::Get,
             $crate::certificates::Add,
@@ -136,6 +159,14 @@ macro_rules! for_each_operation {
             $crate::certificates::Get,
             $crate::certificates::Remove,
             $crate::ingress::Restart,
+            $crate::analytics::Show,
+            $crate::diagnosis::Diagnose,
+            $crate::diagnosis::ShowLimits,
+            $crate::diagnosis::SetLimits,
+            $crate::retention::Show,
+            $crate::retention::Set,
+            $crate::retention::Plan,
+            $crate::retention::Run,
             $crate::logs::Read,
             $crate::events::List,
             $crate::tokens::List,
@@ -183,6 +214,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 45);
+        assert_eq!(names.len(), 69);
     }
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::page::default_limit;
 
 /// What a cursor of logs looks like, for those who send one back.
-pub const LOG_CURSOR: &str = "^([0-9a-f]{10}:[0-9]{1,19}(,[0-9a-f]{10}:[0-9]{1,19})*)?$";
+pub const LOG_CURSOR: &str = "^(0|[0-9a-f]{10}:[0-9]{1,19}(,[0-9a-f]{10}:[0-9]{1,19})*)$";
 use crate::{Effect, Method, Operation};
 
 /// Where a line came from.

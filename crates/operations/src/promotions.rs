@@ -4,6 +4,7 @@ use domain::Name;
 use domain::deployment::Deployment;
 use domain::labels::Text;
 use domain::promotion::PromotionReport;
+use domain::queue::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +55,9 @@ pub struct PromoteRequest {
     /// Promotes against blocking findings; the reason, which is recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<Text>,
+    /// How much it matters beside others that wait.
+    #[serde(default, skip_serializing_if = "Priority::is_normal")]
+    pub priority: Priority,
 }
 
 impl Operation for Promote {

@@ -69,13 +69,14 @@ pub(crate) struct Globals {
 /// Every command.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Server(server::Args),
+    Server(Box<server::Args>),
     Down(down::Args),
     Init(init::Args),
-    Deploy(deploy::Args),
+    Deploy(Box<deploy::Args>),
     Status(status::Args),
     Logs(logs::Args),
     Metrics(metrics::Args),
+    Analytics(analytics::Args),
     Rollback(rollback::Args),
     Promote(promote::Args),
     Plan(plan::Args),
@@ -85,6 +86,12 @@ pub(crate) enum Command {
     Resume(resume::Args),
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
+    Queue(queue::Args),
+    #[command(alias = "schedule")]
+    Schedules(schedules::Args),
+    #[command(alias = "window")]
+    Windows(windows::Args),
+    Cluster(cluster::Args),
     #[command(alias = "release")]
     Releases(releases::Args),
     #[command(alias = "smoke-test")]
@@ -102,6 +109,8 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Retention(retention::Args),
+    Stalls(stalls::Args),
     #[command(alias = "token")]
     Tokens(tokens::Args),
     Version(version::Args),
@@ -216,7 +225,12 @@ mod tests {
 
     fn parse_line(line: &str, app: Option<&str>) -> Result<Cli, Refusal> {
         let inferred = app.map(|name| (name.parse().unwrap(), Origin::Folder));
-        parse_from(line.split_whitespace().map(OsString::from), Ok(inferred))
+        // What stands in quotes is one word, as in a shell.
+        let words = line.split('"').enumerate().flat_map(|(n, part)| match n % 2 {
+            0 => part.split_whitespace().collect(),
+            _ => vec![part],
+        });
+        parse_from(words.map(OsString::from), Ok(inferred))
     }
 
     #[test]

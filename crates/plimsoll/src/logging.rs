@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::failure::Failure;
 
@@ -50,9 +54,17 @@ fn begin(filter: EnvFilter, format: LogFormat) {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).init(),
+        LogFormat::Text => log.finish().with(filter_fn(is_harmless)).init(),
+        LogFormat::Json => {
+            let log = log.json().flatten_event(true).with_current_span(true).with_span_list(false);
+            log.finish().with(filter_fn(is_harmless)).init();
+        }
     }
+}
+
+/// The library that speaks to agents logs whole calls when it is asked for details: values of variables are in them.
+fn is_harmless(said: &Metadata<'_>) -> bool {
+    *said.level() <= Level::INFO || !said.target().starts_with("rmcp")
 }
 
 /// Lets the ingress that this process may start log in the same way. Only before there are threads.

@@ -29,9 +29,21 @@ pub(crate) fn write(data: &Path) -> io::Result<()> {
     fs::rename(temporary, path(data))
 }
 
-/// Forgets this process.
+/// Forgets this process; another one's note, which came later, stays.
 pub(crate) fn remove(data: &Path) {
-    let _ = fs::remove_file(path(data));
+    if running(data).is_none_or(|noted| noted.pid == std::process::id() as i32) {
+        let _ = fs::remove_file(path(data));
+    }
+}
+
+/// All servers of the folder that run: with PostgreSQL there may be several. Each notes itself in the file that it locks.
+pub(crate) fn all_running(data: &Path) -> Vec<Identity> {
+    let locks = fs::read_dir(data.join("servers")).into_iter().flatten().flatten();
+    let noted = locks.filter_map(|entry| parse(&fs::read_to_string(entry.path()).ok()?));
+    let mut all: Vec<Identity> = noted.chain(running(data)).filter(Identity::is_alive).collect();
+    all.sort_by_key(|identity| identity.pid);
+    all.dedup();
+    all
 }
 
 /// The server of the folder, if it runs.

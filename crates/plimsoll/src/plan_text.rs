@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use domain::Name;
 use domain::deployment::DeploymentKind;
-use domain::plan::{Action, Changes, Differences, Estimate, Interruption, Plan, Simulated, Simulation, Step, StepEnd};
+use domain::plan::{
+    Action, Changes, Differences, Estimate, Interruption, Plan, PlannedStart, Simulated, Simulation, Step, StepEnd,
+};
 use domain::promotion::{Severity, Version};
 
 use crate::source;
@@ -40,6 +42,7 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     }
     fact("release", format!("{} ({})", plan.brings(), plan.release.digest.short()));
     fact("serves", plan.live.as_ref().map_or_else(|| "nothing yet".to_owned(), version));
+    fact("starts", start(plan));
     fact("takes", plan.duration.map_or_else(|| "unknown: nothing like it was measured here yet".to_owned(), estimate));
     fact(
         "downtime",
@@ -86,6 +89,23 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     lines.push("what a failure at each step would leave:".to_owned());
     lines.push(format!("  plimsoll simulate --plan {}", plan.digest.short()));
     lines
+}
+
+/// As it was when the plan was made.
+fn start(plan: &Plan) -> String {
+    let PlannedStart { waiting_for, ahead, estimate, .. } = &plan.start;
+    let Some(waiting_for) = waiting_for else { return "at once".to_owned() };
+    let after = |at| text::took(text::between(plan.created_at, at));
+    let when = match estimate {
+        None => "nobody can say when".to_owned(),
+        Some(start) if start.early == start.late => format!("after about {}", after(start.at)),
+        Some(start) => format!("after about {} ({} to {})", after(start.at), after(start.early), after(start.late)),
+    };
+    let ahead = match ahead {
+        0 => String::new(),
+        n => format!("; {} before it in the queue", count(*n as usize, "deployment")),
+    };
+    format!("{when}: it waits for {}{ahead}", clean(waiting_for))
 }
 
 fn step(number: usize, step: &Step) -> Vec<String> {
@@ -225,6 +245,21 @@ mod tests {
         plan.nothing_to_do = Some("v3 serves already".to_owned());
         plan.findings[0].severity = Severity::Blocking;
         insta::assert_snapshot!("blocked_plan", shown(&plan).lines().take(18).collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn what_it_would_wait_for_is_said() {
+        let mut plan = plan();
+        let line = |plan: &Plan| lines(plan).into_iter().find(|line| line.starts_with("starts")).unwrap();
+        let behind = "starts    after about 1 min 30 s (30.0 s to 2 min 00 s): it waits for dep_01hf7yat00000000000000002a to finish; \
+                      2 deployments before it in the queue";
+        assert_eq!(line(&plan), behind);
+        plan.start.estimate = None;
+        plan.start.ahead = 0;
+        plan.start.waiting_for = Some("frozen: sale".to_owned());
+        assert_eq!(line(&plan), "starts    nobody can say when: it waits for frozen: sale");
+        plan.start.waiting_for = None;
+        assert_eq!(line(&plan), "starts    at once");
     }
 
     #[test]

@@ -154,6 +154,12 @@ impl Executor {
         blocking(sweep).await
     }
 
+    /// The pieces of work of which something runs.
+    pub async fn works(&self) -> BTreeSet<String> {
+        let scope = self.scope.clone();
+        blocking(move || scope.values(marker::WORK)).await
+    }
+
     async fn spawn(
         &self,
         command: &Command,

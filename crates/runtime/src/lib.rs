@@ -100,6 +100,7 @@ pub use isolation::{Exceeded, Host, Sandbox, Users};
 pub use log::{Follower, LogLine, LogReader, Stream};
 pub use ports::{NoFreePort, Ports};
 pub use probe::{NotHealthy, Target, ask, observe, wait_healthy};
+pub use proc::Process;
 pub use process::{ProcessRuntime, Started, Supervisor};
 pub use sites::Sites;
 pub use spec::{Backoff, InstanceSpec, LogLimits, RestartPolicy};

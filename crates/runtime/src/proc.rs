@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 /// A process that was seen at some time; it may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub(crate) struct Process {
-    pub(crate) pid: i32,
+pub struct Process {
+    pub pid: i32,
     /// Clock ticks after boot: field 22 of `/proc/<pid>/stat`.
-    pub(crate) start: u64,
+    pub start: u64,
 }
 
 /// The fields of `/proc/<pid>/stat` that matter here.
@@ -35,8 +35,17 @@ impl Process {
         stat(pid).map(|stat| Self { pid, start: stat.start })
     }
 
-    pub(crate) fn itself() -> Option<Self> {
+    /// The one that asks.
+    pub fn itself() -> Option<Self> {
         Self::of(std::process::id().cast_signed())
+    }
+
+    /// Kills exactly this process, and waits for its end; whether it is gone. Blocks the thread for up to `limit`.
+    pub fn kill(self, limit: Duration) -> bool {
+        match self.open() {
+            Some(handle) => handle.signal(libc::SIGKILL).is_ok() && handle.ended_within(limit),
+            None => true,
+        }
     }
 
     /// A handle on exactly this process, if it still is there.

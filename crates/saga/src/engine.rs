@@ -22,6 +22,13 @@ pub struct Engine<G: Saga> {
     listener_grace: Duration,
     stages: Vec<Box<dyn Stage<G>>>,
     plan: Plan,
+    chance: Chance,
+}
+
+/// What a run takes from outside besides its journal: the time, and randomness for the waits between attempts.
+pub(crate) struct Chance {
+    pub(crate) clock: Box<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    pub(crate) random: Box<dyn Fn() -> u64 + Send + Sync>,
 }
 
 impl<G: Saga> Engine<G> {
@@ -43,7 +50,19 @@ impl<G: Saga> Engine<G> {
         stages: Vec<Box<dyn Stage<G>>>,
     ) -> Result<Self, PlanError> {
         let plan = Plan::of(&stages)?;
-        Ok(Self { journal, world, listeners, listener_grace: Duration::from_secs(2), stages, plan })
+        let chance = Chance { clock: Box::new(Utc::now), random: Box::new(rand::random) };
+        Ok(Self { journal, world, listeners, listener_grace: Duration::from_secs(2), stages, plan, chance })
+    }
+
+    /// Takes the time from `clock`, and the randomness of waits from `random`, so that a run can be repeated. Default: the machine's own.
+    /// Waits themselves are tokio's, whose time a test can hold.
+    pub fn chance(
+        mut self,
+        clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static,
+        random: impl Fn() -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.chance = Chance { clock: Box::new(clock), random: Box::new(random) };
+        self
     }
 
     /// How long the end of a run waits for listeners that are behind. Default: two seconds.
@@ -74,7 +93,7 @@ impl<G: Saga> Engine<G> {
         if !self.load(id).await?.is_empty() {
             return Err(EngineError::AlreadyStarted { id: id.clone() });
         }
-        let first = opening_of::<G>(&self.plan, state, Utc::now());
+        let first = opening_of::<G>(&self.plan, state, (self.chance.clock)());
         let mut drive = Drive::open(self, id, fence, &first)?;
         let result = drive.journal_opening(first).await;
         drive.close().await.and_history(result)

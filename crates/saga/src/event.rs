@@ -58,6 +58,10 @@ pub enum Event<S, E> {
         error: E,
         retry_at: Option<DateTime<Utc>>,
     },
+    /// It is not to begin: what it was for has become pointless before its first stage.
+    Refused {
+        error: E,
+    },
     /// Nobody is at the stage or undo that was started: a new owner found it so, or a cancel came before it began. Written before
     /// any effect of a new owner, so that the old one is refused at its next write.
     Interrupted,
@@ -92,6 +96,7 @@ impl<S, E> Event<S, E> {
             Event::UndoStarted { .. } => "undo_started",
             Event::UndoFinished { .. } => "undo_finished",
             Event::UndoFailed { .. } => "undo_failed",
+            Event::Refused { .. } => "refused",
             Event::Interrupted => "interrupted",
             Event::Finished => "finished",
             Event::Undone { .. } => "undone",
@@ -112,6 +117,7 @@ impl<S, E> Event<S, E> {
             | Event::StuckAt { stage, .. } => Some(*stage),
             Event::Started { .. }
             | Event::CancelRequested { .. }
+            | Event::Refused { .. }
             | Event::Interrupted
             | Event::Finished
             | Event::Undone { .. }

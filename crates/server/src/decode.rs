@@ -69,6 +69,11 @@ pub(crate) async fn path_pairs(parts: &mut Parts) -> Result<Pairs, Error> {
 pub(crate) fn from_query<T: DeserializeOwned>(path: &[(String, String)], query: &str) -> Result<T, Error> {
     let mut pairs = path.to_vec();
     for (name, value) in query::pairs(query)? {
+        // The decoder would take it for no value: `?app=` would be all apps.
+        if value.is_empty() {
+            let name: String = name.chars().take(80).collect();
+            return Err(Error::invalid(format!("query: `{name}` is empty")).hint("Give it a value, or leave it out"));
+        }
         match path.iter().find(|(known, _)| *known == name) {
             Some((_, in_path)) => agree(&name, in_path, &value)?,
             None => pairs.push((name, value)),
@@ -229,6 +234,8 @@ mod tests {
             ("limit=1&limit=2", "`limit`: "),
             ("app=other", "`app` is `shop` in the path"),
             ("cursor=%ff", "not UTF-8"),
+            ("cursor=", "`cursor` is empty"),
+            ("cursor", "`cursor` is empty"),
         ] {
             let error = from_query::<releases::ListRequest>(&app, query).unwrap_err();
             assert_eq!(error.status, 400);

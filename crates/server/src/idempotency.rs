@@ -118,9 +118,10 @@ mod tests {
         assert_eq!(first.len(), 64);
         assert_ne!(first, digest(json!({"name": "b", "source": source})));
 
-        let request: environments::EnvironmentRequest =
-            serde_json::from_value(json!({"app": "a", "environment": "b"})).unwrap();
+        let text = json!({"app": "a", "environment": "b"});
+        let request: environments::CreateRequest = serde_json::from_value(text.clone()).unwrap();
         let create = bind::<environments::Create>("k".to_owned(), &request).unwrap();
+        let request: environments::EnvironmentRequest = serde_json::from_value(text).unwrap();
         let delete = bind::<environments::Delete>("k".to_owned(), &request).unwrap();
         assert_ne!(create.request_digest, delete.request_digest);
     }

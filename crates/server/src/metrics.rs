@@ -99,6 +99,8 @@ impl Page {
         let open = m.open.iter().map(|(phase, n)| (vec![("phase", (*phase).to_owned())], *n as f64));
         to.gauges("plimsoll_deployments_open", "Deployments that have not ended; `queued` waits for a slot", open)?;
         to.gauges("plimsoll_deployments_stuck", "Deployments that wait for an operator", [(vec![], m.stuck as f64)])?;
+        let stalled = [(vec![], m.stalled as f64)];
+        to.gauges("plimsoll_deployments_stalled", "Deployments without a sign of life or of progress", stalled)?;
         let ended = m.ended.iter().map(|((kind, outcome), n)| {
             (vec![("kind", (*kind).to_owned()), ("outcome", (*outcome).to_owned())], *n as f64)
         });

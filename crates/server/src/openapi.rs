@@ -53,7 +53,7 @@ pub fn document() -> Value {
 }
 
 /// The ids of messages that are counted.
-const NUMBER: &str = "^[0-9]{0,18}$";
+const NUMBER: &str = "^[0-9]{1,18}$";
 
 /// The document as it is served; made once.
 pub(crate) fn text() -> Bytes {
@@ -322,8 +322,9 @@ fn idempotency_key() -> Value {
     })
 }
 
-/// `pattern` is that of the stream's own ids.
+/// `pattern` is that of the stream's own ids; an empty one means none, as the specification of server-sent events has it.
 fn last_event_id(pattern: &str) -> Value {
+    let pattern = format!("^({})?$", pattern.trim_start_matches('^').trim_end_matches('$'));
     json!({
         "name": "Last-Event-ID",
         "in": "header",

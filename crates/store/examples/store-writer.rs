@@ -29,7 +29,13 @@ async fn main() -> Result<(), Failure> {
 
 async fn write_one(store: &Store, n: u64) -> Result<(), Failure> {
     let created_at = chrono::DateTime::UNIX_EPOCH;
-    let app = App { id: id(n), name: format!("app-{n}").parse()?, source: None, created_at };
+    let app = App {
+        id: id(n),
+        name: format!("app-{n}").parse()?,
+        source: None,
+        created_at,
+        concurrency: domain::queue::CONCURRENCY,
+    };
     let environment = Environment {
         id: id(n),
         app_id: app.id.clone(),
@@ -41,6 +47,9 @@ async fn write_one(store: &Store, n: u64) -> Result<(), Failure> {
         active_generation: 0,
         active_release: None,
         created_at,
+        host: "here".to_owned(),
+        running: None,
+        supersede: Default::default(),
     };
     let tx = store.write().await?;
     apps::insert(&tx, &app).await?;

@@ -10,7 +10,7 @@ use crate::entity::apps::{Column, Entity, Model};
 use crate::entity::{deployments, environments, instances, sagas};
 use crate::row::{from_json_option, insert as insert_row, number, parse, to_json};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, settings, time};
 
 /// An app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct App {
     pub name: Name,
     pub source: Option<Source>,
     pub created_at: DateTime<Utc>,
+    /// Deployments of it at work at the same time, at most; never 0.
+    pub concurrency: u32,
 }
 
 /// Writes a new app, with the next number for its user. `Conflict(AppName)` when the name is taken.
@@ -31,6 +33,8 @@ pub async fn insert(tx: &Tx, app: &App) -> Result<(), StoreError> {
         last_release: 0,
         user_number: newest.map_or(0, |row| row.user_number + 1),
         created_at: time::to_db(app.created_at),
+        concurrency: app.concurrency.into(),
+        last_started: 0,
     };
     match insert_row::<Entity, _>(tx, row).await? {
         true => Ok(()),
@@ -57,7 +61,20 @@ pub async fn get(session: &impl Session, id: &AppId) -> Result<App, StoreError> 
 
 /// By name, those after `after`.
 pub async fn list(session: &impl Session, after: Option<&Name>, limit: u64) -> Result<Vec<App>, StoreError> {
+    list_named(session, None, after, limit).await
+}
+
+/// The same, only those whose names hold `part`.
+pub async fn list_named(
+    session: &impl Session,
+    part: Option<&str>,
+    after: Option<&Name>,
+    limit: u64,
+) -> Result<Vec<App>, StoreError> {
     let mut query = Entity::find().order_by_asc(Column::Name).limit(limit);
+    if let Some(part) = part {
+        query = query.filter(Column::Name.contains(part));
+    }
     if let Some(after) = after {
         query = query.filter(Column::Name.gt(after.as_str()));
     }
@@ -71,6 +88,25 @@ pub async fn set_source(tx: &Tx, id: &AppId, source: Option<&Source>) -> Result<
         0 => Err(StoreError::not_found("app", id)),
         _ => Ok(()),
     }
+}
+
+pub async fn set_concurrency(tx: &Tx, id: &AppId, limit: u32) -> Result<(), StoreError> {
+    let update = Entity::update_many()
+        .col_expr(Column::Concurrency, Expr::value(i64::from(limit)))
+        .filter(Column::Id.eq(id.as_str()));
+    tx.wakes();
+    match update.exec(tx.connection()).await?.rows_affected {
+        0 => Err(StoreError::not_found("app", id)),
+        _ => Ok(()),
+    }
+}
+
+/// Notes that one of its deployments starts: see [`domain::queue::turn`].
+pub async fn started(tx: &Tx, id: &AppId, at: DateTime<Utc>) -> Result<(), StoreError> {
+    let started = Expr::value(time::to_db(at));
+    let update = Entity::update_many().col_expr(Column::LastStarted, started).filter(Column::Id.eq(id.as_str()));
+    update.exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Deletes an app that has no environment any more, with its releases. `Conflict(EnvironmentsLeft)` otherwise.
@@ -97,6 +133,9 @@ pub async fn purge(tx: &Tx, id: &AppId) -> Result<(), StoreError> {
         .filter(instances::Column::DeploymentId.in_subquery(deployment_ids))
         .exec(connection)
         .await?;
+    let left = environments::Entity::find().filter(environments::Column::AppId.eq(id.as_str())).all(connection).await?;
+    analytics::forget(tx, left.into_iter().map(|environment| environment.id).collect()).await?;
+    settings::forget(tx, id).await?;
     environments::Entity::delete_many().filter(environments::Column::AppId.eq(id.as_str())).exec(connection).await?;
     match Entity::delete_by_id(id.as_str()).exec(connection).await?.rows_affected {
         0 => Err(StoreError::not_found("app", id)),
@@ -113,6 +152,7 @@ impl TryFrom<Model> for App {
             name: parse(&row.name)?,
             source: from_json_option("the source of an app", row.source.as_deref())?,
             created_at: time::from_db(row.created_at)?,
+            concurrency: number("a limit", row.concurrency)?,
         })
     }
 }

@@ -5,12 +5,15 @@ use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::Failure;
 use domain::phase::Phase;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
-use sea_orm::{ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Set};
+use sea_orm::sea_query::Expr;
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+};
 
 use crate::entity::deployments::{Column, Entity, Model};
 use crate::row::{from_json, from_json_option, insert as insert_row, long, number, parse, parse_option, text, to_json};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, beats, search, time};
 
 /// A deployment with the ids of what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +31,18 @@ pub struct Filter {
     pub phase: Option<Phase>,
     /// Only those that have not ended.
     pub open: bool,
+    /// Name of the token that asked for it.
+    pub requested_by: Option<String>,
+    /// Only those that were asked for at this time or later, to the millisecond.
+    pub since: Option<DateTime<Utc>>,
+    /// Only those that were asked for before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// The beginning of an id, seven digits or more of a commit, or a tag.
+    pub search: Option<String>,
 }
+
+/// What is true of deployments that have not ended: to the letter, as the indexes of those few are made with it.
+pub(crate) const NOT_ENDED: &str = "phase NOT IN ('active', 'failed', 'cancelled', 'rolled_back')";
 
 /// What to change of a deployment; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,30 +80,100 @@ pub async fn list(
     before: Option<&DeploymentId>,
     limit: u64,
 ) -> Result<Vec<Record>, StoreError> {
-    // Ids begin with the time at which they were made.
-    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
-    if let Some(app) = &filter.app {
-        query = query.filter(Column::AppId.eq(app.as_str()));
+    if let Some(word) = &filter.search {
+        return search::list(session, filter, word, before, limit).await;
     }
-    if let Some(environment) = &filter.environment {
-        query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    let rows = filter.select(before).limit(limit).all(session.connection()).await?;
+    rows.into_iter().map(Record::try_from).collect()
+}
+
+impl Filter {
+    /// Newest first; all but the search.
+    pub(crate) fn select(&self, before: Option<&DeploymentId>) -> Select<Entity> {
+        // Ids begin with the time at which they were made.
+        let mut query = Entity::find().order_by_desc(Column::Id);
+        if let Some(environment) = &self.environment {
+            query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+        } else if let Some(app) = &self.app {
+            query = query.filter(Column::AppId.eq(app.as_str()));
+        }
+        if let Some(phase) = self.phase {
+            query = query.filter(Column::Phase.eq(phase.as_str()));
+        }
+        if self.open {
+            query = query.filter(Expr::cust(NOT_ENDED));
+        }
+        if let Some(by) = &self.requested_by {
+            query = query.filter(Column::RequestedBy.eq(text(by)));
+        }
+        if let Some(since) = self.since {
+            query = query.filter(Column::Id.gte(search::first_id(since)));
+        }
+        if let Some(until) = self.until {
+            query = query.filter(Column::Id.lt(search::first_id(until)));
+        }
+        if let Some(before) = before {
+            query = query.filter(Column::Id.lt(before.as_str()));
+        }
+        query
     }
-    if let Some(phase) = filter.phase {
-        query = query.filter(Column::Phase.eq(phase.as_str()));
-    }
-    if filter.open {
-        query = query.filter(Column::Phase.is_in(open_phases()));
-    }
-    if let Some(before) = before {
-        query = query.filter(Column::Id.lt(before.as_str()));
-    }
-    query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
+}
+
+/// How many have not ended, by phase, and how many of them wait for an operator.
+pub async fn count_open(session: &impl Session) -> Result<Vec<(Phase, u64, u64)>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = Entity::find()
+        .select_only()
+        .column(Column::Phase)
+        .expr_as(Expr::cust("COUNT(*)"), "all_of_them")
+        .expr_as(Expr::cust("COUNT(stuck)"), "stuck_ones")
+        .filter(Expr::cust(NOT_ENDED))
+        .group_by(Column::Phase)
+        .into_tuple()
+        .all(session.connection())
+        .await?;
+    rows.into_iter()
+        .map(|(name, all, stuck)| Ok((phase(&name)?, number("a count", all)?, number("a count", stuck)?)))
+        .collect()
 }
 
 /// All that have not ended, oldest first.
 pub async fn list_open(session: &impl Session) -> Result<Vec<Record>, StoreError> {
-    let query = Entity::find().filter(Column::Phase.is_in(open_phases())).order_by_asc(Column::Id);
+    let query = Entity::find().filter(Expr::cust(NOT_ENDED)).order_by_asc(Column::Id);
     query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
+}
+
+/// The newest successful ones, of one environment or of all: when each began to work and ended.
+pub async fn succeeded(
+    session: &impl Session,
+    environment: Option<&EnvironmentId>,
+    limit: u64,
+) -> Result<Vec<Worked>, StoreError> {
+    let mut query = Entity::find().filter(Column::Phase.eq(Phase::Active.as_str())).order_by_desc(Column::Id);
+    if let Some(environment) = environment {
+        query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    let columns = [Column::AppId, Column::EnvironmentId, Column::Phases, Column::FinishedAt];
+    let rows: Vec<(String, String, String, Option<i64>)> =
+        query.select_only().columns(columns).limit(limit).into_tuple().all(session.connection()).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for (app, environment, phases, finished) in rows {
+        let phases: Vec<PhaseTimes> = from_json("the phases of a deployment", &phases)?;
+        let began = phases.iter().find(|times| times.phase != Phase::Queued).map(|times| times.started_at);
+        if let (Some(began), Some(finished)) = (began, finished) {
+            let (app, environment) = (parse(&app)?, parse(&environment)?);
+            all.push(Worked { app, environment, began, finished: time::from_db(finished)? });
+        }
+    }
+    Ok(all)
+}
+
+/// From when to when a deployment was at work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worked {
+    pub app: AppId,
+    pub environment: EnvironmentId,
+    pub began: DateTime<Utc>,
+    pub finished: DateTime<Utc>,
 }
 
 /// Changes a deployment and returns it. `IllegalPhase` when its phase can't become the new one.
@@ -101,6 +185,7 @@ pub async fn update(
 ) -> Result<Deployment, StoreError> {
     let row = row(tx, id).await?;
     let from = phase(&row.phase)?;
+    let mut ends = false;
     let mut change = row.into_active_model();
     change.updated_at = Set(time::to_db(at));
     if let Some(to) = update.phase.filter(|to| *to != from) {
@@ -108,7 +193,8 @@ pub async fn update(
             return Err(StoreError::IllegalPhase { deployment: id.clone(), from, to });
         }
         change.phase = Set(to.as_str().to_owned());
-        if to.is_end() {
+        ends = to.is_end();
+        if ends {
             change.finished_at = Set(Some(time::to_db(at)));
         }
     }
@@ -117,6 +203,7 @@ pub async fn update(
     }
     if let Some(metadata) = &update.metadata {
         change.metadata = Set(to_json(metadata)?);
+        change.commit_sha = Set(metadata.commit.as_ref().map(|commit| commit.sha.clone()));
     }
     if let Some(phases) = &update.phases {
         change.phases = Set(to_json(phases)?);
@@ -135,11 +222,23 @@ pub async fn update(
         change.stuck = Set(stuck.as_deref().map(text));
     }
     change.update_without_returning(tx.connection()).await?;
-    Ok(get(tx, id).await?.deployment)
+    let record = get(tx, id).await?;
+    if ends {
+        analytics::note(tx, &record).await?;
+        beats::end(tx, id).await?;
+        if let Some(release) = &record.deployment.release {
+            search::tag(tx, id, release).await?;
+        }
+    }
+    Ok(record.deployment)
 }
 
-fn open_phases() -> impl Iterator<Item = &'static str> {
-    Phase::ALL.into_iter().filter(|phase| !phase.is_end()).map(Phase::as_str)
+/// Another generation of its environment, for one that was ordered for later.
+pub async fn set_generation(tx: &Tx, id: &DeploymentId, generation: u64) -> Result<(), StoreError> {
+    let mut change = row(tx, id).await?.into_active_model();
+    change.generation = Set(long(generation));
+    change.update_without_returning(tx.connection()).await?;
+    Ok(())
 }
 
 async fn row(session: &impl Session, id: &DeploymentId) -> Result<Model, StoreError> {
@@ -186,6 +285,7 @@ impl TryFrom<&Record> for Model {
             created_at: time::to_db(d.created_at),
             updated_at: time::to_db(d.updated_at),
             finished_at: d.finished_at.map(time::to_db),
+            commit_sha: d.metadata.commit.as_ref().map(|commit| commit.sha.clone()),
         })
     }
 }

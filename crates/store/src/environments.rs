@@ -1,15 +1,18 @@
 //! Environments: what may act on each of them, and what serves in it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use domain::queue::Supersede;
 use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::environments::{Column, Entity, Model};
 use crate::entity::{activations, deployments, sagas};
 use crate::row::{insert as insert_row, long, number, parse, parse_option};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, time};
 
 /// An environment of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,12 @@ pub struct Environment {
     pub active_generation: u64,
     pub active_release: Option<ReleaseId>,
     pub created_at: DateTime<Utc>,
+    /// The machine that it lives on: one of its servers drives its deployments.
+    pub host: String,
+    /// The deployment that was started and has not ended; others wait in the queue.
+    pub running: Option<DeploymentId>,
+    /// What becomes of queued ones when a newer one of the same branch comes.
+    pub supersede: Supersede,
 }
 
 /// The answer to [`claim`].
@@ -69,6 +78,29 @@ pub async fn list_all(session: &impl Session) -> Result<Vec<Environment>, StoreE
     query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
 }
 
+/// The names of these.
+pub async fn names(
+    session: &impl Session,
+    ids: &[&EnvironmentId],
+) -> Result<BTreeMap<EnvironmentId, Name>, StoreError> {
+    let mut names = BTreeMap::new();
+    // SQLite takes so many values in a statement, and no more.
+    for some in ids.chunks(500) {
+        let query = Entity::find().select_only().columns([Column::Id, Column::Name]);
+        let query = query.filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        for (id, name) in query.into_tuple::<(String, String)>().all(session.connection()).await? {
+            names.insert(parse(&id)?, parse(&name)?);
+        }
+    }
+    Ok(names)
+}
+
+/// Those in which a deployment is at work.
+pub async fn busy(session: &impl Session) -> Result<Vec<Environment>, StoreError> {
+    let query = Entity::find().filter(Column::Running.is_not_null()).order_by_asc(Column::Id);
+    query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
+}
+
 /// Hands out the next generation, for a new deployment. Each is given once.
 pub async fn next_generation(tx: &Tx, id: &EnvironmentId) -> Result<u64, StoreError> {
     let next = row(tx, id).await?.generation + 1;
@@ -101,8 +133,33 @@ pub async fn claim(
 pub async fn release_claim(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Result<(), StoreError> {
     if row(tx, id).await?.acting.as_deref() == Some(deployment.as_str()) {
         update(tx, id, [(Column::Acting, Expr::value(None::<String>))]).await?;
+        tx.tells();
     }
     Ok(())
+}
+
+/// Notes that a deployment is at work. `Conflict(EnvironmentBusy)` when another one is.
+pub async fn start(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Result<(), StoreError> {
+    match get(tx, id).await?.running {
+        Some(by) if &by != deployment => Err(StoreError::Conflict(Constraint::EnvironmentBusy { by })),
+        _ => update(tx, id, [(Column::Running, Expr::value(Some(deployment.to_string())))]).await,
+    }
+}
+
+/// The deployment has ended, so that the next one may start. Without effect when it was not at work.
+pub async fn end(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Result<(), StoreError> {
+    let ended = Entity::update_many()
+        .col_expr(Column::Running, Expr::value(None::<String>))
+        .filter(Column::Id.eq(id.as_str()))
+        .filter(Column::Running.eq(deployment.as_str()));
+    if ended.exec(tx.connection()).await?.rows_affected > 0 {
+        tx.wakes();
+    }
+    Ok(())
+}
+
+pub async fn set_supersede(tx: &Tx, id: &EnvironmentId, policy: Supersede) -> Result<(), StoreError> {
+    update(tx, id, [(Column::Supersede, Expr::value(policy.as_str()))]).await
 }
 
 /// Records that `release` serves now. Repeating it is without effect.
@@ -188,7 +245,7 @@ pub async fn delete(tx: &Tx, id: &EnvironmentId) -> Result<(), StoreError> {
     // A saga does not refer to its deployment, as not all sagas have one.
     sagas::Entity::delete_many().filter(sagas::Column::Id.in_subquery(of_deployments)).exec(tx.connection()).await?;
     Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
-    Ok(())
+    analytics::forget(tx, vec![id.to_string()]).await
 }
 
 async fn row(session: &impl Session, id: &EnvironmentId) -> Result<Model, StoreError> {
@@ -215,6 +272,7 @@ async fn serve(tx: &Tx, id: &EnvironmentId, active: Option<(String, String, i64)
         (Column::ActiveRelease, Expr::value(release)),
         (Column::ActiveGeneration, Expr::value(generation)),
     ];
+    tx.tells();
     update(tx, id, set).await
 }
 
@@ -231,6 +289,9 @@ impl From<&Environment> for Model {
             active_generation: long(e.active_generation),
             active_release: e.active_release.as_ref().map(ToString::to_string),
             created_at: time::to_db(e.created_at),
+            host: e.host.clone(),
+            running: e.running.as_ref().map(ToString::to_string),
+            supersede: e.supersede.as_str().to_owned(),
         }
     }
 }
@@ -250,6 +311,9 @@ impl TryFrom<Model> for Environment {
             active_generation: number("a generation", row.active_generation)?,
             active_release: parse_option(row.active_release.as_deref())?,
             created_at: time::from_db(row.created_at)?,
+            host: row.host,
+            running: parse_option(row.running.as_deref())?,
+            supersede: parse(&row.supersede)?,
         })
     }
 }

@@ -72,6 +72,10 @@ pub enum Constraint {
     IdempotencyKey,
     /// The database to be filled holds something of ours.
     NotEmpty { database: String },
+    /// Another data folder has the host's name.
+    HostName { host: String },
+    /// The key file is not that of the host named here.
+    HostKey { host: String },
     /// A row that this one refers to is missing, or rows refer to the one to be deleted.
     Reference,
 }
@@ -106,6 +110,8 @@ impl fmt::Display for Constraint {
             Constraint::TokenHash => f.write_str("this token exists already"),
             Constraint::IdempotencyKey => f.write_str("the idempotency key was used already"),
             Constraint::NotEmpty { database } => write!(f, "the database {database} is not empty"),
+            Constraint::HostName { host } => write!(f, "another data folder is the host `{host}` of this database"),
+            Constraint::HostKey { host } => write!(f, "the key file is not the one of the host `{host}`"),
             Constraint::Reference => f.write_str("a row that it refers to is missing, or others refer to it"),
         }
     }

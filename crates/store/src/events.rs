@@ -40,6 +40,7 @@ pub async fn insert(
         kind: ActiveValue::Set(kind.as_str().to_owned()),
         body: ActiveValue::Set(to_json(kind)?),
     };
+    tx.tells();
     Ok(Entity::insert(row).exec(tx.connection()).await?.last_insert_id)
 }
 

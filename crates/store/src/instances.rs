@@ -73,6 +73,8 @@ pub async fn ports(session: &impl Session) -> Result<Vec<u16>, StoreError> {
 
 /// Marks an instance to be stopped. Repeating it is without effect.
 pub async fn retire(tx: &Tx, name: &str) -> Result<(), StoreError> {
+    // Who keeps instances running must not start it again.
+    tx.tells();
     let update = Entity::update_many().col_expr(Column::Retired, Expr::value(true)).filter(Column::Name.eq(name));
     match update.exec(tx.connection()).await?.rows_affected {
         0 => Err(StoreError::not_found("instance", name)),
@@ -82,6 +84,7 @@ pub async fn retire(tx: &Tx, name: &str) -> Result<(), StoreError> {
 
 /// Forgets an instance, which frees its port; `false` when there was none.
 pub async fn delete(tx: &Tx, name: &str) -> Result<bool, StoreError> {
+    tx.tells();
     Ok(Entity::delete_by_id(name).exec(tx.connection()).await?.rows_affected > 0)
 }
 

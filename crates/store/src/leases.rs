@@ -1,7 +1,7 @@
 //! Leases with fencing tokens: the newest holder wins, and whoever held before is refused at its next write.
 //!
-//! There is no expiry: a server that takes over does so on purpose (it was started), and does not wait for the old
-//! one to die. The fence is what keeps the old one from doing harm.
+//! There is no expiry: whoever takes over has made sure by other means that it may. The fence is what keeps the one
+//! before from doing harm.
 
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
@@ -11,8 +11,11 @@ use crate::row::{number, text};
 use crate::session::sealed::Connected;
 use crate::{Session, StoreError, Tx};
 
-/// The lease of the server that runs the sagas.
+/// The lease that each start of a server takes: how many starts there were.
 pub const SERVER: &str = "server";
+
+/// The lease of the server that leads: see [`crate::Leadership`].
+pub const LEADER: &str = "leader";
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]

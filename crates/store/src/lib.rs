@@ -17,7 +17,10 @@
 //! Points in time have microsecond precision and are rounded down on their way in
 //! ([`time::micros`]).
 
+pub mod analytics;
 pub mod apps;
+pub mod beats;
+pub mod bypasses;
 pub mod certificates;
 pub mod data_keys;
 pub mod deployments;
@@ -26,15 +29,23 @@ pub mod environments;
 mod error;
 pub mod events;
 mod group;
+pub mod hosts;
 pub mod idempotency;
 pub mod instances;
+mod leadership;
 pub mod leases;
 mod migration;
 pub mod plans;
+pub mod queue;
 pub mod releases;
+pub mod retention;
 mod row;
 pub mod sagas;
+pub mod schedules;
+pub mod search;
+pub mod servers;
 mod session;
+pub mod settings;
 mod store;
 pub mod time;
 pub mod timing;
@@ -43,9 +54,12 @@ pub mod transfer;
 pub mod uploads;
 mod url;
 pub mod variables;
+mod wake;
+pub mod windows;
 
 pub use error::{Constraint, StoreError};
 pub use group::Written;
+pub use leadership::Leadership;
 pub use session::{Session, Tx};
 pub use store::{Kind, Store};
 pub use url::{DatabaseUrl, InvalidUrl};

@@ -1,12 +1,16 @@
 //! The tables and their history.
 
+mod analytics;
 mod app_users;
 mod certificates;
+mod cluster;
 mod first;
 mod plans;
 mod promotion;
+mod schedules;
 mod schema;
 mod token_scope;
+mod upkeep;
 mod uploads;
 
 use sea_orm::TransactionTrait;
@@ -27,7 +31,11 @@ impl MigratorTrait for Migrator {
             Box::new(promotion::Promotion),
             Box::new(uploads::Uploads),
             Box::new(token_scope::TokenScope),
+            Box::new(cluster::Cluster),
+            Box::new(schedules::Schedules),
             Box::new(plans::Plans),
+            Box::new(analytics::Analytics),
+            Box::new(upkeep::Upkeep),
         ]
     }
 }

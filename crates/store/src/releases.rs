@@ -43,6 +43,17 @@ pub struct NewRelease {
 /// `true` when it was created.
 pub async fn insert_or_get(tx: &Tx, new: &NewRelease) -> Result<(Release, bool), StoreError> {
     if let Some(release) = find_by_digest(tx, &new.app_id, &new.digest).await? {
+        if release.files_gone_at.is_some() {
+            // They are there again.
+            Entity::update_many()
+                .col_expr(Column::FilesGoneAt, Expr::value(None::<i64>))
+                .col_expr(Column::Size, Expr::value(long(new.size)))
+                .col_expr(Column::Files, Expr::value(long(new.files)))
+                .filter(Column::Id.eq(release.id.as_str()))
+                .exec(tx.connection())
+                .await?;
+            return Ok((get(tx, &release.id).await?, false));
+        }
         return Ok((release, false));
     }
     let app = apps::Entity::find_by_id(new.app_id.as_str()).one(tx.connection()).await?;
@@ -227,6 +238,7 @@ impl NewRelease {
             snapshot: self.snapshot.clone(),
             artifact: (self.artifact != self.digest).then(|| self.artifact.to_string()),
             promoted_from: self.promoted_from.as_ref().map(to_json).transpose()?,
+            files_gone_at: None,
             created_at: time::to_db(self.created_at),
         })
     }
@@ -248,6 +260,7 @@ impl TryFrom<Model> for Release {
             files: number("the files of a release", row.files)?,
             tags: from_json("the tags of a release", &row.tags)?,
             metadata: from_json("the metadata of a release", &row.metadata)?,
+            files_gone_at: row.files_gone_at.map(time::from_db).transpose()?,
             created_at: time::from_db(row.created_at)?,
         })
     }

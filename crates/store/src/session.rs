@@ -1,13 +1,15 @@
 //! What the functions of this crate read from and write to.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
 
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::StoreError;
 use crate::timing::Timing;
+use crate::wake::Wakers;
 
 /// Something to read from: a [`Store`](crate::Store), which sees what is committed, or a
 /// [`Tx`], which sees its own writes too. Nothing else can be one.
@@ -28,21 +30,25 @@ pub(crate) mod sealed {
 pub struct Tx {
     // Dropped in this order: the next writer's turn comes after the rollback was sent.
     connection: Writing,
-    changes: watch::Sender<u64>,
+    wakers: Wakers,
+    news: News,
     _turn: OwnedMutexGuard<()>,
     began: Instant,
     timing: Timing,
+    /// Taken back by a commit.
+    doubted: Arc<AtomicBool>,
 }
 
 impl Tx {
     pub(crate) fn new(
         inner: DatabaseTransaction,
-        changes: watch::Sender<u64>,
+        wakers: Wakers,
         turn: OwnedMutexGuard<()>,
         timing: Timing,
+        doubted: Arc<AtomicBool>,
     ) -> Self {
         let connection = Writing { inner, unfinished: AtomicU32::new(0) };
-        Self { connection, changes, _turn: turn, began: Instant::now(), timing }
+        Self { connection, wakers, news: News::default(), _turn: turn, began: Instant::now(), timing, doubted }
     }
 
     /// Makes everything written durable and visible, or nothing of it.
@@ -55,11 +61,40 @@ impl Tx {
             let why = "a statement of the transaction failed or was given up, so all of it was undone";
             return Err(StoreError::Internal(why.into()));
         }
+        let dispatch = self.news.dispatch.load(Ordering::Relaxed);
+        if dispatch || self.news.told.load(Ordering::Relaxed) {
+            // Other servers hear of it with the commit, and only if it comes.
+            if let Some(sql) = self.wakers.notice(dispatch) {
+                self.connection.inner.execute_unprepared(&sql).await?;
+            }
+        }
         let committed = self.connection.inner.commit().await;
-        self.changes.send_modify(|n| *n += 1);
+        if committed.is_ok() {
+            self.doubted.store(false, Ordering::Relaxed);
+        }
+        self.wakers.wake(dispatch);
         self.timing.note(self.began.elapsed());
         Ok(committed?)
     }
+}
+
+impl Tx {
+    /// Whoever follows the events, on any server, wants to know of this write.
+    pub(crate) fn tells(&self) {
+        self.news.told.store(true, Ordering::Relaxed);
+    }
+
+    /// Whoever starts and drives deployments, on any server, has to look at what this writes.
+    pub fn wakes(&self) {
+        self.news.dispatch.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a write changed that somebody waits for.
+#[derive(Default)]
+struct News {
+    told: AtomicBool,
+    dispatch: AtomicBool,
 }
 
 impl Session for Tx {}

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, SqliteTransactionMode, TransactionOptions, TransactionTrait};
@@ -17,6 +18,7 @@ use crate::migration;
 use crate::session::sealed::Connected;
 use crate::timing::{self, Timed, Timing};
 use crate::url::Target;
+use crate::wake::{self, Listening, Wakers};
 use crate::{DatabaseUrl, Session, StoreError, Tx};
 
 /// The database in use.
@@ -35,7 +37,14 @@ pub struct Store {
     writer: DatabaseConnection,
     pub(crate) turn: Arc<Mutex<()>>,
     pub(crate) group: Group,
-    changes: watch::Sender<u64>,
+    wakers: Wakers,
+    /// With PostgreSQL a connection that waits for no writer; else the writer's.
+    beside: DatabaseConnection,
+    /// With PostgreSQL; what its connections are called is this server's alone.
+    options: Option<PgConnectOptions>,
+    _listening: Option<Arc<Listening>>,
+    /// Whether the writing connection was left in the middle of something: see [`is_at_rest`].
+    doubted: Arc<AtomicBool>,
     waits: Timing,
     writes: Timing,
 }
@@ -71,6 +80,7 @@ impl Store {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
+        self.doubted.store(true, Ordering::Relaxed);
         let begun = self.writer.begin_with_options(options).await?;
         if self.kind == Kind::Postgres {
             // Held until the commit is visible, so the next writer sees this one's rows, and no event gets a
@@ -83,7 +93,7 @@ impl Store {
             );
             begun.execute_unprepared(&sql).await?;
         }
-        Ok(Tx::new(begun, self.changes.clone(), turn, self.writes.clone()))
+        Ok(Tx::new(begun, self.wakers.clone(), turn, self.writes.clone(), self.doubted.clone()))
     }
 
     /// Whether a write could begin now: takes its turn, writes nothing.
@@ -101,10 +111,29 @@ impl Store {
         self.writes.timed()
     }
 
-    /// A number that grows after each commit of this process; to wake those who follow the events.
-    /// Commits of other processes are not noticed, so followers also look on a timer.
+    /// A number that grows after each commit of this process, and with PostgreSQL after each of others that wrote
+    /// events; to wake those who follow the events. A notice may be lost with its connection, so followers also look on
+    /// a timer.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.wakers.changes()
+    }
+
+    /// The same after each commit that moves the queue or what is at work, of any process: see [`Tx::wakes`].
+    pub fn dispatches(&self) -> watch::Receiver<u64> {
+        self.wakers.dispatch()
+    }
+
+    /// What the connections of this store are called at the database, and those of no other.
+    pub fn session(&self) -> &str {
+        self.options.as_ref().and_then(PgConnectOptions::get_application_name).unwrap_or("")
+    }
+
+    pub(crate) fn beside(&self) -> &DatabaseConnection {
+        &self.beside
+    }
+
+    pub(crate) fn postgres(&self) -> Option<&PgConnectOptions> {
+        self.options.as_ref()
     }
 
     pub fn kind(&self) -> Kind {
@@ -114,7 +143,7 @@ impl Store {
     /// Waits for the write that is going on, then closes all connections, of clones too.
     pub async fn close(self) {
         let _turn = self.turn.lock().await;
-        for pool in [&self.writer, &self.reader] {
+        for pool in [&self.writer, &self.reader, &self.beside] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "the database was not closed cleanly");
             }
@@ -130,13 +159,18 @@ impl Store {
 
     /// Opens the database, whatever tables it has. With SQLite nobody else opens it while the file is held.
     pub(crate) async fn connect(url: &DatabaseUrl) -> Result<(Store, Option<File>), StoreError> {
-        let store = |kind, reader, writer| Store {
+        let doubted = Arc::new(AtomicBool::new(false));
+        let store = |kind, reader, writer, beside, wakers, options, listening| Store {
             kind,
             reader,
             writer,
+            beside,
+            wakers,
+            options,
+            _listening: listening,
+            doubted: doubted.clone(),
             turn: Arc::new(Mutex::new(())),
             group: Group::default(),
-            changes: watch::Sender::new(0),
             waits: Timing::new(timing::QUICK),
             writes: Timing::new(timing::QUICK),
         };
@@ -145,12 +179,17 @@ impl Store {
                 // Also covers the switch to WAL, at which SQLite does not wait for others.
                 let guard = lock_file(path.clone()).await?;
                 create_private(path)?;
-                let (reader, writer) = sqlite(path).await?;
-                Ok((store(Kind::Sqlite, reader, writer), Some(guard)))
+                let (reader, writer) = sqlite(path, doubted.clone()).await?;
+                let (beside, wakers) = (writer.clone(), Wakers::new(None));
+                Ok((store(Kind::Sqlite, reader, writer, beside, wakers, None, None), Some(guard)))
             }
             Target::Postgres(options) => {
-                let (reader, writer) = postgres(options).await?;
-                Ok((store(Kind::Postgres, reader, writer), None))
+                let name = session_name();
+                let options = options.clone().application_name(&name).disable_statement_logging();
+                let (reader, writer, beside) = postgres(&options).await?;
+                let wakers = Wakers::new(Some(&name));
+                let listening = Some(Arc::new(wake::listen(&options, wakers.clone()).await?));
+                Ok((store(Kind::Postgres, reader, writer, beside, wakers, Some(options), listening), None))
             }
         }
     }
@@ -174,7 +213,7 @@ impl std::fmt::Debug for Store {
     }
 }
 
-async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
+async fn sqlite(path: &Path, doubted: Arc<AtomicBool>) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
@@ -185,7 +224,12 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(PATIENCE)
-        .after_release(|connection, _| Box::pin(is_at_rest(connection)))
+        // It is a file of ours: asking before each write whether it is still there costs more than the write.
+        .test_before_acquire(false)
+        .after_release(move |connection, _| {
+            let doubt = doubted.swap(false, Ordering::Relaxed);
+            Box::pin(async move { Ok(!doubt || is_at_rest(connection).await?) })
+        })
         .connect_with(writing)
         .await
         .map_err(|e| StoreError::from(&e))?;
@@ -199,7 +243,7 @@ async fn sqlite(path: &Path) -> Result<(DatabaseConnection, DatabaseConnection),
     Ok((reader.into(), writer.into()))
 }
 
-/// Whether the writing connection may be used again.
+/// Whether the writing connection may be used again. Asked when a transaction did not end with a commit.
 ///
 /// When the disk is full SQLite itself undoes the whole transaction. The driver, whose ROLLBACK then fails,
 /// goes on counting it as open, takes the next one for a part of it, and never commits again: everything
@@ -233,13 +277,25 @@ pub(crate) async fn read_only(url: &DatabaseUrl) -> Result<DatabaseConnection, S
     }
 }
 
-async fn postgres(options: &PgConnectOptions) -> Result<(DatabaseConnection, DatabaseConnection), StoreError> {
-    let options = options.clone().application_name("plimsoll").disable_statement_logging();
-    try_postgres(&options).await?;
+/// Letters and digits that no other store has.
+fn session_name() -> String {
+    use std::hash::{BuildHasher, Hasher};
+    // As random as the maps of the standard library.
+    let random = || std::hash::RandomState::new().build_hasher().finish();
+    format!("plimsoll{:016x}{:016x}", random(), random())
+}
+
+type Pools = (DatabaseConnection, DatabaseConnection, DatabaseConnection);
+
+/// For reading, for writing, and for what waits for no writer.
+async fn postgres(options: &PgConnectOptions) -> Result<Pools, StoreError> {
+    try_postgres(options).await?;
     let pool = |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(PATIENCE);
     let writer = pool(1).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
-    let reader = pool(READERS).connect_with(options).await.map_err(|e| StoreError::from(&e))?;
-    Ok((reader.into(), writer.into()))
+    let reader = pool(READERS).connect_with(options.clone()).await.map_err(|e| StoreError::from(&e))?;
+    let beside =
+        PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT_TIMEOUT).connect_lazy_with(options.clone());
+    Ok((reader.into(), writer.into(), beside.into()))
 }
 
 async fn try_postgres(options: &PgConnectOptions) -> Result<(), StoreError> {

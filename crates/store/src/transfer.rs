@@ -13,12 +13,16 @@ pub use export::{Snapshot, Survey, survey};
 pub use import::Import;
 
 /// Every table of ours but [`LEFT_OUT`], each after those that its rows refer to.
-pub const TABLES: [&str; 15] = [
+pub const TABLES: [&str; 23] = [
     "apps",
     "certificates",
     "releases",
     "environments",
+    "schedules",
+    "windows",
+    "bypasses",
     "deployments",
+    "queue",
     "activations",
     "variables",
     "data_keys",
@@ -29,10 +33,14 @@ pub const TABLES: [&str; 15] = [
     "instances",
     "tokens",
     "idempotency",
+    "durations",
+    "failure_points",
+    "deployment_tags",
+    "settings",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again, and what is good for a day only.
-pub const LEFT_OUT: [&str; 2] = ["plans", "uploads"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment or good for a day only.
+pub const LEFT_OUT: [&str; 5] = ["plans", "uploads", "hosts", "servers", "beats"];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

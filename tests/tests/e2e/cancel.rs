@@ -65,6 +65,9 @@ async fn while_the_source_is_pulled() {
         plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
     };
     let load = load(&server, "hello");
     let pulling = server.client().call::<Deploy>(&request).await.unwrap();

@@ -146,6 +146,9 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         let started = server.client().call::<Deploy>(&request).await.unwrap_or_else(|e| panic!("{source:?}: {e:?}"));
         let failed = server.end(&started.id).await;
@@ -171,6 +174,9 @@ async fn a_source_that_can_not_be_had_fails_in_the_phase_of_pulling_it() {
             plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
+            priority: Default::default(),
+            not_before: None,
+            bypass_window: None,
         };
         match server.client().call::<Deploy>(&request).await {
             Ok(started) => assert_eq!(server.end(&started.id).await.phase, Phase::Failed, "{url}"),

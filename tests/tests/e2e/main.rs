@@ -1,8 +1,10 @@
 //! End-to-end: the real binary, real repositories, real requests.
 #![allow(clippy::unwrap_used)]
 
+mod analytics;
 mod backup;
 mod cancel;
+mod cluster;
 mod components;
 mod create;
 mod docker;
@@ -19,6 +21,7 @@ mod plans;
 mod postgres;
 mod promotion;
 mod rollback;
+mod schedules;
 mod secrets;
 mod smoke;
 mod stacks;

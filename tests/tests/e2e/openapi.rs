@@ -7,7 +7,7 @@ use plimsoll_tests::{App, Repo, Server};
 use secrecy::ExposeSecret;
 
 /// Requests made up for each operation and phase. More find more, and take longer.
-const EXAMPLES: &str = "5";
+const EXAMPLES: &str = "10";
 
 fn schemathesis() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -26,13 +26,14 @@ async fn every_answer_is_as_the_document_says() {
     let token = operations::local::read(&server.data()).unwrap().token;
     let home = tempfile::tempdir().unwrap();
     let output = tokio::task::spawn_blocking(move || {
-        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi/schemathesis.toml");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
         Command::new(schemathesis())
             .arg("--config-file")
-            .arg(config)
+            .arg(folder.join("schemathesis.toml"))
             .args(["run", &format!("http://{}/openapi.json", server.api())])
             .args(["--checks", "all", "--continue-on-failure", "--max-examples", EXAMPLES, "--seed", "1"])
             .args(["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "30"])
+            .env("SCHEMATHESIS_HOOKS", folder.join("addresses.py"))
             .env("PLIMSOLL_TOKEN", token.expose_secret())
             .env("HOME", home.path())
             .current_dir(home.path())

@@ -5,10 +5,14 @@ use domain::failure::Cause;
 use domain::phase::Phase;
 use domain::plan::{Action, Plan, Simulation};
 use domain::promotion::FindingCode;
+use domain::queue::{Priority, Waiting};
+use operations::Page;
 use operations::client::CallError;
 use operations::deployments::{Deploy, DeployRequest};
 use operations::error::ErrorKind;
 use operations::plans::{Create, CreateRequest, List, ListRequest};
+use operations::queue::Entry;
+use operations::windows::{Bypass, Window};
 use plimsoll_tests::archive::{tar, write_tree, zst};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::{App, Repo, Server};
@@ -37,6 +41,9 @@ async fn try_carry_out(server: &Server, plan: &str) -> Result<Deployment, CallEr
         plan: Some(plan.parse().unwrap()),
         tags: Vec::new(),
         metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
     };
     server.client().call::<Deploy>(&request).await
 }
@@ -168,6 +175,9 @@ async fn wrong_plans_are_refused_with_the_reason() {
         plan: Some(staging.digest.as_str().parse().unwrap()),
         tags: Vec::new(),
         metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
     };
     assert_eq!(refused(server.client().call::<Deploy>(&both).await).code, ErrorKind::Unprocessable);
     let both = CreateRequest {
@@ -298,4 +308,128 @@ async fn a_simulation_touches_nothing_and_tells_what_happens_then() {
     assert_eq!(server.environment("hello").await.active.unwrap().deployment, first.id);
     assert_eq!(std::fs::read_to_string(&log).unwrap_or_default().lines().count(), 1, "and what stays was said, too");
     assert!(run(Some("start")).left.iter().any(|left| left.contains("echo migrated")), "{:?}", run(Some("start")).left);
+}
+
+/// A deployment that is at work until the file `go` is there, and then fails: it changes nothing of what serves.
+async fn in_the_way(server: &Server, repo: &Repo) -> (Deployment, std::path::PathBuf) {
+    let go = server.shared().join("go");
+    let build = format!("until [ -e {} ]; do sleep 0.05; done; exit 1", go.display());
+    repo.commit(App::new("slow").build(&build).files(), "slow");
+    let slow = server.deploy("hello").await;
+    server.reach(&slow.id, Phase::Building).await;
+    (slow, go)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_is_carried_out_takes_its_turn_in_the_queue() {
+    let (server, repo, first) = with_app("hello").await;
+    server.settle("hello").await;
+    let free = plan(&server, &[]);
+    assert!(free.start.waiting.is_none() && free.start.ahead == 0 && free.findings.is_empty(), "{free:#?}");
+    let (slow, go) = in_the_way(&server, &repo).await;
+    let two = repo.commit(App::new("v2").files(), "two");
+
+    // The plan tells who goes first, and is the same plan with and without.
+    let held = plan(&server, &["--ref", "main"]);
+    assert_eq!(held.start.waiting, Some(Waiting::BehindInEnvironment { by: slow.id.clone() }), "{:#?}", held.start);
+    assert!(held.start.estimate.is_some_and(|start| start.at > held.created_at), "{:#?}", held.start);
+    let first_there = held.findings.iter().find(|finding| finding.code == FindingCode::OthersFirst);
+    assert!(first_there.is_some_and(|finding| finding.message.contains(slow.id.as_str())), "{:#?}", held.findings);
+    let text = String::from_utf8(server.cli(&["plans", "show", held.digest.short()]).stdout).unwrap();
+    assert!(text.contains(&format!("it waits for {} to finish", slow.id)), "{text}");
+
+    // Its place is by its priority: it is behind an ordinary one that came first, and still goes before it.
+    repo.commit(App::new("v3").files(), "three");
+    let ordinary = server.deploy("hello").await;
+    let args = ["deploy", "--plan", held.digest.short(), "--priority", "high", "--detach", "--json"];
+    let planned: Deployment = serde_json::from_value(server.cli_json(&args)).unwrap();
+    assert_eq!((planned.phase, planned.metadata.plan.as_ref()), (Phase::Queued, Some(&held.digest)));
+    let queue: Page<Entry> = serde_json::from_value(server.cli_json(&["queue", "list", "--json"])).unwrap();
+    let order: Vec<_> = queue.items.iter().map(|entry| (&entry.deployment, entry.priority)).collect();
+    assert_eq!(order, [(&planned.id, Priority::High), (&ordinary.id, Priority::Normal)]);
+    // A third one is of the same world, and will find that it is not any more.
+    let late = try_carry_out(&server, held.digest.as_str()).await.unwrap();
+
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(server.end(&slow.id).await.phase, Phase::Failed);
+    // What went first has changed nothing: the plan holds, though the branch has moved.
+    let done = active(server.end(&planned.id).await);
+    assert_eq!(done.metadata.commit.unwrap().sha, two);
+    assert_eq!(done.metadata.reference.as_deref(), Some("main"));
+    // An older one than what serves is not run; the later one is, and keeps to its plan.
+    let ordinary = server.end(&ordinary.id).await;
+    assert_eq!(ordinary.failure.map(|failure| failure.cause), Some(Cause::Superseded));
+    let late = server.end(&late.id).await;
+    let failure = late.failure.clone().unwrap();
+    assert_eq!(failure.cause, Cause::PlanChanged, "{failure:#?}");
+    server.settle("hello").await;
+    server.assert_nothing_left("hello", &late.id).await;
+    server.assert_serves("hello", "/", "v2").await;
+    assert_ne!(server.environment("hello").await.active.unwrap().deployment, first.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_one_of_its_branch_ends_what_carries_out_a_plan_but_not_the_other_way_round() {
+    let (server, repo, _) = with_app("hello").await;
+    let made = server.cli(&["envs", "set-supersede", "production", "skip_queued", "--app", "hello"]);
+    assert!(made.status.success(), "{made:?}");
+    server.settle("hello").await;
+    let (slow, go) = in_the_way(&server, &repo).await;
+    repo.commit(App::new("v2").files(), "two");
+    let main = plan(&server, &["--ref", "main"]);
+    let other = plan(&server, &[]);
+    assert_ne!(main.reference, other.reference);
+    let cause = async |id| server.deployment(id).await.failure.map(|failure| failure.cause);
+
+    // Whoever carries out a plan takes nobody's newer commit away.
+    let branch = server.try_deploy("hello", Some("main")).await.unwrap();
+    let planned = try_carry_out(&server, main.digest.as_str()).await.unwrap();
+    let unconcerned = try_carry_out(&server, other.digest.as_str()).await.unwrap();
+    assert_eq!(server.deployment(&branch.id).await.phase, Phase::Queued);
+
+    // A newer one of the branch ends both that were of it, and not the plan of something else.
+    let newer = server.try_deploy("hello", Some("main")).await.unwrap();
+    assert_eq!(cause(&branch.id).await, Some(Cause::Superseded));
+    assert_eq!(cause(&planned.id).await, Some(Cause::Superseded));
+    assert_eq!(server.deployment(&unconcerned.id).await.phase, Phase::Queued);
+
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(server.end(&slow.id).await.phase, Phase::Failed);
+    active(server.end(&unconcerned.id).await);
+    active(server.end(&newer.id).await);
+    server.settle("hello").await;
+    server.assert_serves("hello", "/", "v2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_holds_what_is_planned_but_no_planned_rollback() {
+    let (server, repo, _) = with_app("hello").await;
+    repo.commit(App::new("v2").files(), "two");
+    server.deploy_well("hello").await;
+    server.settle("hello").await;
+    repo.commit(App::new("v3").files(), "three");
+    let freeze = ["windows", "freeze", "--env", "production", "--until", "in 1h", "--reason", "big sale", "--json"];
+    let freeze: Window = serde_json::from_value(server.cli_json(&freeze)).unwrap();
+    let held = plan(&server, &[]);
+    let why = held.start.waiting_for.as_deref().unwrap_or_default();
+    assert!(why.contains("big sale") && matches!(held.start.waiting, Some(Waiting::Window(_))), "{:#?}", held.start);
+    assert_eq!(held.start.estimate.map(|start| start.at), freeze.changes_at);
+
+    let back = plan(&server, &["--rollback", "v1"]);
+    assert!(back.start.waiting.is_none(), "{:#?}", back.start);
+    let code = |args: &[&str]| server.cli(args).status.code();
+    assert_eq!(code(&["deploy", "--plan", back.digest.short(), "--at", "in 1h", "--detach"]), Some(9));
+    assert_eq!(code(&["deploy", "--plan", held.digest.short(), "--bypass-window", "outage"]), Some(9));
+    let bypass = ["deploy", "--plan", held.digest.short(), "--priority", "critical", "--bypass-window", "outage"];
+    assert_eq!(code(&bypass), Some(0));
+    server.assert_serves("hello", "/", "v3").await;
+    let bypasses: Page<Bypass> = serde_json::from_value(server.cli_json(&["windows", "bypasses", "--json"])).unwrap();
+    assert_eq!(bypasses.items.iter().map(|bypass| bypass.reason.as_str()).collect::<Vec<_>>(), ["outage"]);
+
+    // The world has changed for the plan of the way back; a new one goes through.
+    broken(&server, &back).await;
+    server.settle("hello").await;
+    let back = plan(&server, &["--rollback", "v1"]);
+    active(carry_out(&server, &back).await);
+    server.assert_serves("hello", "/", "v1").await;
 }

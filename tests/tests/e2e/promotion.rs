@@ -52,6 +52,7 @@ async fn promote(server: &Server) -> Result<Deployment, CallError> {
         from: "staging".parse().unwrap(),
         release: None,
         force: None,
+        priority: Default::default(),
     };
     server.client().call::<Promote>(&request).await
 }

@@ -64,7 +64,7 @@ async fn there_is_nothing_before_the_first_release() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_older_slower_deployment_does_not_win() {
+async fn an_older_deployment_whose_turn_comes_later_does_not_win() {
     let (server, repo, _) = with_app("hello").await;
     let load = load(&server, "hello");
     let gate = server.shared().join("gate");
@@ -72,20 +72,31 @@ async fn an_older_slower_deployment_does_not_win() {
         App::new("slow").build(&format!("while [ ! -e {} ]; do sleep 0.1; done", gate.display())).files(),
         "slow",
     );
-    let older = server.deploy("hello").await;
-    server.reach(&older.id, Phase::Building).await;
+    let slow = server.deploy("hello").await;
+    server.reach(&slow.id, Phase::Building).await;
     repo.commit(App::new("v2").files(), "v2");
-    let newer = server.deploy_well("hello").await;
+    // Both wait for the one at work; the newer one matters more.
+    let older = server.deploy("hello").await;
+    let newer = server.cli_json(&["deploy", "hello", "--priority", "critical", "--detach", "--json"]);
+    let newer = server.deployment(&newer["id"].as_str().unwrap().parse().unwrap()).await;
     assert!(newer.generation > older.generation);
+    let waits = |id: &domain::DeploymentId| Some(format!("{id} to finish"));
+    assert_eq!(server.deployment(&older.id).await.metadata.waiting_for, waits(&slow.id));
+    let queue = server.cli_json(&["queue", "list", "--json"]);
+    let order: Vec<_> = queue["items"].as_array().unwrap().iter().map(|e| e["deployment"].as_str().unwrap()).collect();
+    assert_eq!(order, [newer.id.as_str(), older.id.as_str()]);
 
     std::fs::write(gate, "").unwrap();
+    active(server.end(&slow.id).await);
+    active(server.end(&newer.id).await);
     let older = server.end(&older.id).await;
     let failure = older.failure.clone().unwrap();
     assert_eq!((older.phase, failure.cause), (Phase::Failed, Cause::Superseded), "{failure:#?}");
+    assert_eq!(server.phases(&older.id).await, [Phase::Queued, Phase::Failed], "it was not begun");
     load.go_on(20).await;
     let tally = load.stop();
     tally.assert_none_lost();
-    assert_eq!(tally.distinct(), ["v1", "v2"]);
+    assert_eq!(tally.distinct(), ["v1", "slow", "v2"]);
     assert_eq!(server.environment("hello").await.active.unwrap().deployment, newer.id);
     server.assert_nothing_left("hello", &older.id).await;
 }

@@ -175,7 +175,7 @@ async fn a_run_by_hand_ends_when_its_client_leaves_and_has_no_twin() {
     let limit = std::time::Duration::from_secs(20);
     wait_for("the command to begin", limit, async || began.exists().then_some(())).await;
     let twin = refused(server.client().call::<Run>(&request()).await);
-    assert!(twin.message.contains("are being run already"), "{twin:?}");
+    assert!(twin.detail.contains("are being run already"), "{twin:?}");
 
     first.abort();
     std::fs::remove_file(&slow).unwrap();

@@ -1,6 +1,9 @@
 //! Kinds of app that no example stands for.
 
-use plimsoll_tests::{Repo, Server};
+use std::path::Path;
+use std::time::Duration;
+
+use plimsoll_tests::{Repo, Server, processes, wait_for};
 
 /// Answers with its version; of the standard library alone.
 pub(crate) const MAIN: &str = r#"
@@ -123,5 +126,32 @@ async fn node_apps_are_installed_with_the_package_manager_of_their_lock_file() {
         let output = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.contains(&format!("{manager} install --frozen-lockfile")), "{output}");
         server.assert_serves(manager, "/", "installed").await;
+    }
+}
+
+/// With a package that the lock file pins, and one more that only developers need.
+#[tokio::test(flavor = "multi_thread")]
+async fn python_apps_are_installed_with_the_tool_of_their_lock_file() {
+    let server = Server::start().await;
+    for (tool, says) in [("uv", "uv sync --frozen"), ("poetry", "poetry install --only main")] {
+        let repo = Repo::new();
+        repo.commit_copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(tool), "one");
+        server.create_app(tool, repo.source()).await;
+        let deployed = server.deploy_well(tool).await;
+        assert_eq!(deployed.metadata.detected_type.as_deref(), Some("python"));
+        let output = server.cli(&["deployments", "output", deployed.id.as_str()]);
+        let output = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.contains(says), "{output}");
+        let answer = "signed by 2.2.0 without tools of development";
+        server.assert_serves(tool, "/", answer).await;
+        // Nothing of it is in the workspace, which is gone: it starts once more.
+        server.settle(tool).await;
+        let first = server.pids(tool).await["web"];
+        processes::kill9(first);
+        wait_for("another process", Duration::from_secs(30), async || {
+            let again = server.pids(tool).await.get("web").is_some_and(|pid| *pid != first);
+            (again && server.get(tool, "/").await == Ok((200, answer.to_owned()))).then_some(())
+        })
+        .await;
     }
 }

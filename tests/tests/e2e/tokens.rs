@@ -13,7 +13,7 @@ fn request(name: &str, read_only: bool) -> CreateRequest {
 }
 
 fn apps() -> ListRequest {
-    ListRequest { cursor: None, limit: 10 }
+    ListRequest { limit: 10, ..ListRequest::default() }
 }
 
 fn client(server: &Server, secret: &str) -> Client {

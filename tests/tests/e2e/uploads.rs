@@ -79,6 +79,9 @@ async fn each_format_deploys_and_the_same_tree_is_the_same_release() {
         plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
     };
     let started = server.client().call::<Deploy>(&request).await.unwrap();
     assert_eq!(active(server.end(&started.id).await).release_number, Some(1));
@@ -339,8 +342,11 @@ async fn the_api_of_uploads_is_strict() {
         plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
     };
-    assert_eq!(refused(client.call::<Deploy>(&request).await).status, 400);
+    assert_eq!(refused(client.call::<Deploy>(&request).await).status, 422);
     let found = client.call::<operations::sources::Detect>(&detect).await.unwrap();
     assert_eq!(found.spec.components.len(), 1);
 

@@ -35,7 +35,8 @@ const RULES: [Rule; 15] = [
     // Wiring: the binary plays every role, and its CLI looks at the repository it is called in.
     rule("plimsoll", &["domain", "operations", "mcp", "server", "control", "runtime", "ingress", "forge"], &[]),
     // From outside: through the contract, and with a look at the files of a data folder.
-    rule("tests", &["domain", "operations"], &["runtime", "ingress", "store"]),
+    // The simulation drives the real saga engine.
+    rule("tests", &["domain", "operations"], &["runtime", "ingress", "store", "saga"]),
     rule("xtask", &["domain", "mcp", "server"], &[]),
     // Measures parts alone, beside the whole.
     rule("bench", &["domain", "saga", "operations", "store", "ingress", "tests"], &[]),

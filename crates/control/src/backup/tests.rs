@@ -41,6 +41,7 @@ impl World {
             name: "shop".parse().unwrap(),
             source: None,
             created_at: store::time::micros(Utc::now()),
+            concurrency: domain::queue::CONCURRENCY,
         };
         store::apps::insert(&tx, &row).await.unwrap();
         for digest in ["a", "b"] {
@@ -298,6 +299,9 @@ async fn a_release_that_serves_and_is_missing_is_no_backup() {
         active_generation: 1,
         active_release: Some(missing.id.clone()),
         created_at: store::time::micros(Utc::now()),
+        host: "here".to_owned(),
+        running: None,
+        supersede: Default::default(),
     };
     store::environments::insert(&tx, &environment).await.unwrap();
     tx.commit().await.unwrap();

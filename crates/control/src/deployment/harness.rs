@@ -34,7 +34,6 @@ use super::{Deploy, Deploying, Promotion, Rollback, State, World};
 use crate::environment::data_key;
 use crate::layout::Layout;
 use crate::output::Outputs;
-use crate::slots::Slots;
 use crate::vault::Vault;
 
 /// What a test's world leaves behind goes when the world does.
@@ -163,7 +162,6 @@ pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
         outputs: Outputs::new(layout.clone()),
         domain: "localhost".to_owned(),
         counters: Arc::default(),
-        slots: Slots::new(1),
         toolchain: OnceCell::new(),
         watch: Duration::from_millis(50),
         _guard: Guard { inner: Some((dir, runtime.clone())), ingress: stop },
@@ -178,9 +176,13 @@ pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
 async fn prepare(world: World, kind: DeploymentKind) -> World {
     let (app, environment) = (AppId::from_ulid(Ulid::generate()), EnvironmentId::from_ulid(Ulid::generate()));
     let tx = world.store.write().await.unwrap();
-    store::leases::acquire(&tx, store::leases::SERVER, "test").await.unwrap();
-    let row =
-        store::apps::App { id: app.clone(), name: "hello".parse().unwrap(), source: None, created_at: Utc::now() };
+    let row = store::apps::App {
+        id: app.clone(),
+        name: "hello".parse().unwrap(),
+        source: None,
+        created_at: Utc::now(),
+        concurrency: domain::queue::CONCURRENCY,
+    };
     store::apps::insert(&tx, &row).await.unwrap();
     let staging = EnvironmentId::from_ulid(Ulid::generate());
     for (id, name) in [(&environment, "production"), (&staging, "staging")] {
@@ -195,6 +197,9 @@ async fn prepare(world: World, kind: DeploymentKind) -> World {
             active_generation: 0,
             active_release: None,
             created_at: Utc::now(),
+            host: "here".to_owned(),
+            running: None,
+            supersede: Default::default(),
         };
         store::environments::insert(&tx, &row).await.unwrap();
     }
@@ -296,8 +301,8 @@ async fn run(world: &Arc<World>, state: State) -> ReleaseRef {
     let journal: Arc<dyn Journal<Deploy>> = Arc::new(StoreJournal::new(world.store.clone(), world.counters.clone()));
     let engine = Engine::<Deploy>::new(journal, world.clone(), Vec::new()).unwrap();
     let id = SagaId::new(state.order.deployment.as_str());
-    engine.start(&id, Fence(1), state).await.unwrap();
-    match engine.run(&id, Fence(1), &Cancel::new()).await.unwrap() {
+    engine.start(&id, Fence(0), state).await.unwrap();
+    match engine.run(&id, Fence(0), &Cancel::new()).await.unwrap() {
         Outcome::Done(state) => state.release.unwrap(),
         other => panic!("it ended {}: {other:?}", other.name()),
     }

@@ -6,14 +6,16 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use domain::DeploymentId;
 use domain::event::EventKind;
 use domain::failure::Failure;
+use domain::phase::Phase;
 use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
 use store::deployments::{DeploymentUpdate, Record as Row};
 use store::{Constraint, Store, StoreError, Tx};
 
 use super::project::{Projection, project};
-use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of};
+use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
 use super::{Deploying, State};
 use crate::counters::Counters;
 
@@ -114,11 +116,87 @@ impl Append {
             store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
         }
         store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
-        if ends(after) {
-            store::sagas::finish(tx, id.as_str()).await?;
+        match after.outcome() {
+            Some(saga::Outcome::Stuck { .. }) => {
+                // Any server of the host may try again what is stuck.
+                store::sagas::give_up(tx, id.as_str(), self.fence.0).await?;
+            }
+            Some(_) => {
+                store::sagas::finish(tx, id.as_str()).await?;
+                // In the same transaction: the next one may start with this one's end.
+                store::environments::end(tx, &order.environment, &order.deployment).await?;
+            }
+            None => {}
         }
         Ok(())
     }
+}
+
+/// Why a deployment that no stage has begun of is not to run.
+pub(crate) enum Unwanted {
+    Cancelled { by: String },
+    Superseded { newer: u64 },
+}
+
+/// Ends a queued deployment in `tx`, as if its saga had run and found nothing to undo. `false` when a stage of it has begun: then
+/// only its owner can end it.
+pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwanted) -> Result<bool, StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let row = store::sagas::get(tx, id.as_str()).await?;
+    if row.seq != 1 || row.finished {
+        return Ok(false);
+    }
+    let mut history = opening(tx, &id).await?.1;
+    let mut records = Vec::new();
+    let events = match why {
+        Unwanted::Cancelled { by } => {
+            let reason = format!("cancelled by {by}");
+            let why = saga::Cause::Cancelled { reason: reason.clone(), error: None };
+            [Event::CancelRequested { reason }, Event::Undone { why }]
+        }
+        Unwanted::Superseded { newer } => {
+            let error = superseded(Phase::Queued, newer, history.state().order.generation);
+            let name = history.stages().first().map(|stage| stage.name.clone()).unwrap_or_default();
+            let why = saga::Cause::Failed { stage: 0, name, error: error.clone() };
+            [Event::Refused { error }, Event::Undone { why }]
+        }
+    };
+    for event in events {
+        let record = saga::Record { seq: history.next_seq(), at: Utc::now().max(history.updated_at()), event };
+        history = history.apply(&record).map_err(|e| nonsense(&id, &e))?;
+        records.push(record);
+    }
+    let values = records.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| nonsense(&id, &e))?;
+    let events = records.into_iter().map(|record| record.event).collect();
+    let append = Append { id, fence: Fence(row.fence), seq: 1, values, records: events, after: history };
+    append.write(tx).await?;
+    Ok(true)
+}
+
+/// Gives a queued deployment another generation: it was ordered for later, and is the newest when its time has come.
+pub(crate) async fn regenerate(tx: &Tx, deployment: &DeploymentId, generation: u64) -> Result<(), StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let (mut record, _) = opening(tx, &id).await?;
+    if let Event::Started { state, .. } = &mut record.event {
+        state.order.generation = generation;
+    }
+    let value = serde_json::to_value(&record).map_err(|e| nonsense(&id, &e))?;
+    store::sagas::reopen(tx, id.as_str(), &value).await?;
+    store::deployments::set_generation(tx, deployment, generation).await
+}
+
+type Opening = (saga::Record<State, Failure>, saga::History<State, Failure>);
+
+async fn opening(tx: &Tx, id: &SagaId) -> Result<Opening, StoreError> {
+    let records = store::sagas::load(tx, id.as_str()).await?;
+    let (_, first) = records.into_iter().next().ok_or_else(|| nonsense(id, &"it has no records"))?;
+    let record: saga::Record<State, Failure> = serde_json::from_value(first).map_err(|e| nonsense(id, &e))?;
+    let history = saga::History::open(&record).ok_or_else(|| nonsense(id, &"it begins with another record"))?;
+    Ok((record, history))
+}
+
+fn nonsense(id: &SagaId, why: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Corrupt { what: format!("the journal of {}", id.as_str()), why: why.to_string() }
 }
 
 /// What a record changes beyond the deployment's own row: passing the pivot makes the release active, and gives a
@@ -202,5 +280,192 @@ fn journal_error(error: StoreError) -> JournalError {
         StoreError::Corrupt { .. } => JournalError::Corrupt(error.to_string()),
         // Everything else may pass, and a saga that can be resumed is better than one that is given up.
         _ => JournalError::Unavailable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::deployment::{Deployment, DeploymentKind, Metadata};
+    use domain::event::Event as Told;
+    use domain::{AppId, EnvironmentId, Name, ServerId};
+    use store::DatabaseUrl;
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::deployment::Deploy;
+    use crate::deployment::state::Order;
+
+    /// An environment with deployments that are recorded and wait.
+    struct World {
+        store: Store,
+        environment: EnvironmentId,
+        app: AppId,
+        _dir: tempfile::TempDir,
+    }
+
+    impl World {
+        async fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+            let (app, environment) = (AppId::from_ulid(Ulid::generate()), EnvironmentId::from_ulid(Ulid::generate()));
+            let tx = store.write().await.unwrap();
+            let row = store::apps::App {
+                id: app.clone(),
+                name: name("hello"),
+                source: None,
+                created_at: Utc::now(),
+                concurrency: 2,
+            };
+            store::apps::insert(&tx, &row).await.unwrap();
+            let row = store::environments::Environment {
+                id: environment.clone(),
+                app_id: app.clone(),
+                app: name("hello"),
+                name: name("production"),
+                generation: 0,
+                acting: None,
+                active_deployment: None,
+                active_generation: 0,
+                active_release: None,
+                created_at: Utc::now(),
+                host: "here".to_owned(),
+                running: None,
+                supersede: Default::default(),
+            };
+            store::environments::insert(&tx, &row).await.unwrap();
+            tx.commit().await.unwrap();
+            Self { store, environment, app, _dir: dir }
+        }
+
+        async fn record(&self) -> DeploymentId {
+            let id = DeploymentId::from_ulid(Ulid::generate());
+            let tx = self.store.write().await.unwrap();
+            let generation = store::environments::next_generation(&tx, &self.environment).await.unwrap();
+            let at = Utc::now();
+            let deployment = Deployment {
+                id: id.clone(),
+                app: name("hello"),
+                environment: name("production"),
+                kind: DeploymentKind::Deploy,
+                generation,
+                phase: Phase::Queued,
+                progress: 0,
+                source: None,
+                release: None,
+                release_number: None,
+                metadata: Metadata::default(),
+                phases: Vec::new(),
+                failure: None,
+                cancelling: false,
+                stuck: None,
+                requested_by: "test".to_owned(),
+                created_at: at,
+                updated_at: at,
+                finished_at: None,
+            };
+            let row = Row { app_id: self.app.clone(), environment_id: self.environment.clone(), deployment };
+            store::deployments::insert(&tx, &row).await.unwrap();
+            let state = State::deploy(Order {
+                kind: DeploymentKind::Deploy,
+                deployment: id.clone(),
+                app: self.app.clone(),
+                app_name: name("hello"),
+                environment: self.environment.clone(),
+                environment_name: name("production"),
+                generation,
+                source: None,
+                labels: Default::default(),
+                promotion: None,
+            });
+            let opening = serde_json::to_value(saga::opening::<Deploy>(state, at).unwrap()).unwrap();
+            store::sagas::create(&tx, id.as_str(), "deploy", 1).await.unwrap();
+            store::sagas::append(&tx, id.as_str(), 0, 0, &[opening]).await.unwrap();
+            tx.commit().await.unwrap();
+            id
+        }
+
+        async fn end(&self, id: &DeploymentId, why: Unwanted) -> bool {
+            let tx = self.store.write().await.unwrap();
+            let ended = end_unstarted(&tx, id, why).await.unwrap();
+            tx.commit().await.unwrap();
+            ended
+        }
+
+        async fn row(&self, id: &DeploymentId) -> Deployment {
+            store::deployments::get(&self.store, id).await.unwrap().deployment
+        }
+
+        async fn history(&self, id: &DeploymentId) -> HistoryOf<Deploy> {
+            let journal = StoreJournal::new(self.store.clone(), Arc::default());
+            let records = Journal::<Deploy>::load(&journal, &SagaId::new(id.as_str())).await.unwrap();
+            HistoryOf::<Deploy>::replay(&records).unwrap()
+        }
+    }
+
+    fn name(text: &str) -> Name {
+        text.parse().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_waits_ends_without_a_run_and_the_journal_says_so() {
+        let world = World::new().await;
+        let (cancelled, superseded) = (world.record().await, world.record().await);
+        assert!(world.end(&cancelled, Unwanted::Cancelled { by: "ann".into() }).await);
+        assert!(world.end(&superseded, Unwanted::Superseded { newer: 7 }).await);
+        let (one, two) = (world.row(&cancelled).await, world.row(&superseded).await);
+        assert_eq!((one.phase, one.failure.unwrap().message), (Phase::Cancelled, "cancelled by ann".to_owned()));
+        assert_eq!((two.phase, two.failure.unwrap().cause), (Phase::Failed, domain::failure::Cause::Superseded));
+        for id in [&cancelled, &superseded] {
+            assert!(world.row(id).await.finished_at.is_some());
+            let saga = store::sagas::get(&world.store, id.as_str()).await.unwrap();
+            assert!(saga.finished);
+            let history = world.history(id).await;
+            assert!(matches!(history.outcome(), Some(saga::Outcome::Undone { .. })));
+            assert!(history.stages().iter().all(|stage| stage.started_at.is_none()), "a stage was begun");
+            let filter = store::events::Filter { deployment: Some(id.clone()), ..Default::default() };
+            let told: Vec<Told> = store::events::list(&world.store, &filter, 0, 9).await.unwrap();
+            assert!(told.iter().any(|event| matches!(event.kind, EventKind::DeploymentFinished { .. })), "{told:?}");
+            assert!(!world.end(id, Unwanted::Superseded { newer: 8 }).await, "it has ended already");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_begun_is_ended_by_its_owner_alone() {
+        let world = World::new().await;
+        let id = world.record().await;
+        let server = ServerId::from_ulid(Ulid::generate());
+        let tx = world.store.write().await.unwrap();
+        let epoch = store::sagas::take(&tx, id.as_str(), &server, None).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        let history = world.history(&id).await;
+        let record = saga::Record { seq: 1, at: Utc::now(), event: Event::StageStarted { stage: 0, attempt: 1 } };
+        let after = history.apply(&record).unwrap();
+        let journal = StoreJournal::new(world.store.clone(), Arc::default());
+        let saga = SagaId::new(id.as_str());
+        let append = async |epoch| {
+            Journal::<Deploy>::append(&journal, &saga, Fence(epoch), 1, std::slice::from_ref(&record), &after).await
+        };
+        // Somebody who was taken over writes nothing, however right it is otherwise.
+        let fenced = append(epoch - 1).await.unwrap_err();
+        assert_eq!(fenced, JournalError::Fenced { held: Fence(epoch - 1), current: Fence(epoch) });
+        assert_eq!(world.row(&id).await.phase, Phase::Queued);
+        append(epoch).await.unwrap();
+        assert!(!world.end(&id, Unwanted::Cancelled { by: "ann".into() }).await);
+        assert_eq!(world.row(&id).await.phase, Phase::PullingSource);
+        let tx = world.store.write().await.unwrap();
+        assert!(matches!(regenerate(&tx, &id, 9).await, Err(StoreError::Conflict(_))));
+    }
+
+    #[tokio::test]
+    async fn what_was_ordered_for_later_becomes_the_newest() {
+        let world = World::new().await;
+        let (older, newer) = (world.record().await, world.record().await);
+        let tx = world.store.write().await.unwrap();
+        let generation = store::environments::next_generation(&tx, &world.environment).await.unwrap();
+        regenerate(&tx, &older, generation).await.unwrap();
+        tx.commit().await.unwrap();
+        assert!(world.row(&older).await.generation > world.row(&newer).await.generation);
+        assert_eq!(world.history(&older).await.state().order.generation, generation);
     }
 }

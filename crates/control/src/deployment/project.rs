@@ -9,7 +9,7 @@ use domain::smoke::{Moment, SmokeResult};
 use saga::{Cause, History, Progress, StageRecord};
 
 use super::smoke;
-use super::stages::{RELEASE_COMMAND, phase_of};
+use super::stages::{CUTOVER, RELEASE_COMMAND, phase_of};
 use super::{State, fail};
 
 /// The row as it should be.
@@ -42,7 +42,7 @@ pub(crate) fn project(history: &DeploymentHistory) -> Projection {
             _ => None,
         },
         cancelling: history.cancel_reason().is_some() && !phase.is_end(),
-        metadata: Metadata { smoke_tests: smoke_tests(history), ..metadata(state) },
+        metadata: Metadata { smoke_tests: smoke_tests(history), switched_at: switched_at(history), ..metadata(state) },
         release: release(history),
     }
 }
@@ -50,7 +50,7 @@ pub(crate) fn project(history: &DeploymentHistory) -> Projection {
 fn phase(history: &DeploymentHistory) -> Phase {
     match history.progress() {
         Progress::Done => Phase::Active,
-        Progress::Undone { why } if why.is_cancel() => Phase::Cancelled,
+        Progress::Undone { why } if why.is_cancel() && stalled(why).is_none() => Phase::Cancelled,
         Progress::Undone { .. } if history.state().switched => Phase::RolledBack,
         Progress::Undone { .. } => Phase::Failed,
         _ if history.past_pivot() => Phase::Active,
@@ -109,13 +109,37 @@ fn phases(history: &DeploymentHistory, now: Phase) -> Vec<PhaseTimes> {
 fn failure(why: &Cause<Failure>, at: Phase) -> Failure {
     match why {
         Cause::Failed { error, .. } => error.clone(),
-        Cause::Cancelled { reason, .. } => Failure { message: reason.clone(), ..fail::cancelled(at) },
+        Cause::Cancelled { reason, .. } => match stalled(why) {
+            Some(stall) => fail::failure(
+                at,
+                domain::failure::Cause::Timeout,
+                stall,
+                "see what the output stopped at; `plimsoll stalls show` tells the limits",
+            ),
+            None => Failure { message: reason.clone(), ..fail::cancelled(at) },
+        },
     }
 }
+
+/// Why it was taken back without anybody's wish.
+fn stalled(why: &Cause<Failure>) -> Option<&str> {
+    match why {
+        Cause::Cancelled { reason, .. } => reason.strip_prefix(STALLED),
+        Cause::Failed { .. } => None,
+    }
+}
+
+/// What the reason of such a cancel begins with; no token's name has a space.
+const STALLED: &str = "cancelled by stall detection: ";
 
 fn release(history: &DeploymentHistory) -> Option<(ReleaseId, u32)> {
     let release = history.state().release.as_ref().filter(|_| history.undoing().is_none())?;
     Some((release.id.clone(), release.number))
+}
+
+fn switched_at(history: &DeploymentHistory) -> Option<DateTime<Utc>> {
+    let cutover = history.stages().iter().find(|stage| stage.name == CUTOVER);
+    cutover.filter(|_| history.state().switched)?.started_at
 }
 
 fn metadata(state: &State) -> Metadata {
@@ -128,9 +152,11 @@ fn metadata(state: &State) -> Metadata {
         files_total: files,
         instances: state.placements.iter().map(|p| p.key.name()).collect(),
         waiting_for: None,
+        switched_at: None,
         urls: state.urls.clone(),
         promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
         plan: state.order.plan.as_ref().map(|agreed| agreed.plan.clone()),
+        reference: state.order.plan.as_ref().and_then(|agreed| agreed.reference.clone()),
         smoke_tests: Vec::new(),
     }
 }

@@ -15,7 +15,7 @@ use super::{State, World};
 
 /// Refuses if one of the facts is not as it was planned. Without a plan all facts are welcome.
 pub(crate) fn keep(order: &Order, phase: Phase, facts: &[Fact]) -> Result<(), saga::Failure<Failure>> {
-    let Some(Agreed { plan, basis }) = &order.plan else { return Ok(()) };
+    let Some(Agreed { plan, basis, .. }) = &order.plan else { return Ok(()) };
     let changed = basis.changed(facts);
     if changed.is_empty() {
         return Ok(());

@@ -8,13 +8,15 @@ use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use operations::Error;
 use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
+use tokio::sync::Notify;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::journal::StoreJournal;
 use super::{Deploy, Deploying, Promotion, Rollback, World};
-use crate::error::store_error;
 
 /// The engines, and the deployments that run on them.
 pub(crate) struct Runner {
@@ -26,16 +28,51 @@ struct Shared {
     deploy: Engine<Deploy>,
     rollback: Engine<Rollback>,
     promotion: Engine<Promotion>,
-    fence: Fence,
-    running: Mutex<HashMap<DeploymentId, Cancel>>,
+    /// Deployments at work here at the same time.
+    workers: usize,
+    table: Mutex<Table>,
+    /// Told when one has ended.
+    freed: Notify,
+    /// Deployments whose step is to be dropped and run again.
+    again: broadcast::Sender<DeploymentId>,
     tasks: TaskTracker,
     stopping: CancellationToken,
+}
+
+#[derive(Default)]
+struct Table {
+    running: HashMap<DeploymentId, Cancel>,
+    /// Slots that are kept for deployments about to be recorded as started.
+    reserved: usize,
+    /// Those that ended without an outcome, with the epoch.
+    given_up: HashMap<DeploymentId, u64>,
+}
+
+/// A deployment that this server has taken, under its epoch.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) deployment: DeploymentId,
+    pub(crate) kind: DeploymentKind,
+    pub(crate) fence: u64,
+    /// Who wanted it cancelled before it was taken.
+    pub(crate) cancel_by: Option<String>,
+}
+
+/// A slot that is kept free; given back when dropped.
+pub(crate) struct Slot {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.table().reserved -= 1;
+    }
 }
 
 impl Runner {
     pub(crate) fn new(
         world: Arc<World>,
-        fence: u64,
+        workers: usize,
         tasks: TaskTracker,
         stopping: CancellationToken,
     ) -> Result<Self, Error> {
@@ -52,33 +89,75 @@ impl Runner {
             deploy,
             rollback,
             promotion,
-            fence: Fence(fence),
-            running: Mutex::default(),
+            workers: workers.max(1),
+            table: Mutex::default(),
+            freed: Notify::new(),
+            again: broadcast::Sender::new(64),
             tasks,
             stopping,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Starts, or goes on with, a deployment that is recorded. Running already: nothing happens.
-    pub(crate) fn spawn(&self, deployment: DeploymentId, kind: DeploymentKind) {
+    /// How many more may be started here.
+    pub(crate) fn free(&self) -> usize {
+        let table = self.shared.table();
+        self.shared.workers.saturating_sub(table.running.len() + table.reserved)
+    }
+
+    /// Keeps a slot, if one is free.
+    pub(crate) fn reserve(&self) -> Option<Slot> {
+        let mut table = self.shared.table();
+        let free = table.running.len() + table.reserved < self.shared.workers && !self.shared.stopping.is_cancelled();
+        free.then(|| {
+            table.reserved += 1;
+            Slot { shared: self.shared.clone() }
+        })
+    }
+
+    /// Ready when a deployment has ended here since the last time.
+    pub(crate) async fn freed(&self) {
+        self.shared.freed.notified().await;
+    }
+
+    /// Starts, or goes on with, a deployment that this server has taken. If an earlier run of it, which somebody had taken
+    /// away meanwhile, is still on its way out, this one waits for it. Who takes over what another has left may go beyond
+    /// the number of slots: what was begun is not to wait.
+    pub(crate) fn spawn(&self, taken: Taken, slot: Option<Slot>) {
+        let Taken { deployment, kind, fence, cancel_by } = taken;
         let cancel = Cancel::new();
-        {
-            let mut running = self.shared.running();
-            if running.contains_key(&deployment) || self.shared.stopping.is_cancelled() {
-                return;
-            }
-            running.insert(deployment.clone(), cancel.clone());
+        if let Some(by) = cancel_by {
+            cancel.place(reason(&by));
         }
+        if self.shared.stopping.is_cancelled() {
+            return;
+        }
+        let entered = self.shared.enter(&deployment, &cancel);
+        // In this order the number of those at work is never too low.
+        drop(slot);
         let shared = self.shared.clone();
         let span = tracing::info_span!("deployment", %deployment);
         let run = async move {
             let stopping = shared.stopping.clone();
+            let mut entered = entered;
+            while !entered {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                entered = shared.enter(&deployment, &cancel);
+            }
             // Dropping the run is as safe as being killed: the journal says where it stands.
-            stopping.run_until_cancelled(shared.drive(&deployment, kind, &cancel)).await;
-            shared.world.slots.give_up(&deployment);
+            let driven = async {
+                let mut again = shared.again.subscribe();
+                loop {
+                    tokio::select! {
+                        () = shared.drive(&deployment, kind, Fence(fence), &cancel) => return,
+                        () = asked(&mut again, &deployment) => tracing::warn!("its step is dropped and run again"),
+                    }
+                }
+            };
+            stopping.run_until_cancelled(driven).await;
             shared.world.outputs.close(&deployment);
-            shared.running().remove(&deployment);
+            shared.table().running.remove(&deployment);
+            shared.freed.notify_one();
             // The archive it was made from may have served its purpose.
             if let Err(e) = crate::uploads::sweep(&shared.world, chrono::Utc::now()).await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
@@ -87,96 +166,97 @@ impl Runner {
         self.shared.tasks.spawn(run.instrument(span));
     }
 
-    /// Goes on with everything that had not ended when the last server did.
-    pub(crate) async fn resume_all(&self) -> Result<(), Error> {
-        for row in store::sagas::open(&self.shared.world.store).await.map_err(store_error)? {
-            // A saga is called after the kind of deployment that it is.
-            let Some(kind) = DeploymentKind::ALL.into_iter().find(|kind| kind.as_str() == row.name) else {
-                tracing::error!(
-                    saga = row.id,
-                    name = row.name,
-                    "this version does not know the saga; it stays as it is"
-                );
-                continue;
-            };
-            match row.id.parse() {
-                Ok(deployment) => self.spawn(deployment, kind),
-                Err(e) => tracing::error!("a saga without a deployment: {e}"),
-            }
-        }
-        Ok(())
+    /// Records the wish to cancel what runs here; `Ok` is a promise that it will be taken back. `None` when it does not run
+    /// here.
+    pub(crate) async fn cancel(&self, deployment: &DeploymentId, by: &str) -> Option<Result<(), CancelRefused>> {
+        let cancel = self.shared.table().running.get(deployment).cloned()?;
+        Some(cancel.request(reason(by)).await)
     }
 
-    /// Records the wish to cancel; `Ok` is a promise that it will be taken back.
-    pub(crate) async fn cancel(&self, deployment: &DeploymentId, by: &str) -> Result<(), CancelRefused> {
-        let cancel = self.shared.running().get(deployment).cloned();
-        match cancel {
-            Some(cancel) => cancel.request(format!("cancelled by {by}")).await,
-            None => Err(CancelRefused::Ended),
-        }
-    }
-
-    /// Tries the step again at which a deployment got stuck.
-    pub(crate) async fn unstick(
-        &self,
-        deployment: &DeploymentId,
-        kind: DeploymentKind,
-        by: &str,
-    ) -> Result<(), EngineError> {
-        let id = SagaId::new(deployment.as_str());
-        match kind {
+    /// Tries the step again at which a deployment got stuck that this server has taken.
+    pub(crate) async fn unstick(&self, taken: Taken, by: &str) -> Result<(), EngineError> {
+        let id = SagaId::new(taken.deployment.as_str());
+        let fence = Fence(taken.fence);
+        match taken.kind {
             DeploymentKind::Deploy => {
-                self.shared.deploy.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+                self.shared.deploy.unstick(&id, fence, Remedy::Retry, by).await?;
             }
             DeploymentKind::Rollback => {
-                self.shared.rollback.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+                self.shared.rollback.unstick(&id, fence, Remedy::Retry, by).await?;
             }
             DeploymentKind::Promotion => {
-                self.shared.promotion.unstick(&id, self.shared.fence, Remedy::Retry, by).await?;
+                self.shared.promotion.unstick(&id, fence, Remedy::Retry, by).await?;
             }
         }
-        // The run that got stuck may still be on its way out; a spawn would find it there and do nothing.
-        while self.is_running(deployment) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        self.spawn(deployment.clone(), kind);
+        self.spawn(taken, None);
         Ok(())
     }
 
-    /// The lease under which this server writes.
-    pub(crate) fn fence(&self) -> u64 {
-        self.shared.fence.0
+    pub(crate) fn is_running(&self, deployment: &DeploymentId) -> bool {
+        self.shared.table().running.contains_key(deployment)
     }
 
-    fn is_running(&self, deployment: &DeploymentId) -> bool {
-        self.shared.running().contains_key(deployment)
+    /// What runs here.
+    pub(crate) fn running(&self) -> Vec<DeploymentId> {
+        self.shared.table().running.keys().cloned().collect()
+    }
+
+    /// Drops the step at which a deployment is that runs here, and runs it again, as after a crash.
+    pub(crate) fn run_again(&self, deployment: &DeploymentId) {
+        // Nobody hears it when nothing runs.
+        let _ = self.shared.again.send(deployment.clone());
+    }
+
+    /// It was tried under this epoch, and can't go on in this program.
+    pub(crate) fn is_given_up(&self, deployment: &DeploymentId, fence: u64) -> bool {
+        self.shared.table().given_up.get(deployment) == Some(&fence)
+    }
+}
+
+fn reason(by: &str) -> String {
+    format!("cancelled by {by}")
+}
+
+/// Ready when the deployment is to run its step again.
+async fn asked(again: &mut broadcast::Receiver<DeploymentId>, deployment: &DeploymentId) {
+    loop {
+        match again.recv().await {
+            Ok(id) if &id == deployment => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 
 impl Shared {
-    fn running(&self) -> std::sync::MutexGuard<'_, HashMap<DeploymentId, Cancel>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn drive(&self, deployment: &DeploymentId, kind: DeploymentKind, cancel: &Cancel) {
-        // A cancel does not wait for a slot: with the request placed, the run begins at once and takes it back.
-        tokio::select! {
-            () = self.world.slots.take(deployment) => {}
-            () = cancel.asked() => {}
+    /// `false` while another run of it is there.
+    fn enter(&self, deployment: &DeploymentId, cancel: &Cancel) -> bool {
+        let mut table = self.table();
+        let free = !table.running.contains_key(deployment);
+        if free {
+            table.running.insert(deployment.clone(), cancel.clone());
         }
+        free
+    }
+
+    async fn drive(&self, deployment: &DeploymentId, kind: DeploymentKind, fence: Fence, cancel: &Cancel) {
         match kind {
-            DeploymentKind::Deploy => self.run(&self.deploy, deployment, cancel).await,
-            DeploymentKind::Rollback => self.run(&self.rollback, deployment, cancel).await,
-            DeploymentKind::Promotion => self.run(&self.promotion, deployment, cancel).await,
+            DeploymentKind::Deploy => self.run(&self.deploy, deployment, fence, cancel).await,
+            DeploymentKind::Rollback => self.run(&self.rollback, deployment, fence, cancel).await,
+            DeploymentKind::Promotion => self.run(&self.promotion, deployment, fence, cancel).await,
         }
     }
 
     /// Runs to an outcome, waiting out a database that is away.
-    async fn run<G: Deploying>(&self, engine: &Engine<G>, deployment: &DeploymentId, cancel: &Cancel) {
+    async fn run<G: Deploying>(&self, engine: &Engine<G>, deployment: &DeploymentId, fence: Fence, cancel: &Cancel) {
         let id = SagaId::new(deployment.as_str());
         let mut pause = Duration::from_millis(200);
         loop {
-            match engine.run(&id, self.fence, cancel).await {
+            match engine.run(&id, fence, cancel).await {
                 Ok(Outcome::Stuck { stage, error, .. }) => {
                     tracing::error!(%deployment, stage, "stuck: {error}");
                     return;
@@ -186,8 +266,8 @@ impl Shared {
                     return;
                 }
                 Err(EngineError::Journal { source: JournalError::Fenced { held, current }, .. }) => {
-                    tracing::error!(%deployment, %held, %current, "another server has taken over; stopping");
-                    self.stopping.cancel();
+                    // Whatever this run still does is refused; the rest of the server is not concerned.
+                    tracing::warn!(%deployment, %held, %current, "another server has taken this deployment over");
                     return;
                 }
                 Err(EngineError::Journal { source: JournalError::Unavailable(why), .. }) => {
@@ -197,6 +277,7 @@ impl Shared {
                 }
                 Err(e) => {
                     tracing::error!(%deployment, "can't go on: {e}");
+                    self.table().given_up.insert(deployment.clone(), fence.0);
                     return;
                 }
             }

@@ -21,7 +21,6 @@ use crate::environment::{Variables, identify};
 use crate::layout::Layout;
 use crate::output::{Outputs, Sink};
 use crate::redact::Redactor;
-use crate::slots::Slots;
 use crate::uploads::Uploads;
 use crate::vault::Vault;
 
@@ -44,7 +43,6 @@ pub(crate) struct World {
     pub outputs: Outputs,
     /// Apps answer at `<app>.<domain>`.
     pub domain: String,
-    pub slots: Slots,
     pub counters: Arc<Counters>,
     pub toolchain: OnceCell<Toolchain>,
     /// How long processes are watched after the switch, at least: many crash at their first real request.

@@ -4,13 +4,13 @@ use chrono::Utc;
 use domain::event::EventKind;
 use domain::{AppId, EnvironmentId, Name};
 use operations::apps::{
-    App, AppDetail, Create, CreateRequest, Delete, Deleted, Get, GetRequest, List, ListRequest, SetSource,
-    SetSourceRequest,
+    App, AppDetail, Create, CreateRequest, Delete, Deleted, Get, GetRequest, List, ListRequest, SetConcurrency,
+    SetConcurrencyRequest, SetSource, SetSourceRequest,
 };
 use operations::{Error, Page};
 use ulid::Ulid;
 
-use super::{app_named, check_own_source, commit, page_cursor, page_limit};
+use super::{app_named, check_own_source, check_word, commit, page_cursor, page_limit};
 use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::error::store_error;
@@ -29,9 +29,10 @@ impl Handle<Create> for Control {
             name: request.name,
             source: request.source,
             created_at: at,
+            concurrency: domain::queue::CONCURRENCY,
         };
         let name: Name = FIRST_ENVIRONMENT.parse().map_err(|_| Error::internal())?;
-        let environment = super::environments::new(&app, name, at);
+        let environment = super::environments::new(&app, name, &self.inner.member.host, at);
         let response = shown(app.clone());
 
         let tx = self.write().await?;
@@ -53,7 +54,15 @@ impl Handle<List> for Control {
     async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<App>, Error> {
         let limit = page_limit(request.limit)?;
         let after = page_cursor::<Name>(request.cursor.as_deref())?;
-        let apps = store::apps::list(self.store(), after.as_ref(), u64::from(limit) + 1).await.map_err(store_error)?;
+        check_word("search", request.search.as_deref())?;
+        let part = request.search.map(|part| part.to_ascii_lowercase());
+        let part = part.as_deref();
+        // Nothing that is in no name is asked of the database, to which some of it would mean more.
+        if part.is_some_and(|part| part.contains(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))) {
+            return Ok(Page { items: Vec::new(), next: None });
+        }
+        let apps = store::apps::list_named(self.store(), part, after.as_ref(), u64::from(limit) + 1).await;
+        let apps = apps.map_err(store_error)?;
         Ok(Page::of(apps.into_iter().map(shown).collect(), limit, |app: &App| app.name.to_string()))
     }
 }
@@ -74,6 +83,25 @@ impl Handle<SetSource> for Control {
         store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;
         let response = shown(store::apps::App { source: Some(request.source), ..app });
         self.remember::<SetSource>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+impl Handle<SetConcurrency> for Control {
+    async fn handle(&self, caller: &Caller, request: SetConcurrencyRequest) -> Result<App, Error> {
+        let SetConcurrencyRequest { app, limit } = request;
+        if !(1..=1000).contains(&limit) {
+            return Err(Error::unprocessable(format!("`limit` must be 1 to 1000, not {limit}"))
+                .hint("with 0 nothing of the app would ever be deployed"));
+        }
+        let tx = self.write().await?;
+        let app = app_named(&tx, &app).await?;
+        store::apps::set_concurrency(&tx, &app.id, limit).await.map_err(store_error)?;
+        let event = EventKind::QueueConfigured { by: caller.name.clone() };
+        store::events::insert(&tx, Some(&app.name), None, None, &event, Utc::now()).await.map_err(store_error)?;
+        let response = shown(store::apps::App { concurrency: limit, ..app });
+        self.remember::<SetConcurrency>(&tx, caller, &response).await?;
         commit(tx).await?;
         Ok(response)
     }
@@ -128,8 +156,8 @@ impl Handle<Delete> for Control {
 }
 
 fn shown(app: store::apps::App) -> App {
-    let store::apps::App { id, name, source, created_at } = app;
-    App { id, name, source, created_at }
+    let store::apps::App { id, name, source, created_at, concurrency } = app;
+    App { id, name, source, created_at, concurrency }
 }
 
 /// An id of its own for each environment that is made.

@@ -50,6 +50,7 @@ impl Control {
     /// Stops everything that an environment serves or runs; its rows stay.
     pub(super) async fn take_down(&self, environment: &Environment) -> Result<(), Error> {
         let world = self.world();
+        self.refuse_elsewhere(environment)?;
         if environment.generation > 0 {
             let removed = world.ingress.remove(&environment.id, environment.generation).await;
             removed.map_err(|e| Error::unavailable(e.to_string()).hint("nothing is lost; delete it again"))?;

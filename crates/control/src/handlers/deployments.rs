@@ -1,5 +1,7 @@
 //! Deployments that exist: looking at them, cancelling, helping them on.
 
+use std::time::Duration;
+
 use domain::DeploymentId;
 use domain::deployment::Deployment;
 use domain::phase::Phase;
@@ -12,33 +14,51 @@ use store::deployments::Filter;
 use super::{app_named, commit, deployment_with, page_cursor, page_limit};
 use crate::Control;
 use crate::caller::{Caller, Handle};
+use crate::deployment::journal::{Unwanted, end_unstarted};
+use crate::deployment::runner::Taken;
+use crate::dispatch::{ANSWER, Waits, count_end, refusal};
 use crate::error::{io_error, store_error};
+
+/// Between two looks for another server's word, should a notice be lost.
+const LOOK: Duration = Duration::from_millis(250);
 
 impl Handle<List> for Control {
     async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Deployment>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<DeploymentId>(request.cursor.as_deref())?;
-        let mut filter = Filter { phase: request.phase, ..Filter::default() };
+        for (name, word) in [("search", &request.search), ("requested_by", &request.requested_by)] {
+            super::check_word(name, word.as_deref())?;
+        }
+        let mut filter = Filter {
+            phase: request.phase,
+            requested_by: request.requested_by,
+            since: request.since,
+            until: request.until,
+            search: request.search,
+            ..Filter::default()
+        };
         match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => {
                 filter.environment = Some(super::environment_named(self.store(), app, environment).await?.1.id);
             }
             (Some(app), None) => filter.app = Some(app_named(self.store(), app).await?.id),
-            (None, Some(_)) => {
-                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
-                    .hint("name the app too"));
-            }
+            (None, Some(_)) => return Err(super::environment_of_no_app()),
             (None, None) => {}
         }
         let records = store::deployments::list(self.store(), &filter, before.as_ref(), u64::from(limit) + 1).await;
-        let deployments = records.map_err(store_error)?.into_iter().map(|record| record.deployment).collect();
+        let mut records = records.map_err(store_error)?;
+        Waits::new(&self.inner).tell(self.store(), &mut records).await.map_err(store_error)?;
+        let deployments = records.into_iter().map(|record| record.deployment).collect();
         Ok(Page::of(deployments, limit, |deployment: &Deployment| deployment.id.to_string()))
     }
 }
 
 impl Handle<Get> for Control {
     async fn handle(&self, _: &Caller, request: DeploymentRequest) -> Result<Deployment, Error> {
-        Ok(deployment_with(self.store(), &request.deployment).await?.deployment)
+        let mut record = deployment_with(self.store(), &request.deployment).await?;
+        let records = std::slice::from_mut(&mut record);
+        Waits::new(&self.inner).tell(self.store(), records).await.map_err(store_error)?;
+        Ok(record.deployment)
     }
 }
 
@@ -52,7 +72,7 @@ impl Handle<Cancel> for Control {
             return Err(Error::conflict("the deployment is stuck and can't be taken back by itself")
                 .hint(format!("see to the reason, then `plimsoll resume {}`", deployment.id)));
         }
-        let Err(refused) = self.inner.runner.cancel(&deployment.id, &caller.name).await else {
+        let Err(refused) = self.cancel(&deployment.id, &caller.name).await? else {
             return self.answer::<Cancel>(caller, &deployment.id).await;
         };
         let now = deployment_with(self.store(), &deployment.id).await?.deployment;
@@ -61,7 +81,14 @@ impl Handle<Cancel> for Control {
             CancelRefused::Ended if now.phase.is_end() => ended(&now),
             CancelRefused::AlreadyUndoing => Error::conflict("the deployment is being taken back already")
                 .hint(format!("follow it with `plimsoll deployments show {}`", now.id)),
-            CancelRefused::Ended | CancelRefused::Stopped => {
+            CancelRefused::Stopped => {
+                let hint = format!("see what becomes of it with `plimsoll deployments show {}`", now.id);
+                Error::unavailable(
+                    "the server that runs the deployment has not answered; the wish to cancel is kept for it",
+                )
+                .hint(hint)
+            }
+            CancelRefused::Ended => {
                 Error::unavailable("the deployment does not run at the moment, so it can't be cancelled")
                     .hint("try again in a moment; the server's log says why if it stays so")
             }
@@ -74,9 +101,26 @@ impl Handle<Resume> for Control {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
         let not_stuck = || Error::conflict("the deployment is not stuck, so there is nothing to try again");
         if deployment.stuck.is_none() {
-            return Err(not_stuck());
+            // One that is stalled runs its step again, on the server that drives it; one that nobody drives is taken over anyway.
+            let tx = self.write().await?;
+            if !store::beats::ask_again(&tx, &deployment.id).await.map_err(store_error)? {
+                return Err(not_stuck());
+            }
+            self.remember::<Resume>(&tx, caller, &deployment).await?;
+            commit(tx).await?;
+            return Ok(deployment);
         }
-        match self.inner.runner.unstick(&deployment.id, deployment.kind, &caller.name).await {
+        let Some(taken) = self.take_stuck(&deployment).await? else {
+            return self.ask_to_resume(caller, &deployment).await;
+        };
+        let fence = taken.fence;
+        let resumed = self.inner.runner.unstick(taken, &caller.name).await;
+        if resumed.is_err() {
+            let tx = self.write().await?;
+            store::sagas::give_up(&tx, deployment.id.as_str(), fence).await.map_err(store_error)?;
+            commit(tx).await?;
+        }
+        match resumed {
             Ok(()) => self.answer::<Resume>(caller, &deployment.id).await,
             Err(EngineError::NotStuck { .. }) => Err(not_stuck()),
             Err(EngineError::Journal { source: saga::JournalError::Unavailable(why), .. }) => {
@@ -108,6 +152,99 @@ impl Handle<Output> for Control {
 }
 
 impl Control {
+    /// Has a deployment taken back, whoever drives it: `Ok(Ok)` is a promise that it will be.
+    async fn cancel(&self, id: &DeploymentId, by: &str) -> Result<Result<(), CancelRefused>, Error> {
+        if let Some(answer) = self.inner.runner.cancel(id, by).await {
+            return Ok(answer);
+        }
+        let mut moved = self.store().dispatches();
+        let tx = self.write().await?;
+        let queued = store::queue::find(&tx, id).await.map_err(store_error)?.is_some();
+        let unwanted = Unwanted::Cancelled { by: by.to_owned() };
+        if queued && end_unstarted(&tx, id, unwanted).await.map_err(store_error)? {
+            store::queue::remove(&tx, id).await.map_err(store_error)?;
+            commit(tx).await?;
+            count_end(&self.inner, id).await;
+            return Ok(Ok(()));
+        }
+        if store::sagas::get(&tx, id.as_str()).await.map_err(store_error)?.finished {
+            return Ok(Err(CancelRefused::Ended));
+        }
+        store::sagas::request_cancel(&tx, id.as_str(), by).await.map_err(store_error)?;
+        commit(tx).await?;
+        let asked = tokio::time::timeout(ANSWER, async {
+            loop {
+                moved.borrow_and_update();
+                let saga = store::sagas::get(self.store(), id.as_str()).await.map_err(store_error)?;
+                if !saga.cancel_requested {
+                    return Ok(saga.cancel_refused.map_or(Ok(()), |word| Err(refusal(&word))));
+                }
+                if saga.finished {
+                    // Without an answer: it had ended before the owner came to it, or by the very cancel.
+                    let phase = deployment_with(self.store(), id).await?.deployment.phase;
+                    return Ok(if phase == Phase::Cancelled { Ok(()) } else { Err(CancelRefused::Ended) });
+                }
+                tokio::select! {
+                    _ = moved.changed() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        });
+        asked.await.unwrap_or(Ok(Err(CancelRefused::Stopped)))
+    }
+
+    /// Makes a stuck deployment this server's, if it is one of this machine and nobody's.
+    async fn take_stuck(&self, deployment: &Deployment) -> Result<Option<Taken>, Error> {
+        let id = deployment.id.as_str();
+        let tx = self.write().await?;
+        let record = deployment_with(&tx, &deployment.id).await?;
+        let environment = store::environments::get(&tx, &record.environment_id).await.map_err(store_error)?;
+        let saga = store::sagas::get(&tx, id).await.map_err(store_error)?;
+        if environment.host != self.inner.member.host || saga.owner.is_some() {
+            return Ok(None);
+        }
+        let Some(fence) = store::sagas::take(&tx, id, &self.inner.member.id, None).await.map_err(store_error)? else {
+            return Ok(None);
+        };
+        // It may be from before there was a queue.
+        store::environments::start(&tx, &environment.id, &deployment.id).await.map_err(store_error)?;
+        commit(tx).await?;
+        Ok(Some(Taken { deployment: deployment.id.clone(), kind: deployment.kind, fence, cancel_by: None }))
+    }
+
+    /// Has a server of its machine try a stuck deployment again, and waits for that.
+    async fn ask_to_resume(&self, caller: &Caller, deployment: &Deployment) -> Result<Deployment, Error> {
+        let mut moved = self.store().dispatches();
+        let tx = self.write().await?;
+        let by = Some(caller.name.as_str());
+        store::sagas::request_resume(&tx, deployment.id.as_str(), by).await.map_err(store_error)?;
+        commit(tx).await?;
+        let resumed = tokio::time::timeout(ANSWER, async {
+            loop {
+                moved.borrow_and_update();
+                let now = deployment_with(self.store(), &deployment.id).await?.deployment;
+                if now.stuck.is_none() {
+                    return Ok::<(), Error>(());
+                }
+                tokio::select! {
+                    _ = moved.changed() => {}
+                    () = tokio::time::sleep(LOOK) => {}
+                }
+            }
+        });
+        match resumed.await {
+            Ok(resumed) => resumed?,
+            Err(_) => {
+                let hint = format!("see what becomes of it with `plimsoll deployments show {}`", deployment.id);
+                return Err(Error::unavailable(
+                    "no server of its machine has answered; the wish to try again is kept for it",
+                )
+                .hint(hint));
+            }
+        }
+        self.answer::<Resume>(caller, &deployment.id).await
+    }
+
     /// The deployment as it is after a request that the saga has written down.
     async fn answer<O>(&self, caller: &Caller, id: &DeploymentId) -> Result<Deployment, Error>
     where

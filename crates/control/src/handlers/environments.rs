@@ -10,7 +10,10 @@ use domain::{AppId, EnvironmentId, Name, ReleaseId};
 use ingress::{RouteTable, Stats, Status};
 use operations::Error;
 use operations::apps::{Deleted, GetRequest};
-use operations::environments::{Active, Create, Delete, Environment, EnvironmentRequest, Get, List, Traffic};
+use operations::environments::{
+    Active, Create, CreateRequest, Delete, Environment, EnvironmentRequest, Get, List, SetSupersede,
+    SetSupersedeRequest, Traffic,
+};
 use store::deployments::Filter;
 use store::environments::Environment as Row;
 
@@ -22,17 +25,44 @@ use crate::error::store_error;
 use crate::urls::urls;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: EnvironmentRequest) -> Result<Environment, Error> {
+    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Environment, Error> {
         let at = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let app = app_named(&tx, &request.app).await?;
-        let row = new(&app, request.environment, at);
+        let host = request.host.unwrap_or_else(|| self.inner.member.host.clone());
+        if !store::hosts::list(&tx).await.map_err(store_error)?.iter().any(|known| known.name == host) {
+            return Err(Error::not_found(format!("there is no host `{host}`"))
+                .hint("a host is known once a server has started on it; `plimsoll cluster` lists them"));
+        }
+        let row = new(&app, request.environment, &host, at);
         store::environments::insert(&tx, &row).await.map_err(store_error)?;
         let created = EventKind::EnvironmentCreated;
         store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &created, at).await.map_err(store_error)?;
         let response = blank(row);
         self.remember::<Create>(&tx, caller, &response).await?;
         commit(tx).await?;
+        Ok(response)
+    }
+}
+
+impl Handle<SetSupersede> for Control {
+    async fn handle(&self, caller: &Caller, request: SetSupersedeRequest) -> Result<Environment, Error> {
+        let SetSupersedeRequest { app, environment, policy } = request;
+        let tx = self.write().await?;
+        let (_, row) = environment_named(&tx, &app, &environment).await?;
+        store::environments::set_supersede(&tx, &row.id, policy).await.map_err(store_error)?;
+        let event = EventKind::QueueConfigured { by: caller.name.clone() };
+        store::events::insert(&tx, Some(&row.app), Some(&row.name), None, &event, Utc::now())
+            .await
+            .map_err(store_error)?;
+        commit(tx).await?;
+        let ingress = self.look_at_ingress().await;
+        let response = self.view(Row { supersede: policy, ..row }, &ingress).await?;
+        if caller.key.is_some() {
+            let tx = self.write().await?;
+            self.remember::<SetSupersede>(&tx, caller, &response).await?;
+            commit(tx).await?;
+        }
         Ok(response)
     }
 }
@@ -108,7 +138,9 @@ impl Control {
         let filter = Filter { environment: Some(row.id.clone()), open: true, ..Filter::default() };
         let open = store::deployments::list(self.store(), &filter, None, 500).await.map_err(store_error)?;
         let active = self.active(&row).await?;
-        let instances = self.instances(&row.id).await?;
+        // Those of another machine can't be seen from here.
+        let here = row.host == self.inner.member.host;
+        let instances = if here { self.instances(&row.id).await? } else { Vec::new() };
         let routes = ingress.table.as_ref().and_then(|table| table.environments.get(&row.id));
         let urls = match (routes, &ingress.status) {
             (Some(routes), Some(status)) => urls(routes, status, &ingress.shown),
@@ -152,7 +184,7 @@ impl Control {
 }
 
 /// A new environment in which nothing has happened yet.
-pub(super) fn new(app: &store::apps::App, name: Name, at: DateTime<Utc>) -> Row {
+pub(super) fn new(app: &store::apps::App, name: Name, host: &str, at: DateTime<Utc>) -> Row {
     Row {
         id: super::apps::environment_id(),
         app_id: app.id.clone(),
@@ -164,16 +196,21 @@ pub(super) fn new(app: &store::apps::App, name: Name, at: DateTime<Utc>) -> Row 
         active_generation: 0,
         active_release: None,
         created_at: at,
+        host: host.to_owned(),
+        running: None,
+        supersede: Default::default(),
     }
 }
 
 fn blank(row: Row) -> Environment {
-    let Row { id, app, name, created_at, .. } = row;
+    let Row { id, app, name, created_at, host, supersede, .. } = row;
     Environment {
         id,
         app,
         name,
         created_at,
+        host,
+        supersede,
         active: None,
         in_progress: Vec::new(),
         urls: Vec::new(),

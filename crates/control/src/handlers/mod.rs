@@ -1,24 +1,32 @@
 //! The handlers of the operations, one file for each noun, and what they share.
 
+mod analytics;
 mod apps;
 mod certificates;
+mod cluster;
 mod delete;
 mod deployments;
+mod diagnosis;
 mod environments;
 mod events;
 mod ingress;
 pub(crate) mod logs;
 mod metrics;
-mod order;
+pub(crate) mod order;
 mod plans;
 mod promotions;
+mod queue;
 mod releases;
+mod retention;
+pub(crate) mod schedules;
 mod server;
 mod smoke_tests;
 mod sources;
+mod timeline;
 mod tokens;
 mod uploads;
 mod variables;
+mod windows;
 
 use chrono::Utc;
 use domain::source::Source;
@@ -93,6 +101,30 @@ impl Control {
         &self.inner.world.store
     }
 
+    /// Whether the environment lives on this machine. What is kept of it on another one only servers of that one see.
+    pub(crate) fn is_here(&self, environment: &Environment) -> bool {
+        environment.host == self.inner.member.host
+    }
+
+    /// `Conflict` when the environment lives on another machine: what is to be done must be done there.
+    fn refuse_elsewhere(&self, environment: &Environment) -> Result<(), Error> {
+        if self.is_here(environment) {
+            return Ok(());
+        }
+        let member = &self.inner.member;
+        let there = member.servers().into_iter().find(|(server, _)| server.host == environment.host);
+        let hint = match there {
+            Some((server, _)) => format!("ask a server of that host, such as {}", server.url),
+            None => format!("start a server on the host {}", environment.host),
+        };
+        let what = format!("{}/{}", environment.app, environment.name);
+        Err(Error::conflict(format!(
+            "{what} lives on the host {}, and this server is on {}",
+            environment.host, member.host
+        ))
+        .hint(hint))
+    }
+
     async fn write(&self) -> Result<Tx, Error> {
         self.store().write().await.map_err(store_error)
     }
@@ -148,6 +180,21 @@ fn page_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, 
     parsed.map_err(|_| {
         Error::invalid("`cursor` is not one of this list").hint("use the `next` of the page before, or leave it out")
     })
+}
+
+/// An environment was named without its app.
+fn environment_of_no_app() -> Error {
+    Error::unprocessable("an environment belongs to an app, and none is named").hint("name the app too")
+}
+
+/// What is looked for: a line that is not endless.
+fn check_word(name: &str, word: Option<&str>) -> Result<(), Error> {
+    match word {
+        Some(word) if word.is_empty() || word.chars().count() > 128 || word.chars().any(char::is_control) => {
+            Err(Error::unprocessable(format!("`{name}` must be 1 to 128 characters, none of them a control character")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn begins_wrong(c: char) -> bool {

@@ -5,6 +5,7 @@ use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::event::EventKind;
 use domain::labels::{Labels, Tag};
 use domain::phase::Phase;
+use domain::queue::{Priority, Supersede, rank};
 use domain::release::Release;
 use domain::source::Source;
 use domain::{DeploymentId, Name, UploadId};
@@ -13,14 +14,17 @@ use operations::{Error, Operation};
 use store::apps::App;
 use store::deployments::Record;
 use store::environments::Environment;
+use store::queue::Entry;
 use store::{Session, Tx};
 use ulid::Ulid;
 
 use super::{check_reference, check_source, commit, environment_named};
 use crate::Control;
 use crate::caller::{Caller, Handle};
+use crate::deployment::journal::{Unwanted, end_unstarted};
 use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
+use crate::dispatch::{Accepted, count_end};
 use crate::error::{archive_error, io_error, store_error};
 use crate::uploads::no_upload;
 
@@ -29,22 +33,46 @@ impl Handle<Deploy> for Control {
         if let Some(plan) = request.plan.clone() {
             return self.carry_out(caller, &plan, request).await;
         }
+        let tx = self.write().await?;
+        let Prepared { environment, record, state, when } = self.prepare(&tx, caller, request).await?;
+        self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, record, state, when).await
+    }
+}
+
+/// A deployment that only has to be accepted.
+pub(crate) struct Prepared {
+    pub(crate) environment: Environment,
+    pub(crate) record: Record,
+    pub(crate) state: State,
+    pub(crate) when: When,
+}
+
+impl Control {
+    /// Checks what is asked for and makes a deployment of it.
+    pub(crate) async fn prepare(&self, tx: &Tx, caller: &Caller, request: DeployRequest) -> Result<Prepared, Error> {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
             Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
         })?;
-        let tx = self.write().await?;
-        let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
+        let when = When { priority: request.priority, not_before: request.not_before };
+        when.check(Utc::now())?;
+        let bypass = request.bypass_window.map(|reason| super::windows::reason(reason.as_str(), &when)).transpose()?;
+        let (app, environment) = environment_named(tx, &request.app, &request.environment).await?;
         let source = source(&app, request.source, request.reference)?;
-        let mut draft = draft(&tx, &environment, DeploymentKind::Deploy, caller).await?;
+        let mut draft = draft(tx, &environment, DeploymentKind::Deploy, caller).await?;
         if let Source::Archive { upload } = &source {
-            self.take_upload(&tx, upload).await?;
+            // The file is on this machine.
+            self.refuse_elsewhere(&environment)?;
+            self.take_upload(tx, upload).await?;
             draft.deployment.metadata.upload = Some(upload.clone());
         }
         draft.deployment.source = Some(source);
+        if let Some(reason) = bypass {
+            super::windows::bypass(tx, &environment, &draft.deployment, &reason).await?;
+        }
         let state = State::deploy(Order { labels, ..order(&draft) });
-        self.accept::<Deploy, deployment::Deploy>(caller, tx, draft, state).await
+        Ok(Prepared { environment, record: draft, state, when })
     }
 }
 
@@ -59,12 +87,14 @@ impl Handle<Rollback> for Control {
         draft.deployment.metadata.commit = release.commit.clone();
         let (spec, commit) = (release.spec.clone(), release.commit.clone());
         let state = State::rollback(order(&draft), release.into(), spec, commit);
-        self.accept::<Rollback, deployment::Rollback>(caller, tx, draft, state).await
+        let when = When { priority: request.priority, not_before: None };
+        super::windows::let_back(&tx, &environment, &draft.deployment).await?;
+        self.accept::<Rollback, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
     }
 }
 
 impl Control {
-    /// The release of a rollback, with its files.
+    /// The release of a rollback, with its files. On another machine its own servers will see whether they are there.
     pub(super) async fn to_go_back_to(
         &self,
         session: &impl Session,
@@ -74,7 +104,7 @@ impl Control {
         tag: Option<&Tag>,
     ) -> Result<Release, Error> {
         let release = target(session, app, environment, number, tag).await?;
-        if !self.world().layout.release(&app.id, &release.artifact).is_dir() {
+        if self.is_here(environment) && !self.world().layout.release(&app.id, &release.artifact).is_dir() {
             let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
             return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
                 .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
@@ -100,13 +130,16 @@ impl Control {
         store::uploads::used(tx, id).await.map_err(store_error)
     }
 
-    /// Writes the deployment, its saga with the first record, and the event; then sets it going.
-    pub(super) async fn accept<O, G>(
+    /// Writes the deployment, its saga with the first record, and the event. If it may start at once and here, that is
+    /// written with them; else it waits in the queue.
+    pub(crate) async fn accept<O, G>(
         &self,
         caller: &Caller,
         tx: Tx,
+        environment: &Environment,
         record: Record,
         state: State,
+        when: When,
     ) -> Result<Deployment, Error>
     where
         O: Operation<Response = Deployment>,
@@ -122,16 +155,88 @@ impl Control {
         let id = deployment.id.as_str();
         store::deployments::insert(&tx, &record).await.map_err(store_error)?;
         store::sagas::create(&tx, id, G::NAME, G::VERSION).await.map_err(store_error)?;
-        store::sagas::append(&tx, id, self.inner.runner.fence(), 0, &[opening]).await.map_err(store_error)?;
+        // Nobody's epoch yet: whoever starts it gets the first one.
+        store::sagas::append(&tx, id, 0, 0, &[opening]).await.map_err(store_error)?;
         let queued = EventKind::DeploymentQueued { requested_by: deployment.requested_by.clone() };
-        let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
-        store::events::insert(&tx, app, environment, Some(&deployment.id), &queued, deployment.created_at)
+        let (app, named) = (Some(&deployment.app), Some(&deployment.environment));
+        store::events::insert(&tx, app, named, Some(&deployment.id), &queued, deployment.created_at)
             .await
             .map_err(store_error)?;
+        let superseded = self.supersede(&tx, environment, &record).await?;
+        let entry = Entry {
+            deployment: deployment.id.clone(),
+            app: record.app_id.clone(),
+            environment: record.environment_id.clone(),
+            host: environment.host.clone(),
+            priority: when.priority,
+            rank: rank(deployment.created_at, when.not_before, when.priority),
+            not_before: when.not_before,
+            enqueued_at: deployment.created_at,
+            attempt: 1,
+        };
+        let placed = self.inner.place(&tx, entry, deployment.kind).await.map_err(store_error)?;
         self.remember::<O>(&tx, caller, deployment).await?;
         commit(tx).await?;
-        self.inner.runner.spawn(deployment.id.clone(), deployment.kind);
+        if let Accepted::Starts(taken, slot) = placed {
+            self.inner.runner.spawn(taken, Some(slot));
+        }
+        for deployment in superseded {
+            count_end(&self.inner, &deployment).await;
+        }
         Ok(record.deployment)
+    }
+
+    /// Ends what waits in the environment for the same source, if its policy says so.
+    ///
+    /// What carries out a plan counts as of the branch that the plan was made of, and is ended like the others. But it ends none
+    /// itself: they would bring the newest of the branch, and a plan's commit may be older.
+    async fn supersede(&self, tx: &Tx, environment: &Environment, newer: &Record) -> Result<Vec<DeploymentId>, Error> {
+        let mut ended = Vec::new();
+        let (Supersede::SkipQueued, Some(source)) = (environment.supersede, &newer.deployment.source) else {
+            return Ok(ended);
+        };
+        if newer.deployment.metadata.plan.is_some() {
+            return Ok(ended);
+        }
+        let why = || Unwanted::Superseded { newer: newer.deployment.generation };
+        for entry in store::queue::of_environment(tx, &environment.id).await.map_err(store_error)? {
+            let older = store::deployments::get(tx, &entry.deployment).await.map_err(store_error)?.deployment;
+            // What was ordered for a time of its own is meant.
+            if older.asked().as_ref() == Some(source)
+                && entry.not_before.is_none()
+                && end_unstarted(tx, &entry.deployment, why()).await.map_err(store_error)?
+            {
+                store::queue::remove(tx, &entry.deployment).await.map_err(store_error)?;
+                ended.push(entry.deployment);
+            }
+        }
+        Ok(ended)
+    }
+}
+
+/// When a deployment is to start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct When {
+    pub(crate) priority: Priority,
+    pub(crate) not_before: Option<DateTime<Utc>>,
+}
+
+/// What is between asking and arriving, and between two clocks.
+const LATE: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
+/// A date with a slip in its year would wait for ever.
+const FAR: chrono::TimeDelta = chrono::TimeDelta::days(366);
+
+impl When {
+    pub(super) fn check(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        match self.not_before {
+            Some(at) if at < now - LATE => Err(Error::unprocessable(format!("{} is past", at.to_rfc3339()))
+                .hint("name a time to come, or leave it out to deploy now")),
+            Some(at) if at > now + FAR => {
+                Err(Error::unprocessable(format!("{} is more than a year away", at.to_rfc3339()))
+                    .hint("name a time within a year"))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

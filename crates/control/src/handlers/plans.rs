@@ -12,8 +12,9 @@ use operations::{Error, Page};
 use store::plans::{Filter, Kept};
 use ulid::Ulid;
 
-use super::order::{draft, order, source};
-use super::{app_named, check_reference, check_source, commit, environment_named, page_cursor, page_limit};
+use super::order::{When, draft, order, source};
+use super::{app_named, check_reference, check_source, commit, environment_named, environment_of_no_app};
+use super::{page_cursor, page_limit, windows};
 use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::deployment::promise::{HINT, broken};
@@ -31,6 +32,8 @@ impl Handle<Create> for Control {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let (app, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
+        // Releases, uploads and routes are looked at where they are.
+        self.refuse_elsewhere(&environment)?;
         let wanted = match request.rollback {
             Some(_) if request.source.is_some() || request.reference.is_some() => {
                 return Err(Error::unprocessable("a rollback goes to a release, and has neither source nor reference")
@@ -78,10 +81,7 @@ impl Handle<List> for Control {
                 filter.environment = Some(environment_named(self.store(), app, environment).await?.1.id);
             }
             (Some(app), None) => filter.app = Some(app_named(self.store(), app).await?.id),
-            (None, Some(_)) => {
-                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
-                    .hint("name the app too"));
-            }
+            (None, Some(_)) => return Err(environment_of_no_app()),
             (None, None) => {}
         }
         let found = store::plans::list(self.store(), &filter, Utc::now(), before.as_ref(), u64::from(limit) + 1).await;
@@ -120,8 +120,9 @@ impl Control {
         }
     }
 
-    /// Accepts the deployment that a plan tells of, if all that it rests on still holds. What can't be known before the
-    /// source was fetched, and what happens until it is the deployment's turn, the deployment looks at itself.
+    /// Accepts the deployment that a plan tells of, if all that it rests on still holds. It takes its turn in the queue like any
+    /// other. What can't be known before the source was fetched, what is on another machine, and what happens until
+    /// it is the deployment's turn, the deployment looks at itself.
     pub(super) async fn carry_out(
         &self,
         caller: &Caller,
@@ -135,6 +136,9 @@ impl Control {
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
             Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
         })?;
+        let when = When { priority: request.priority, not_before: request.not_before };
+        when.check(Utc::now())?;
+        let bypass = request.bypass_window.map(|reason| windows::reason(reason.as_str(), &when)).transpose()?;
         let plan = self.kept_plan(named).await?;
         if (&plan.app, &plan.environment) != (&request.app, &request.environment) {
             let (own, asked) =
@@ -143,33 +147,45 @@ impl Control {
                 .hint(format!("deploy it to {own}, or make a plan of {asked}")));
         }
         let (app, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
-        let routes = self.route_facts(&plan, &app, &environment).await?;
+        let routes = match self.is_here(&environment) {
+            true => Some(self.route_facts(&plan, &app, &environment).await?),
+            false => None,
+        };
 
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
         let mut facts = self.facts(&tx, &plan.basis, &environment).await?;
-        facts.push(routes);
+        facts.extend(routes);
         let changed = plan.basis.changed(&facts);
         if !changed.is_empty() {
             return Err(Error::conflict(broken(&plan.digest, &changed)).hint(HINT));
         }
         let mut draft = draft(&tx, &environment, plan.kind, caller).await?;
         draft.deployment.metadata.plan = Some(plan.digest.clone());
-        draft.deployment.metadata.commit = plan.commit.clone();
-        let agreed = Agreed { plan: plan.digest.clone(), basis: plan.basis };
+        draft.deployment.metadata.reference = plan.reference.clone();
+        draft.deployment.metadata.commit = plan.commit;
+        let agreed = Agreed { plan: plan.digest.clone(), reference: plan.reference, basis: plan.basis };
         match (plan.kind, plan.source) {
             (DeploymentKind::Deploy, Some(source)) => {
                 if let Source::Archive { upload } = &source {
+                    self.refuse_elsewhere(&environment)?;
                     self.take_upload(&tx, upload).await?;
                     draft.deployment.metadata.upload = Some(upload.clone());
                 }
                 draft.deployment.source = Some(source);
+                if let Some(reason) = bypass {
+                    windows::bypass(&tx, &environment, &draft.deployment, &reason).await?;
+                }
                 let state = State::deploy(Order { labels, plan: Some(agreed), ..order(&draft) });
-                self.accept::<Deploy, deployment::Deploy>(caller, tx, draft, state).await
+                self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, draft, state, when).await
             }
             (DeploymentKind::Rollback, _) if !labels.is_empty() => {
                 Err(Error::unprocessable("a rollback makes no release that could get tags or metadata")
                     .hint("leave them out"))
+            }
+            (DeploymentKind::Rollback, _) if when.not_before.is_some() || bypass.is_some() => {
+                Err(Error::unprocessable("a rollback is not put off, and no window holds it")
+                    .hint("leave the time and the reason for going past windows out"))
             }
             (DeploymentKind::Rollback, _) => {
                 let number = plan.release.number;
@@ -179,7 +195,8 @@ impl Control {
                 let (spec, commit) = (release.spec.clone(), release.commit.clone());
                 let order = Order { plan: Some(agreed), ..order(&draft) };
                 let state = State::rollback(order, release.into(), spec, commit);
-                self.accept::<Deploy, deployment::Rollback>(caller, tx, draft, state).await
+                windows::let_back(&tx, &environment, &draft.deployment).await?;
+                self.accept::<Deploy, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
             }
             (DeploymentKind::Deploy | DeploymentKind::Promotion, _) => {
                 tracing::error!(plan = %plan.digest, "a plan that says not what is deployed");

@@ -20,7 +20,7 @@ use store::apps::App;
 use store::environments::Environment;
 
 use super::environment_named;
-use super::order::{draft, no_release, order};
+use super::order::{When, draft, no_release, order};
 use crate::Control;
 use crate::caller::{Caller, Handle};
 use crate::deployment::state::{Order, Promotion};
@@ -53,14 +53,15 @@ impl Handle<Plan> for Control {
 
 impl Handle<Promote> for Control {
     async fn handle(&self, caller: &Caller, request: PromoteRequest) -> Result<Deployment, Error> {
-        let PromoteRequest { app, environment, from, release, force } = request;
+        let PromoteRequest { app, environment, from, release, force, priority } = request;
         let tx = self.write().await?;
         let compared = self.compare(&tx, &app, &environment, &from, release).await?;
         let Compared { app, target, release, report, variables } = compared;
         if force.is_none() {
             refuse_blocked(&report)?;
         }
-        if !self.world().layout.release(&app.id, &release.artifact).is_dir() {
+        let here = target.host == self.inner.member.host;
+        if here && !self.world().layout.release(&app.id, &release.artifact).is_dir() {
             return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
                 .hint(format!("deploy it to {from} again, then promote")));
         }
@@ -86,7 +87,8 @@ impl Handle<Promote> for Control {
         let labels = domain::labels::Labels { tags, metadata };
         let order = Order { labels, promotion: Some(Promotion { record, artifact, size, files }), ..order(&draft) };
         let state = State::promotion(order, digest, known.map(Into::into), spec, commit);
-        self.accept::<Promote, deployment::Promotion>(caller, tx, draft, state).await
+        let when = When { priority, not_before: None };
+        self.accept::<Promote, deployment::Promotion>(caller, tx, &target, draft, state, when).await
     }
 }
 

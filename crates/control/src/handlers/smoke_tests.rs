@@ -15,6 +15,7 @@ use crate::reconcile::active_state;
 impl Handle<Run> for Control {
     async fn handle(&self, caller: &Caller, request: RunRequest) -> Result<SmokeReport, Error> {
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
+        self.refuse_elsewhere(&environment)?;
         let what = format!("{}/{}", environment.app, environment.name);
         let state = active_state(&self.inner, &environment).await?;
         let (Some(state), Some(release)) = (state, &environment.active_release) else {

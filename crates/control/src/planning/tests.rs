@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use domain::deployment::DeploymentKind;
-use domain::plan::{Action, Basis, Change, Plan, PlannedRelease, Simulated, StepEnd, Touch};
+use domain::plan::{Action, Basis, Change, Plan, PlannedRelease, PlannedStart, Simulated, StepEnd, Touch};
 use domain::promotion::Version;
 use domain::release::Digest;
 use domain::source::{Commit, Source};
@@ -199,6 +199,7 @@ fn kept(scene: &Scene, steps: Vec<domain::plan::Step>) -> Plan {
         nothing_to_do: None,
         findings: vec![],
         steps,
+        start: PlannedStart { waiting: None, waiting_for: None, ahead: 0, estimate: None },
         duration: None,
         downtime: downtime(scene, None),
         differences: Default::default(),

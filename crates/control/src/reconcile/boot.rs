@@ -12,19 +12,21 @@ use super::{Memory, instances, routes};
 use crate::control::Inner;
 use crate::error::store_error;
 use crate::layout::remove_dir;
+use crate::scratch;
 
 /// Folders of stopped instances hold their logs; they stay this long.
 const LOGS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
-/// Idempotency keys are remembered this long.
-const KEYS_KEPT: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 
-pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
-    let world = &inner.world;
-    // Whatever a dead server was building is run again from its beginning.
-    let swept = world.executor.sweep_all_except(&BTreeSet::new()).await;
+/// Ends what dead servers were building: it is run again from its beginning. Only when no other server works here.
+pub(crate) async fn sweep(inner: &Inner) {
+    let swept = inner.world.executor.sweep_all_except(&BTreeSet::new()).await;
     if swept > 0 {
         tracing::info!(processes = swept, "ended build processes of a server that is gone");
     }
+}
+
+/// Other servers of the machine may be at work meanwhile: what is on the disk is listed before the rows that it needs.
+pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
     remove_workspaces(inner).await?;
     remove_strays(inner).await?;
     remove_orphans(inner).await?;
@@ -37,12 +39,17 @@ pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
 /// Workspaces of deployments that have ended, and of detections that were cut off.
 async fn remove_workspaces(inner: &Inner) -> Result<(), Error> {
     let world = &inner.world;
+    let Ok(entries) = std::fs::read_dir(world.layout.workspaces()) else { return Ok(()) };
+    let entries: Vec<_> = entries.flatten().collect();
     let open = store::deployments::list_open(&world.store).await.map_err(store_error)?;
     let keep: BTreeSet<String> = open.iter().map(|r| r.deployment.id.to_string()).collect();
-    let Ok(entries) = std::fs::read_dir(world.layout.workspaces()) else { return Ok(()) };
-    for entry in entries.flatten() {
+    let peers = inner.member.has_peers();
+    for entry in entries {
         let name = entry.file_name();
-        if !name.to_str().is_some_and(|n| keep.contains(n))
+        let wanted = |name: &str| {
+            keep.contains(name) || (peers && !name.starts_with("dep_") && !scratch::is_left(&inner.member, name))
+        };
+        if !name.to_str().is_some_and(wanted)
             && let Err(e) = remove_dir(&entry.path())
         {
             tracing::warn!(path = %entry.path().display(), "can't remove an old workspace: {e}");
@@ -54,9 +61,10 @@ async fn remove_workspaces(inner: &Inner) -> Result<(), Error> {
 /// Instances that run although nothing in the database wants them.
 async fn remove_strays(inner: &Inner) -> Result<(), Error> {
     let world = &inner.world;
+    let there = world.runtime.list();
     let rows = store::instances::list_all(&world.store).await.map_err(store_error)?;
     let wanted: BTreeSet<String> = rows.iter().filter(|r| !r.retired).map(|r| r.key.name()).collect();
-    for status in world.runtime.list() {
+    for status in there {
         let name = status.key.name();
         if wanted.contains(&name) || matches!(status.state, InstanceState::Stopped { .. }) {
             continue;
@@ -72,6 +80,8 @@ async fn remove_strays(inner: &Inner) -> Result<(), Error> {
 /// Releases and caches of apps that were deleted, when the server died before it had removed them.
 async fn remove_orphans(inner: &Inner) -> Result<(), Error> {
     let world = &inner.world;
+    let folders = [world.layout.releases(), world.layout.caches()];
+    let entries: Vec<_> = folders.iter().flat_map(std::fs::read_dir).flatten().flatten().collect();
     let mut known = BTreeSet::new();
     let mut after = None;
     loop {
@@ -80,12 +90,10 @@ async fn remove_orphans(inner: &Inner) -> Result<(), Error> {
         after = Some(last.name.clone());
         known.extend(page.into_iter().map(|app| app.id.to_string()));
     }
-    for folder in [world.layout.releases(), world.layout.caches()] {
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-            let orphan = entry.file_name().to_str().is_none_or(|name| !known.contains(name));
-            if orphan && let Err(e) = remove_dir(&entry.path()) {
-                tracing::warn!(path = %entry.path().display(), "can't remove what a deleted app left: {e}");
-            }
+    for entry in entries {
+        let orphan = entry.file_name().to_str().is_none_or(|name| !known.contains(name));
+        if orphan && let Err(e) = remove_dir(&entry.path()) {
+            tracing::warn!(path = %entry.path().display(), "can't remove what a deleted app left: {e}");
         }
     }
     Ok(())
@@ -96,9 +104,6 @@ pub(super) async fn clean_old(inner: &Inner) {
     let world = &inner.world;
     if let Err(e) = crate::uploads::sweep(world, Utc::now()).await {
         tracing::warn!("can't look for uploads that nobody needs: {e}");
-    }
-    if let Err(e) = purge_keys(inner).await {
-        tracing::warn!("can't forget old idempotency keys: {e}");
     }
     let rows = store::instances::list_all(&world.store).await.unwrap_or_default();
     let wanted: BTreeSet<String> = rows.iter().map(|r| r.key.name()).collect();
@@ -118,10 +123,4 @@ pub(super) async fn clean_old(inner: &Inner) {
             tracing::warn!(instance = name, "can't remove an old log: {e}");
         }
     }
-}
-
-async fn purge_keys(inner: &Inner) -> Result<(), store::StoreError> {
-    let tx = inner.world.store.write().await?;
-    store::idempotency::purge(&tx, Utc::now() - KEYS_KEPT).await?;
-    tx.commit().await
 }

@@ -24,13 +24,15 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     loop {
         let Some(strong) = inner.upgrade() else { return };
         let holder = strong.holder.clone();
-        if stopping.run_until_cancelled(keep(&strong, &mut seen)).await.is_none() {
+        // Another server of the machine may look after it.
+        let duty = strong.member.has_duty();
+        if duty && stopping.run_until_cancelled(keep(&strong, &mut seen)).await.is_none() {
             return;
         }
         drop(strong);
         let pause = async {
             tokio::select! {
-                () = holder.lost() => {}
+                () = holder.lost(), if duty => {}
                 () = tokio::time::sleep(TICK) => {}
             }
         };

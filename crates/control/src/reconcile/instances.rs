@@ -88,9 +88,9 @@ async fn wanted(inner: &Inner, memory: &mut Memory) -> Arc<[(Arc<Environment>, P
 
 async fn active_instances(inner: &Inner) -> Result<Vec<(Arc<Environment>, Placement)>, store::StoreError> {
     let store = &inner.world.store;
-    let environments = store::environments::list_all(store).await?;
+    let ours = store::environments::list_all(store).await?.into_iter().filter(|e| e.host == inner.member.host);
     let active: HashMap<DeploymentId, Arc<Environment>> =
-        environments.into_iter().filter_map(|e| Some((e.active_deployment.clone()?, Arc::new(e)))).collect();
+        ours.filter_map(|e| Some((e.active_deployment.clone()?, Arc::new(e)))).collect();
     let rows = store::instances::list_all(store).await?;
     let wanted = rows.into_iter().filter(|row| !row.retired).filter_map(|row| {
         let environment = active.get(&row.key.deployment)?.clone();
@@ -145,12 +145,17 @@ pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Re
     let (spec, commit) = (release.spec.clone(), release.commit.clone());
     let mut state = State::rollback(order, release.into(), spec, commit);
     let rows = store::instances::list_by_deployment(store, deployment).await.map_err(store_error)?;
-    state.placements = rows.into_iter().map(|r| Placement { key: r.key, port: r.port }).collect();
+    let wanted = rows.into_iter().filter(|row| !row.retired);
+    state.placements = wanted.map(|r| Placement { key: r.key, port: r.port }).collect();
     Ok(Some(state))
 }
 
 async fn spec(inner: &Inner, environment: &Environment, placement: &Placement) -> Result<Option<InstanceSpec>, Error> {
     let Some(state) = active_state(inner, environment).await? else { return Ok(None) };
+    // Another server may have retired it since it was listed.
+    if !state.placements.iter().any(|p| p.key == placement.key) {
+        return Ok(None);
+    }
     let (Some(spec), Some(release)) = (&state.spec, &state.release) else { return Ok(None) };
     let Some(component) = spec.component(&placement.key.component) else { return Ok(None) };
     let world = &inner.world;

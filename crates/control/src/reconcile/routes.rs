@@ -15,7 +15,8 @@ pub(super) async fn restore(inner: &Inner) {
         Err(e) => return tracing::error!("can't list the environments: {e}"),
     };
     // Also where a deployment acts: its generation is higher, so that its own routes replace these.
-    for environment in environments.iter().filter(|e| e.active_deployment.is_some()) {
+    let ours = |e: &&Environment| e.active_deployment.is_some() && e.host == inner.member.host;
+    for environment in environments.iter().filter(ours) {
         if let Err(e) = restore_one(inner, environment).await {
             tracing::error!(app = %environment.app, environment = %environment.name, "can't restore its routes: {e}");
         }

@@ -62,6 +62,9 @@ pub struct Serving {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agreed {
     pub plan: Digest,
+    /// What the plan was made of: branch, tag or commit, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     pub basis: Basis,
 }
 

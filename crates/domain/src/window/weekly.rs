@@ -222,7 +222,12 @@ macro_rules! as_text {
     };
 }
 
-as_text!(Days, "^(daily|(mon|tue|wed|thu|fri|sat|sun)([,-](mon|tue|wed|thu|fri|sat|sun))*)$", "mon-fri");
+// What is sure to be one; other ways to write them are taken, too.
+as_text!(
+    Days,
+    "^(daily|(mon|tue|wed|thu|fri|sat|sun)(-(mon|tue|wed|thu|fri|sat|sun))?(,(mon|tue|wed|thu|fri|sat|sun))*)$",
+    "mon-fri"
+);
 as_text!(TimeOfDay, "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "09:30");
 
 #[cfg(test)]

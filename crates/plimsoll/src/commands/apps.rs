@@ -4,7 +4,8 @@ use chrono::Utc;
 use domain::Name;
 use operations::Operation;
 use operations::apps::{
-    self, Create, CreateRequest, Delete, Get, GetRequest, List, ListRequest, SetSource, SetSourceRequest,
+    self, Create, CreateRequest, Delete, Get, GetRequest, List, ListRequest, SetConcurrency, SetConcurrencyRequest,
+    SetSource, SetSourceRequest,
 };
 
 use super::Context;
@@ -17,10 +18,12 @@ use crate::text::{self, clean};
 const EXAMPLES: &str = "\
 Examples:
   plimsoll apps list
+  plimsoll apps list --search shop
   plimsoll apps create shop --source https://example.org/team/shop.git --ref main
   plimsoll apps create site --source ./public
   plimsoll apps show shop
   plimsoll apps set-source shop ../shop
+  plimsoll apps set-concurrency shop 4
   plimsoll apps delete shop";
 
 /// List, show, create and delete apps.
@@ -41,6 +44,8 @@ enum Command {
     Create(New),
     #[command(about = SetSource::SUMMARY, after_help = EXAMPLES)]
     SetSource(Sourced),
+    #[command(about = SetConcurrency::SUMMARY, after_help = EXAMPLES)]
+    SetConcurrency(SetConcurrencyRequest),
     #[command(about = Delete::SUMMARY, after_help = EXAMPLES)]
     Delete(Gone),
 }
@@ -107,6 +112,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             match out.json {
                 true => out.document(&app),
                 false => out.line(format!("{} comes from {}", app.name, of(&app))),
+            }
+        }
+        Command::SetConcurrency(request) => {
+            let app = context.connect()?.call::<SetConcurrency>(&request).await?;
+            match out.json {
+                true => out.document(&app),
+                false => out.line(format!("{} deployments of {} may be at work", app.concurrency, app.name)),
             }
         }
         Command::Delete(Gone { name, yes }) => {

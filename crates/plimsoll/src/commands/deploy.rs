@@ -3,12 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::plan::PlanRef;
+use domain::queue::Priority;
+use domain::schedule::{Cron, Missed, Moment, Shift, parse_instant};
 use domain::source::Source;
 use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
+use operations::schedules::{self, CreateRequest, Template};
 use operations::{Error, Operation, apps, plans};
 
 use super::init::{ensure_app, reachable};
@@ -28,8 +32,13 @@ Examples:
   plimsoll deploy shop --git https://example.org/team/shop.git --ref main
   plimsoll deploy --tag v1.4 --meta ticket=SHOP-12 --meta by=release-team
   plimsoll deploy shop --archive shop.tar.zst
+  plimsoll deploy shop --priority high --at \"2026-12-01 09:30 Europe/Berlin\" --detach
+  plimsoll deploy shop --at \"in 2h\" --detach
+  plimsoll deploy shop --cron \"0 6 * * MON-FRI Europe/London\"     again and again: see `plimsoll schedules`
+  plimsoll deploy shop --priority critical --bypass-window \"outage of the cart\"
   git archive main | plimsoll deploy shop --archive -
   plimsoll deploy --plan 3f2a9c1d04be    what `plimsoll plan` has shown, or nothing
+  plimsoll deploy --plan 3f2a9c1d04be --priority high
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
 /// Deploy a version of the source, and follow it to its end.
@@ -59,7 +68,7 @@ pub(crate) struct Args {
     git: Option<String>,
     /// Carry out this plan of `plimsoll plan` and nothing else; it says app, environment and source. Its digest, or the
     /// first digits.
-    #[arg(long, value_name = "PLAN", conflicts_with_all = ["name", "named", "environment", "reference", "dir", "git", "archive"])]
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["name", "named", "environment", "reference", "dir", "git", "archive", "cron"])]
     plan: Option<PlanRef>,
     /// Tag for the release, to find it and to go back to it (`plimsoll rollback --to TAG`); may be repeated.
     #[arg(long = "tag", value_name = "TAG")]
@@ -70,6 +79,24 @@ pub(crate) struct Args {
     /// Deploy this archive, this once: tar, tar.gz, tar.zst or zip; `-` is standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dir", "git", "reference"])]
     archive: Option<PathBuf>,
+    /// How much it matters beside others that wait: critical, high, normal or low.
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    priority: Priority,
+    /// Not before this time: "2026-12-01 09:30 Europe/Berlin", 2026-12-01T09:30:00+01:00 or "in 2h".
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    at: Option<Moment>,
+    /// Not now, but at the times of this cron expression with a time zone: "0 6 * * MON-FRI Europe/London".
+    #[arg(long, value_name = "CRON", conflicts_with_all = ["at", "archive", "detach", "bypass_window"])]
+    cron: Option<Cron>,
+    /// What the schedule is called; the name of the environment without it.
+    #[arg(long, value_name = "NAME", requires = "cron")]
+    schedule: Option<Name>,
+    /// What to do about runs of the schedule that were missed: run_once or skip.
+    #[arg(long, value_name = "POLICY", requires = "cron", default_value = "run_once", value_parser = missed)]
+    missed: Missed,
+    /// Begin even while a window is closed; the reason is recorded. Only with --priority critical.
+    #[arg(long, value_name = "REASON")]
+    bypass_window: Option<Text>,
     /// Answer as soon as the server has taken it on.
     #[arg(long, visible_alias = "no-follow")]
     detach: bool,
@@ -77,38 +104,55 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
-    let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
-    if let Some(plan) = args.plan {
-        let plan = connection.call::<plans::Get>(&plans::PlanRequest { plan }).await?;
-        let (app, environment) = (plan.app.clone(), plan.environment.clone());
-        context.out.remark(format!("plan {}: {}", plan.digest.short(), plan_text::headline(&plan)));
-        let named = plan.digest.as_str().parse().map_err(|_| Error::internal())?;
-        let (source, reference, plan) = (None, None, Some(named));
-        let request = DeployRequest { app, environment, source, reference, plan, tags, metadata };
-        let started = follow::begin::<Deploy>(context, &connection, &request).await?;
-        return told(context, &connection, started, args.detach).await;
-    }
-    let app = context.app(args.name.or(args.named))?;
-    let plan = None;
+    tell_shift(context, args.at.as_ref());
+    let (app, environment, plan) = match args.plan {
+        None => (context.app(args.name.or(args.named))?, args.environment, None),
+        Some(plan) => {
+            let plan = connection.call::<plans::Get>(&plans::PlanRequest { plan }).await?;
+            context.out.remark(format!("plan {}: {}", plan.digest.short(), plan_text::headline(&plan)));
+            let named = plan.digest.as_str().parse().map_err(|_| Error::internal())?;
+            (plan.app, plan.environment, Some(named))
+        }
+    };
+    let mut request = DeployRequest {
+        app,
+        environment,
+        source: None,
+        reference: None,
+        plan,
+        tags: args.tags,
+        metadata: args.metadata.into_iter().collect(),
+        priority: args.priority,
+        not_before: args.at.map(|moment| moment.at),
+        bypass_window: args.bypass_window,
+    };
     if let Some(path) = &args.archive {
-        let (source, reference) = (None, None);
-        let request = DeployRequest { app, environment: args.environment, source, reference, plan, tags, metadata };
         let started = archive(context, &connection, request, path).await?;
         return told(context, &connection, started, args.detach).await;
     }
-    let (source, reference) = match (&args.dir, &args.git) {
-        (Some(dir), _) => (Some(source::directory(dir)?), None),
-        (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
-        (None, None) => (None, args.reference),
-    };
-    if let Some(source) = &source {
-        reachable(&connection, source)?;
+    // A plan says itself what is deployed.
+    if request.plan.is_none() {
+        (request.source, request.reference) = match (&args.dir, &args.git) {
+            (Some(dir), _) => (Some(source::directory(dir)?), None),
+            (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
+            (None, None) => (None, args.reference),
+        };
+        if let Some(source) = &request.source {
+            reachable(&connection, source)?;
+        }
+        let own = existing_or_new(context, &connection, &request.app, request.source.as_ref()).await?;
+        if request.source.is_none() {
+            warn_of_uncommitted(context, own.as_ref());
+        }
     }
-    let own = existing_or_new(context, &connection, &app, source.as_ref()).await?;
-    if source.is_none() {
-        warn_of_uncommitted(context, own.as_ref());
+    if let Some(cron) = args.cron {
+        let DeployRequest { app, environment, source, reference, tags, metadata, priority, .. } = request;
+        let order = Template { source, reference, tags, metadata, priority };
+        let (name, missed) = (args.schedule, args.missed);
+        let request = CreateRequest { app, environment, name, cron: cron.to_string(), missed, order };
+        let made = connection.call::<schedules::Create>(&request).await?;
+        return super::schedules::show(context, &made);
     }
-    let request = DeployRequest { app, environment: args.environment, source, reference, plan, tags, metadata };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     told(context, &connection, started, args.detach).await
 }
@@ -175,6 +219,28 @@ async fn told(
         }
         (false, _) => follow::to_the_end(context, connection, started).await,
     }
+}
+
+/// A point in time as people write it.
+pub(super) fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    moment(text).map(|moment| moment.at)
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    parse_instant(text, Utc::now()).map_err(|e| e.to_string())
+}
+
+fn missed(text: &str) -> Result<Missed, String> {
+    Missed::from_name(text).ok_or_else(|| "expected run_once or skip".to_owned())
+}
+
+/// A time at which clocks change is not quite what was written, or could mean two.
+fn tell_shift(context: &Context, moment: Option<&Moment>) {
+    let Some(Moment { at, shift: Some(shift) }) = moment else { return };
+    context.out.warn(match shift {
+        Shift::Skipped(zone) => format!("the clocks skip that time: it is taken as {}, right after", zone.show(*at)),
+        Shift::Repeated(zone) => format!("that time comes twice: it is taken as the first, {}", zone.show(*at)),
+    });
 }
 
 fn entry(text: &str) -> Result<(Key, Text), String> {

@@ -20,6 +20,8 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll deployments list --app shop
   plimsoll deployments list --phase failed --limit 5
+  plimsoll deployments list --search 1f2e3d4 --since 2026-11-01T00:00:00Z
+  plimsoll deployments list --requested-by ci
   plimsoll deployments show dep_01hf7yat00000000000000002a
   plimsoll deployments show dep_01hf7yat00000000000000002a -f
   plimsoll deployments output dep_01hf7yat00000000000000002a";

@@ -62,7 +62,8 @@ fn tell(context: &Context, findings: &[Finding]) -> Result<(), Failure> {
             Status::Warning => paint.yellow("warning"),
             Status::Failed => paint.red("failed "),
         };
-        context.out.line(format!("{mark} {:<22} {}", finding.check, clean_lines(&finding.found)))?;
+        let found = clean_lines(&finding.found).replace('\n', &format!("\n{:31}", ""));
+        context.out.line(format!("{mark} {:<22} {found}", finding.check))?;
         if let Some(advice) = &finding.advice {
             context.out.line(format!("        {:<22} {}", "", paint.bold(format!("-> {advice}"))))?;
         }

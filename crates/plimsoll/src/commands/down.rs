@@ -70,16 +70,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     }
 }
 
-/// Whether there was one.
+/// Whether there was one; with PostgreSQL there may be several.
 async fn stop_server(data: &Path) -> Result<bool, Failure> {
-    match pidfile::running(data) {
-        Some(server) => {
-            end(&server, "the server").await?;
-            pidfile::remove(data);
-            Ok(true)
-        }
-        None => Ok(false),
+    let servers = pidfile::all_running(data);
+    // All at once: none is to go on with what another one leaves.
+    let ends = futures::future::join_all(servers.iter().map(|server| end(server, "the server"))).await;
+    ends.into_iter().collect::<Result<(), Failure>>()?;
+    if !servers.is_empty() {
+        pidfile::remove(data);
     }
+    Ok(!servers.is_empty())
 }
 
 async fn stop_ingress(dir: &Path) -> Result<bool, Failure> {

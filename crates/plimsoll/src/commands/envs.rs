@@ -4,7 +4,9 @@ use domain::Name;
 use domain::instance::InstanceState;
 use operations::Operation;
 use operations::apps::GetRequest;
-use operations::environments::{Create, Delete, Environment, EnvironmentRequest, Get, List};
+use operations::environments::{
+    Create, CreateRequest, Delete, Environment, EnvironmentRequest, Get, List, SetSupersede, SetSupersedeRequest,
+};
 
 use super::Context;
 use crate::confirm::confirm;
@@ -16,6 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll envs list
   plimsoll envs create staging
+  plimsoll envs create staging --host rack-7
+  plimsoll envs set-supersede staging skip_queued
   plimsoll envs show production --app shop
   plimsoll envs delete staging --app shop";
 
@@ -34,7 +38,9 @@ enum Command {
     #[command(about = Get::SUMMARY, after_help = EXAMPLES)]
     Show(EnvironmentRequest),
     #[command(about = Create::SUMMARY, after_help = EXAMPLES)]
-    Create(EnvironmentRequest),
+    Create(CreateRequest),
+    #[command(about = SetSupersede::SUMMARY, after_help = EXAMPLES)]
+    SetSupersede(SetSupersedeRequest),
     #[command(about = Delete::SUMMARY, after_help = EXAMPLES)]
     Delete(Gone),
 }
@@ -74,6 +80,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
                     "created {0} of {1}; deploy to it: plimsoll deploy {1} --env {0}",
                     made.name, made.app
                 )),
+            }
+        }
+        Command::SetSupersede(request) => {
+            let set = connection.call::<SetSupersede>(&request).await?;
+            match out.json {
+                true => out.document(&set),
+                false => out.line(format!("{} of {}: {}", set.name, set.app, set.supersede.as_str())),
             }
         }
         Command::Delete(Gone { request, yes }) => {

@@ -105,6 +105,25 @@ fn sentence(kind: &EventKind) -> String {
         EventKind::PhaseChanged { phase, progress } => {
             format!("{} ({progress}%)", text::phase(*phase))
         }
+        EventKind::DeploymentRequeued { by, priority, not_before } => {
+            let at = not_before.map(|at| format!(", not before {}", text::local(at))).unwrap_or_default();
+            format!("place in the queue changed by {}: {priority}{at}", clean(by))
+        }
+        EventKind::ScheduleCreated { name, by, .. } => format!("schedule {name} created by {}", clean(by)),
+        EventKind::ScheduleChanged { name, enabled, by, .. } => {
+            format!("schedule {name} {} by {}", if *enabled { "enabled" } else { "disabled" }, clean(by))
+        }
+        EventKind::ScheduleDeleted { name, by, .. } => format!("schedule {name} removed by {}", clean(by)),
+        EventKind::ScheduleSkipped { name, planned_at, why, .. } => {
+            format!("schedule {name} did not run at {}: {}", text::local(*planned_at), clean(why))
+        }
+        EventKind::WindowCreated { rule, by, .. } => format!("{} added by {}", clean(rule), clean(by)),
+        EventKind::WindowDeleted { rule, by, .. } => format!("{} removed by {}", clean(rule), clean(by)),
+        EventKind::WindowBypassed { by, reason, rule } => {
+            let rule = rule.as_ref().map(|rule| format!(" ({})", clean(rule))).unwrap_or_default();
+            format!("windows do not hold it{rule}, by wish of {}: {}", clean(by), clean(reason))
+        }
+        EventKind::QueueConfigured { by } => format!("rules of the queue changed by {}", clean(by)),
         EventKind::ReleaseCreated { number, .. } => format!("release v{number} created"),
         EventKind::SmokeTested { results } => {
             let all = results.iter().map(|result| clean(&result.to_string()));
@@ -142,6 +161,21 @@ fn sentence(kind: &EventKind) -> String {
         EventKind::ServerRestored { taken_at } => {
             format!("server restored from a backup of {}", text::local(*taken_at))
         }
+        EventKind::DeploymentStalled { phase, reason } => {
+            format!("stalled in {}: {}; `plimsoll doctor` says more", text::phase(*phase), clean(reason))
+        }
+        EventKind::DeploymentRecovered { phase } => format!("goes on in {}", text::phase(*phase)),
+        EventKind::LeftoversRemoved { what, names } => {
+            format!("removed {} that nobody owned: {}", clean(what), clean(&names.join(", ")))
+        }
+        EventKind::RetentionRan { releases, outputs, events, deployments, bytes } => format!(
+            "removed what was old: files of {}, {}, {}, {}; {} free",
+            text::count(*releases as usize, "release"),
+            text::count(*outputs as usize, "output"),
+            text::count(*events as usize, "event"),
+            text::count(*deployments as usize, "deployment"),
+            text::bytes(*bytes)
+        ),
         EventKind::TokenCreated { name, .. } => format!("token {} created", clean(name)),
         EventKind::TokenRevoked { name, .. } => format!("token {} revoked", clean(name)),
     }

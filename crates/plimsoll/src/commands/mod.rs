@@ -1,9 +1,11 @@
 //! The commands, one per file, and what they share.
 
+pub(crate) mod analytics;
 pub(crate) mod apps;
 pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod certificates;
+pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod deploy;
 pub(crate) mod deployments;
@@ -20,18 +22,24 @@ pub(crate) mod metrics;
 pub(crate) mod plan;
 pub(crate) mod plans;
 pub(crate) mod promote;
+pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod restore;
 pub(crate) mod resume;
+pub(crate) mod retention;
 pub(crate) mod rollback;
+pub(crate) mod schedules;
 pub(crate) mod server;
 pub(crate) mod simulate;
 pub(crate) mod smoke_tests;
+pub(crate) mod stalls;
 pub(crate) mod status;
 pub(crate) mod supervise;
+mod timeline;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
 pub(crate) mod version;
+pub(crate) mod windows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -105,13 +113,14 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 
 async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::Server(args) => server::run(context, args).await,
+        Command::Server(args) => server::run(context, *args).await,
         Command::Down(args) => down::run(context, args).await,
         Command::Init(args) => init::run(context, args).await,
-        Command::Deploy(args) => deploy::run(context, args).await,
+        Command::Deploy(args) => deploy::run(context, *args).await,
         Command::Status(args) => status::run(context, args).await,
         Command::Logs(args) => logs::run(context, args).await,
         Command::Metrics(args) => metrics::run(context, args).await,
+        Command::Analytics(args) => analytics::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
         Command::Plan(args) => plan::run(context, args).await,
@@ -120,6 +129,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
+        Command::Queue(args) => queue::run(context, args).await,
+        Command::Schedules(args) => schedules::run(context, args).await,
+        Command::Windows(args) => windows::run(context, args).await,
+        Command::Cluster(args) => cluster::run(context, args).await,
         Command::Releases(args) => releases::run(context, args).await,
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,
         Command::Uploads(args) => uploads::run(context, args).await,
@@ -132,6 +145,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Stalls(args) => stalls::run(context, args).await,
+        Command::Retention(args) => retention::run(context, args).await,
         Command::Tokens(args) => tokens::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),

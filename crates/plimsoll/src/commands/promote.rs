@@ -3,6 +3,7 @@
 use domain::Name;
 use domain::labels::Text;
 use domain::promotion::{Comparison, PromotionReport, Severity, Version};
+use domain::queue::Priority;
 use operations::promotions::{Plan, PlanRequest, Promote, PromoteRequest};
 use operations::{Error, Operation};
 
@@ -39,6 +40,9 @@ pub(crate) struct Args {
     /// Promote against what blocks it; the reason is recorded.
     #[arg(long, value_name = "REASON", conflicts_with = "dry_run")]
     force: Option<Text>,
+    /// How much it matters beside others that wait: critical, high, normal or low.
+    #[arg(long, value_name = "PRIORITY", default_value_t)]
+    priority: Priority,
     /// Answer as soon as the server has taken it on.
     #[arg(long)]
     detach: bool,
@@ -46,7 +50,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
-    let Args { from, to, app, release, dry_run, force, detach } = args;
+    let Args { from, to, app, release, dry_run, force, priority, detach } = args;
     let compare = PlanRequest { app: app.clone(), environment: to.clone(), from: from.clone(), release };
     let report = connection.call::<Plan>(&compare).await?;
     let blocked = report.findings.iter().any(|f| f.severity == Severity::Blocking);
@@ -64,7 +68,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             .into());
     }
     // What was compared is what is promoted, whatever serves in the source by now.
-    let request = PromoteRequest { app, environment: to, from, release: Some(report.promoted.number), force };
+    let request = PromoteRequest { app, environment: to, from, release: Some(report.promoted.number), force, priority };
     let started = follow::begin::<Promote>(context, &connection, &request).await?;
     match (detach, context.out.json) {
         (true, true) => context.out.document(&started),

@@ -88,6 +88,10 @@ fn table(context: &Context, items: &[ReleaseStatus]) -> String {
         let active: Vec<&str> = active_in.iter().map(Name::as_str).collect();
         let tone = if active.is_empty() { Tone::Plain } else { Tone::Good };
         let made = format!("{} ago", text::age(release.created_at, now));
+        let summary = match release.files_gone_at {
+            Some(_) => format!("{summary} (files not kept any more)"),
+            None => summary,
+        };
         table.row([
             (format!("v{}", release.number), tone),
             (tags(release), Tone::Plain),
@@ -121,6 +125,9 @@ fn details(status: &ReleaseStatus) -> Vec<String> {
     }
     lines.push(format!("digest    {}", release.digest));
     lines.push(format!("size      {} in {}", text::bytes(release.size), text::count(release.files as usize, "file")));
+    if let Some(at) = release.files_gone_at {
+        lines.push(format!("files     not kept any more, since {}", text::local(at)));
+    }
     let active: Vec<&str> = status.active_in.iter().map(Name::as_str).collect();
     lines.push(format!("active in {}", if active.is_empty() { "nowhere".to_owned() } else { active.join(", ") }));
     if !status.variables.is_empty() {

@@ -5,8 +5,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use control::{Control, Options, UploadLimits};
 use domain::limits::{Bytes, Cores, Limits, Tasks};
@@ -37,6 +35,7 @@ Examples:
   plimsoll server --ingress-listen 0.0.0.0:80 --ingress-https-listen 0.0.0.0:443 --ingress-https-redirect
   plimsoll server --trusted-proxies 10.0.0.0/8,fd00::/8
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
+  plimsoll server --database-url-file /etc/plimsoll/database-url --listen 127.0.0.1:7879 --host rack-7 --lease 5s
 
 Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the apps, too.";
 
@@ -114,8 +113,31 @@ pub(crate) struct Args {
     /// Another address for /metrics, /healthz and /readyz, which asks for no token there.
     #[arg(long, value_name = "ADDR")]
     metrics_listen: Option<SocketAddr>,
+    /// What this machine is called among those that share a PostgreSQL database; by default its own id.
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    host: Option<String>,
+    /// A server whose heartbeat stands still for so long is taken for dead, and another one goes on with its deployments.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = lease)]
+    lease: humantime::Duration,
     #[command(flatten)]
     pub(crate) log: LogArgs,
+}
+
+/// The shortest leaves room for a few heartbeats, the longest is what people wait for.
+fn lease(text: &str) -> Result<humantime::Duration, String> {
+    let lease: humantime::Duration = text.parse().map_err(|e: humantime::DurationError| e.to_string())?;
+    match lease.as_secs() {
+        1..=600 if lease.subsec_nanos() == 0 => Ok(lease),
+        _ => Err("expected whole seconds from 1s to 10m, such as 10s".to_owned()),
+    }
+}
+
+fn host_name(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    match !text.is_empty() && text.len() <= 128 && text.chars().all(fine) {
+        true => Ok(text.to_owned()),
+        false => Err("expected letters, digits, `.`, `_` and `-`, 128 at most".to_owned()),
+    }
 }
 
 /// A range of users, or `none`.
@@ -156,6 +178,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         Some(address) => Some(TcpListener::bind(address).await.map_err(|e| cannot_listen(address, &e))?),
         None => None,
     };
+    let url = format!("http://{}", reachable_address(address));
     let binary = std::env::current_exe().map_err(|e| Failure::file("find", Path::new("plimsoll"), &e))?;
     let started = Control::start(Options {
         data: data.clone(),
@@ -174,11 +197,13 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             entries: args.max_unpacked_files,
             ..forge::archive::Limits::default()
         },
+        host: args.host.clone(),
+        lease: args.lease.into(),
+        url: url.clone(),
     })
     .await?;
     // From here on this process holds the folder's lock.
     pidfile::write(&data).map_err(|e| Failure::file("write into", &data, &e))?;
-    let url = format!("http://{}", reachable_address(address));
     let beside = CancellationToken::new();
     watch_beside(&started.control, metrics, &notify, &beside);
     let served = serve(context, &args, &data, &started, &url, listener, &notify).await;
@@ -231,31 +256,16 @@ async fn serve(
     notify: &Notify,
 ) -> Result<(), Failure> {
     let asked = asked_to_stop()?;
-    started.control.announce(url).await?;
+    started.control.announce().await?;
     greet(context, args, data, url, started.first_token.as_ref())?;
     notify.ready(&format!("API at {url}, apps at {}", args.ingress_listen));
-    let control = started.control.clone();
-    let taken_over = Arc::new(AtomicBool::new(false));
-    let told = taken_over.clone();
-    let stop = async move {
-        tokio::select! {
-            () = asked => {}
-            () = control.taken_over() => told.store(true, Ordering::Relaxed),
-        }
-    };
     let settings = server::Settings {
         mcp: mcp::Settings { read_only: args.mcp_read_only },
         mcp_hosts: mcp::Hosts::new(Some(args.listen.ip()), args.mcp_hosts.iter().cloned()),
     };
-    server::serve(started.control.clone(), &settings, listener, stop)
+    server::serve(started.control.clone(), &settings, listener, asked)
         .await
-        .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))?;
-    match taken_over.load(Ordering::Relaxed) {
-        true => Err(Error::conflict("another server has taken over this database, so this one stops")
-            .hint("run one server on a database")
-            .into()),
-        false => Ok(()),
-    }
+        .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))
 }
 
 /// What goes on beside the API until `end`: the metrics' own address, and telling systemd that we live. A reconciler

@@ -71,7 +71,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
 
 async fn all_apps(connection: &Connection) -> Result<Vec<Name>, Failure> {
     let mut names = Vec::new();
-    let mut request = apps::ListRequest { cursor: None, limit: MAX_LIMIT };
+    let mut request = apps::ListRequest { limit: MAX_LIMIT, ..Default::default() };
     loop {
         let page = connection.call::<apps::List>(&request).await?;
         names.extend(page.items.into_iter().map(|app| app.name));
@@ -86,9 +86,8 @@ async fn last_deployment(connection: &Connection, environment: &Environment) -> 
     let request = deployments::ListRequest {
         app: Some(environment.app.clone()),
         environment: Some(environment.name.clone()),
-        phase: None,
-        cursor: None,
         limit: 1,
+        ..Default::default()
     };
     Ok(connection.call::<deployments::List>(&request).await?.items.into_iter().next())
 }
@@ -202,6 +201,7 @@ mod tests {
         let active = active.then(|| json!({ "deployment": deployment, "release": release, "release_number": 4, "commit": "3f2a9c1", "since": now }));
         serde_json::from_value(json!({
             "id": "env_01hf7yat00000000000000002a", "app": "shop", "name": "production", "created_at": now, "active": active,
+            "host": "here", "supersede": "run_all",
             "in_progress": vec![deployment; in_progress], "urls": ["http://shop.localhost:8080"], "instances": instances, "traffic": [],
         }))
         .unwrap()

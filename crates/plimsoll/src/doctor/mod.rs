@@ -2,6 +2,7 @@
 
 mod clock;
 mod database;
+mod deployments;
 mod disk;
 mod folder;
 mod kernel;
@@ -69,5 +70,6 @@ pub(crate) async fn examine(around: &Surroundings) -> Vec<Finding> {
     findings.extend(database::check(around));
     findings.extend(clock::check(around));
     findings.extend(server::check(around).await);
+    findings.extend(deployments::check(around));
     findings
 }

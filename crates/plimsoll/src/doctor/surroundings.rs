@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use control::inspect::{self, Survey};
 use ingress::Status;
 use operations::client::CallError;
+use operations::diagnosis::{Diagnose, DiagnoseRequest, Diagnoses};
 use operations::local::{self, Local};
 use operations::server::{Info, InfoRequest, ServerInfo};
 use operations::{Client, Error};
@@ -29,6 +30,8 @@ pub(crate) struct Surroundings {
     pub(crate) local: Option<Local>,
     /// What the server answered; `None` when none runs.
     pub(crate) info: Option<Result<ServerInfo, CallError>>,
+    /// How it is with deployments that have not ended; `None` when the server can't be asked.
+    pub(crate) diagnoses: Option<Diagnoses>,
     pub(crate) ingress: Option<Status>,
     /// `None` when there is no database yet.
     pub(crate) survey: Option<Result<Survey, Error>>,
@@ -41,13 +44,17 @@ impl Surroundings {
             Some(local) => Some(info(local).await),
             None => None,
         };
+        let diagnoses = match (&local, &info) {
+            (Some(local), Some(Ok(_))) => diagnoses(local).await,
+            _ => None,
+        };
         let ingress_dir = data.join("ingress");
         let ingress = match ingress_dir.is_dir() {
             true => ingress::Client::new(&ingress_dir).status().await.ok(),
             false => None,
         };
         let survey = inspect::database(&data, database.as_ref()).await;
-        Self { server: pidfile::running(&data).map(|p| p.pid), data, listen, local, info, ingress, survey }
+        Self { server: pidfile::running(&data).map(|p| p.pid), data, listen, local, info, diagnoses, ingress, survey }
     }
 
     /// A file of the server's process in `/proc`, else of this one: limits and paths are its own.
@@ -58,6 +65,16 @@ impl Surroundings {
 }
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
+async fn diagnoses(local: &Local) -> Option<Diagnoses> {
+    let client = Client::new(&local.url, &local.token).ok()?;
+    // An older server does not know the operation.
+    let request = DiagnoseRequest { limit: QUEUED };
+    tokio::time::timeout(PATIENCE, client.call::<Diagnose>(&request)).await.ok()?.ok()
+}
+
+/// Deployments that wait for their turn, of which people are told.
+const QUEUED: u32 = 20;
 
 async fn info(local: &Local) -> Result<ServerInfo, CallError> {
     let client = Client::new(&local.url, &local.token)?;

@@ -42,7 +42,7 @@ fn app() -> Reply {
     Reply::Json(
         200,
         json!({
-            "id": "app_01hf7yat00000000000000002a", "name": "hello", "created_at": at(0),
+            "id": "app_01hf7yat00000000000000002a", "name": "hello", "created_at": at(0), "concurrency": 2,
             "source": {"kind": "git", "url": "https://example.org/hello.git"}, "environments": [],
         }),
     )
@@ -76,7 +76,7 @@ fn environment(release: u32) -> Reply {
     Reply::Json(
         200,
         json!({
-            "id": "env_01hf7yat00000000000000002a", "app": "hello", "name": "production", "created_at": at(0),
+            "id": "env_01hf7yat00000000000000002a", "app": "hello", "name": "production", "created_at": at(0), "host": "here", "supersede": "run_all",
             "active": { "deployment": ID, "release": "rel_01hf7yat00000000000000002a", "release_number": release, "since": at(0) },
             "in_progress": [], "urls": [], "instances": [], "traffic": [],
         }),

@@ -35,7 +35,7 @@ fn announce(home: &Path, plane: &Plane) -> PathBuf {
 }
 
 fn app(source: &Value) -> Value {
-    json!({ "id": "app_01hf7yat00000000000000002a", "name": "my-shop", "source": source, "created_at": at(0), "environments": [] })
+    json!({ "id": "app_01hf7yat00000000000000002a", "name": "my-shop", "source": source, "created_at": at(0), "concurrency": 2, "environments": [] })
 }
 
 fn detected() -> Value {

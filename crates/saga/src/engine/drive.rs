@@ -210,7 +210,7 @@ impl<'a, G: Saga> Drive<'a, G> {
     }
 
     fn failure(&self, failure: Failure<G::Error>) -> Result<EventOf<G>, EngineError> {
-        failed(&self.history, &self.engine.plan, failure, self.now(), rand::random())
+        failed(&self.history, &self.engine.plan, failure, self.now(), (self.engine.chance.random)())
             .ok_or_else(|| self.nonsense("failure"))
     }
 
@@ -263,6 +263,6 @@ impl<'a, G: Saga> Drive<'a, G> {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        Utc::now().max(self.floor)
+        (self.engine.chance.clock)().max(self.floor)
     }
 }

@@ -124,6 +124,15 @@ impl<S: Clone, E: Clone> History<S, E> {
                 running.clone()
             }
 
+            // Ended before it began.
+            (At::Ready { stage: 0 }, On::Refused { error }) if self.cancel.is_none() => match self.stages.first() {
+                Some(first) => {
+                    let why = Cause::Failed { stage: 0, name: first.name.clone(), error: error.clone() };
+                    At::Unwinding { remaining: 0, why }
+                }
+                None => return Err(illegal()),
+            },
+
             // Backward.
             (At::Unwinding { remaining, why }, On::UndoStarted { stage, attempt: 1 }) if stage + 1 == *remaining => {
                 next.begin_undo(*stage, 1);

@@ -10,6 +10,8 @@ pub struct Model {
     pub last_release: i64,
     pub user_number: i64,
     pub created_at: i64,
+    pub concurrency: i64,
+    pub last_started: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -14,6 +14,9 @@ pub struct Model {
     pub active_generation: i64,
     pub active_release: Option<String>,
     pub created_at: i64,
+    pub host: String,
+    pub running: Option<String>,
+    pub supersede: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

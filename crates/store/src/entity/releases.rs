@@ -18,6 +18,8 @@ pub struct Model {
     /// `None`: its own digest.
     pub artifact: Option<String>,
     pub promoted_from: Option<String>,
+    /// `None`: they are there.
+    pub files_gone_at: Option<i64>,
     pub created_at: i64,
 }
 

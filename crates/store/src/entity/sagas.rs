@@ -11,6 +11,10 @@ pub struct Model {
     pub seq: i64,
     pub finished: bool,
     pub cancel_requested: bool,
+    pub owner: Option<String>,
+    pub cancel_by: Option<String>,
+    pub cancel_refused: Option<String>,
+    pub resume_by: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -32,7 +32,7 @@ pub(crate) async fn transactions(db: Database) {
     // So does one that was given up before its answer came.
     for _ in 0..100 {
         let tx = store.write().await.unwrap();
-        let app = App { id: id(), name: name("given-up"), source: None, created_at: kept() };
+        let app = App { id: id(), name: name("given-up"), source: None, created_at: kept(), concurrency: 2 };
         let given_up = tokio::time::timeout(Duration::ZERO, apps::insert(&tx, &app)).await.is_err();
         if given_up {
             assert!(matches!(tx.commit().await, Err(StoreError::Internal(_))));

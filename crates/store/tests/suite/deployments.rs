@@ -4,7 +4,7 @@ use domain::DeploymentId;
 use domain::deployment::{DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
-use domain::source::Source;
+use domain::source::{Commit, Source};
 use store::deployments::{self, DeploymentUpdate, Filter};
 use store::{Constraint, StoreError};
 
@@ -45,7 +45,7 @@ pub(crate) async fn rows(db: Database) {
     assert!(matches!(deployments::get(&store, &missing).await, Err(StoreError::NotFound { .. })));
 }
 
-fn failure() -> Failure {
+pub(crate) fn failure() -> Failure {
     Failure {
         phase: Phase::Building,
         cause: Cause::Build,
@@ -109,6 +109,77 @@ pub(crate) async fn lists(db: Database) {
     assert!(open.is_sorted_by_key(|r| r.deployment.id.clone()));
     open.reverse();
     assert_eq!(open, deployments::list(&store, &Filter { open: true, ..Default::default() }, None, 99).await.unwrap());
+}
+
+pub(crate) async fn searches(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let (shop, blog) = (fixture::app(&tx, "shop").await, fixture::app(&tx, "blog").await);
+    let of =
+        [fixture::environment(&tx, &shop, "production").await, fixture::environment(&tx, &blog, "production").await];
+    let release = fixture::release(&tx, &shop, "aa").await;
+    let mut made = Vec::new();
+    for n in 0..12_usize {
+        let environment = &of[n % 2];
+        let generation = store::environments::next_generation(&tx, &environment.id).await.unwrap();
+        let mut record = fixture::new_deployment(environment, generation);
+        record.deployment.requested_by = ["ci", "zoë"][n / 6].to_owned();
+        deployments::insert(&tx, &record).await.unwrap();
+        let sha = ["abcdef0123", "abcdef0199", "ffff000011"][n % 3].to_owned();
+        let commit = Commit { sha, summary: String::new(), author: String::new(), time: 0 };
+        let update = DeploymentUpdate {
+            phase: Some(Phase::Failed),
+            metadata: Some(Metadata { commit: Some(commit), ..Metadata::default() }),
+            release: (n >= 8).then(|| (release.id.clone(), 1)),
+            ..Default::default()
+        };
+        deployments::update(&tx, &record.deployment.id, now(), update).await.unwrap();
+        made.push(record.deployment.id);
+    }
+    tx.commit().await.unwrap();
+    let word = |word: &str| Filter { search: Some(word.to_owned()), ..Default::default() };
+    let of_shop = |filter: Filter| Filter { app: Some(shop.id.clone()), ..filter };
+    let whole = made[3].to_string();
+    let filters: [(Filter, &dyn Fn(usize) -> bool); 15] = [
+        (word(&whole), &|n| n == 3),
+        (word(&whole[4..12]), &|_| true),
+        (word("abcdef0"), &|n| n % 3 < 2),
+        (word("ABCDEF01"), &|n| n % 3 < 2),
+        (word("abcdef019"), &|n| n % 3 == 1),
+        (word("abcdef"), &|_| false),
+        (word("stable"), &|n| n >= 8),
+        (word("stab"), &|_| false),
+        (of_shop(word("stable")), &|n| n >= 8 && n % 2 == 0),
+        (of_shop(word("abcdef0123")), &|n| n % 3 == 0 && n % 2 == 0),
+        (Filter { phase: Some(Phase::Active), ..word("stable") }, &|_| false),
+        (Filter { requested_by: Some("zoë".into()), ..word("abcdef0") }, &|n| n >= 6 && n % 3 < 2),
+        (Filter { requested_by: Some("ci".into()), ..Default::default() }, &|n| n < 6),
+        (word("%"), &|_| false),
+        (word("'; --"), &|_| false),
+    ];
+    for (filter, holds) in filters {
+        let expected: Vec<_> = (0..12).rev().filter(|n| holds(*n)).map(|n| made[n].clone()).collect();
+        assert_eq!(pages(&store, &filter, 2).await, expected, "{filter:?}");
+    }
+    // Ids are made at a millisecond each, in this suite.
+    let at = |n: usize| {
+        let ulid: ulid::Ulid = made[n].as_str()[4..].parse().unwrap();
+        chrono::DateTime::from_timestamp_millis(ulid.timestamp_ms() as i64).unwrap()
+    };
+    let between = Filter { since: Some(at(2)), until: Some(at(5)), ..Default::default() };
+    assert_eq!(pages(&store, &between, 9).await, [4, 3, 2].map(|n| made[n].clone()));
+    assert_eq!(store::apps::list_named(&store, Some("lo"), None, 9).await.unwrap(), [blog]);
+}
+
+async fn pages(store: &store::Store, filter: &Filter, limit: u64) -> Vec<DeploymentId> {
+    let mut seen: Vec<DeploymentId> = Vec::new();
+    loop {
+        let page = deployments::list(store, filter, seen.last(), limit).await.unwrap();
+        if page.is_empty() {
+            return seen;
+        }
+        seen.extend(page.into_iter().map(|record| record.deployment.id));
+    }
 }
 
 pub(crate) async fn phases(db: Database) {

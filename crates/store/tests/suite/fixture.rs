@@ -13,7 +13,7 @@ use domain::{Name, ReleaseId};
 use store::apps::App;
 use store::environments::Environment;
 use store::releases::NewRelease;
-use store::{Tx, apps, deployments, environments, releases};
+use store::{Tx, apps, deployments, environments, queue, releases};
 
 /// A new id; later ones are greater.
 pub(crate) fn id<K: Kind>() -> Id<K> {
@@ -37,7 +37,8 @@ pub(crate) fn kept() -> DateTime<Utc> {
 }
 
 pub(crate) async fn app(tx: &Tx, text: &str) -> App {
-    let app = App { id: id(), name: name(text), source: None, created_at: kept() };
+    let app =
+        App { id: id(), name: name(text), source: None, created_at: kept(), concurrency: domain::queue::CONCURRENCY };
     apps::insert(tx, &app).await.unwrap();
     app
 }
@@ -60,6 +61,9 @@ pub(crate) fn new_environment(app: &App, text: &str) -> Environment {
         active_generation: 0,
         active_release: None,
         created_at: kept(),
+        host: "here".to_owned(),
+        running: None,
+        supersede: Default::default(),
     }
 }
 
@@ -133,4 +137,19 @@ pub(crate) async fn serve(
     environments::activate(tx, &environment.id, id, &release, generation).await.unwrap();
     environments::release_claim(tx, &environment.id, id).await.unwrap();
     (record, release)
+}
+
+/// The deployment in the queue of the host `here`, at this rank.
+pub(crate) fn entry(record: &deployments::Record, rank: i64) -> queue::Entry {
+    queue::Entry {
+        deployment: record.deployment.id.clone(),
+        app: record.app_id.clone(),
+        environment: record.environment_id.clone(),
+        host: "here".to_owned(),
+        priority: Default::default(),
+        rank,
+        not_before: None,
+        enqueued_at: kept(),
+        attempt: 1,
+    }
 }

@@ -1,6 +1,8 @@
 //! One suite for both databases. Each case gets a fresh database of either kind; a case is written once.
 #![allow(clippy::unwrap_used)]
 
+mod analytics;
+mod cluster;
 mod concurrency;
 mod crash;
 mod database;
@@ -13,7 +15,9 @@ mod opening;
 mod plans;
 mod records;
 mod releases;
+mod schedules;
 mod transfer;
+mod upkeep;
 mod uploads;
 
 use std::pin::Pin;
@@ -32,6 +36,9 @@ const CASES: &[(&str, Case)] = &[
     ("tokens", |db| Box::pin(nouns::tokens(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
     ("plans", |db| Box::pin(plans::rows(db))),
+    ("schedules", |db| Box::pin(schedules::rows(db))),
+    ("windows", |db| Box::pin(schedules::windows(db))),
+    ("bypasses", |db| Box::pin(schedules::bypasses(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
@@ -41,8 +48,25 @@ const CASES: &[(&str, Case)] = &[
     ("deployments", |db| Box::pin(deployments::rows(db))),
     ("lists of deployments", |db| Box::pin(deployments::lists(db))),
     ("phases of deployments", |db| Box::pin(deployments::phases(db))),
+    ("finding deployments", |db| Box::pin(deployments::searches(db))),
+    ("analytics", |db| Box::pin(analytics::counts(db))),
+    ("analytics of before", |db| Box::pin(analytics::backfill(db))),
+    ("settings", |db| Box::pin(upkeep::settings_of_apps(db))),
+    ("signs of life", |db| Box::pin(upkeep::signs_of_life(db))),
+    ("old deployments", |db| Box::pin(upkeep::old_deployments(db))),
+    ("old files", |db| Box::pin(upkeep::old_files(db))),
+    ("old events and keys", |db| Box::pin(upkeep::old_events_and_keys(db))),
     ("sagas", |db| Box::pin(records::sagas(db))),
     ("fences", |db| Box::pin(records::fences(db))),
+    ("leases", |db| Box::pin(records::leases(db))),
+    ("hosts", |db| Box::pin(cluster::hosts(db))),
+    ("servers", |db| Box::pin(cluster::servers(db))),
+    ("the queue", |db| Box::pin(cluster::queue(db))),
+    ("heads of the queue", |db| Box::pin(cluster::heads(db))),
+    ("orphans", |db| Box::pin(cluster::orphans(db))),
+    ("wishes to cancel and to resume", |db| Box::pin(cluster::wishes(db))),
+    ("one leads", |db| Box::pin(cluster::leadership(db))),
+    ("others are woken", |db| Box::pin(cluster::waking(db))),
     ("events", |db| Box::pin(records::events(db))),
     ("transactions", |db| Box::pin(concurrency::transactions(db))),
     ("64 writers", |db| Box::pin(concurrency::many_writers(db))),

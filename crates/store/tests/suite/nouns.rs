@@ -20,7 +20,8 @@ pub(crate) async fn apps(db: Database) {
     let store = db.open().await;
     let tx = store.write().await.unwrap();
     let source = Source::Git { url: "https://git.example/shop.git".into(), reference: Some("main".into()) };
-    let app = apps::App { id: id(), name: name("shop"), source: Some(source.clone()), created_at: now() };
+    let app =
+        apps::App { id: id(), name: name("shop"), source: Some(source.clone()), created_at: now(), concurrency: 2 };
     apps::insert(&tx, &app).await.unwrap();
     let stored = apps::App { created_at: kept(), ..app.clone() };
     // A transaction sees its own writes, and others see them after the commit.

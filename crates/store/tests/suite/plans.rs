@@ -1,6 +1,6 @@
 use chrono::TimeDelta;
 use domain::deployment::DeploymentKind;
-use domain::plan::{Basis, Differences, Downtime, Plan, PlanRef, PlannedRelease};
+use domain::plan::{Basis, Differences, Downtime, Plan, PlanRef, PlannedRelease, PlannedStart};
 use domain::release::Digest;
 use store::environments::Environment;
 use store::plans::{self, Filter, Kept};
@@ -39,6 +39,7 @@ fn plan(app: &store::apps::App, environment: &Environment, digest: &str, hours: 
         nothing_to_do: None,
         findings: vec![],
         steps: vec![],
+        start: PlannedStart { waiting: None, waiting_for: None, ahead: 0, estimate: None },
         duration: None,
         downtime: Downtime { expected_ms: 0, components: vec![], notes: vec!["\u{1f6a2}\0".into()] },
         differences: Differences::default(),

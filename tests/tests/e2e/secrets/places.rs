@@ -75,6 +75,11 @@ pub(super) fn commands(server: &Server, told: &mut Told) {
         &["releases", "list", "--app", "hello", "--json"],
         &["releases", "show", "1", "--app", "hello", "--json"],
         &["deployments", "list", "--json"],
+        &["queue", "list", "--json"],
+        &["queue", "timeline"],
+        &["schedules", "list"],
+        &["schedules", "show", "nightly", "--json"],
+        &["windows", "list", "--json"],
         &["logs", "--app", "hello"],
         &["logs", "--app", "hello", "--env", "staging", "--json"],
         &["events", "--limit", "500"],
@@ -115,6 +120,7 @@ pub(super) fn known(server: &Server, repo: &Repo, upload: &str) -> Value {
     json!({
         "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1, "plan": plan,
         "certificate": certificates[0], "upload": upload, "source": repo.source(),
+        "schedule": "nightly", "window": "win_01hf7yat00000000000000002a",
     })
 }
 

@@ -54,7 +54,6 @@ impl<G: Deploying> Stage<G> for Claim {
                     return Err(saga::Failure::permanent(superseded(phase, by_generation, order.generation)));
                 }
                 Answer::Held { by } => {
-                    world.slots.give_up(&order.deployment);
                     if told.as_ref() != Some(&by) {
                         note(world, &state, &by).await.map_err(|e| store_away(phase, e))?;
                         world.sink(&order.deployment, phase, None).say(&format!("waiting for {by} to finish"));
@@ -128,7 +127,7 @@ async fn note(world: &World, state: &State, by: &DeploymentId) -> Result<(), sto
     tx.commit().await
 }
 
-pub(super) fn superseded(phase: Phase, newer: u64, own: u64) -> Failure {
+pub(crate) fn superseded(phase: Phase, newer: u64, own: u64) -> Failure {
     let message = format!("a newer deployment (generation {newer}) serves already; this one is generation {own}");
     fail::failure(phase, Cause::Superseded, message, "nothing to do: the newer version is live")
 }

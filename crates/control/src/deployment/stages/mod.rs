@@ -21,7 +21,7 @@ use domain::phase::Phase;
 
 pub(crate) use activate::Activate;
 pub(crate) use build::Build;
-pub(crate) use claim::Claim;
+pub(crate) use claim::{Claim, superseded};
 pub(crate) use create_release::CreateRelease;
 pub(crate) use cutover::Cutover;
 pub(crate) use cutover::ungated;

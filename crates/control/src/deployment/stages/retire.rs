@@ -42,6 +42,11 @@ impl<G: Deploying> Stage<G> for Retire {
     }
 
     async fn run(&self, world: &World, state: State, _: &Step) -> Result<State, saga::Failure<Failure>> {
+        // Run again after the claim was given back, all of this is done, and the environment may be another one's by now.
+        let environment = store::environments::get(&world.store, &state.order.environment);
+        if environment.await.map_err(|e| store_away(PHASE, e))?.acting.as_ref() != Some(&state.order.deployment) {
+            return Ok(state);
+        }
         let plain = ungated(routes(world, &state).map_err(saga::Failure::permanent)?);
         world.ingress.cutover(plain).await.map_err(|e| ingress_away(PHASE, e))?;
         point_current(world, &state)?;

@@ -1,0 +1,97 @@
+//! Deployments that don't go on, and the limits by which that is noticed.
+
+use domain::stall::StallPolicy;
+use operations::Error;
+use operations::diagnosis::{
+    Diagnose, DiagnoseRequest, Diagnoses, SetLimits, SetLimitsRequest, ShowLimits, ShowLimitsRequest, StallLimits,
+};
+use store::Session;
+use store::deployments::Filter;
+use store::settings::{self, STALLS};
+
+use super::{app_named, commit, page_limit};
+use crate::caller::{Caller, Handle};
+use crate::diagnosis::{Known, diagnose, look};
+use crate::error::store_error;
+use crate::{Control, stalls};
+
+impl Handle<Diagnose> for Control {
+    async fn handle(&self, _: &Caller, request: DiagnoseRequest) -> Result<Diagnoses, Error> {
+        let limit = page_limit(request.limit)?;
+        let (world, store) = (self.world(), self.store());
+        let mut items = Vec::new();
+        for working in store::beats::working(store).await.map_err(store_error)? {
+            let deployment = working.record.deployment;
+            let known = look(world, &deployment).await.map_err(store_error)?;
+            let known = Known { stalled: working.stalled, heard_of_at: working.signs.beat_at, ..known };
+            items.push(diagnose(deployment, known));
+        }
+        items.sort_by_key(|item| (item.state, item.since));
+        let queued = Filter { phase: Some(domain::phase::Phase::Queued), ..Filter::default() };
+        let open = store::deployments::count_open(store).await.map_err(store_error)?;
+        let all = open.iter().find(|(phase, ..)| *phase == domain::phase::Phase::Queued).map_or(0, |(_, n, _)| *n);
+        let queued = store::deployments::list(store, &queued, None, limit.into()).await.map_err(store_error)?;
+        let left_out = all.saturating_sub(queued.len() as u64);
+        items.extend(queued.into_iter().map(|record| diagnose(record.deployment, Known::default())));
+        Ok(Diagnoses { items, left_out })
+    }
+}
+
+impl Handle<ShowLimits> for Control {
+    async fn handle(&self, _: &Caller, request: ShowLimitsRequest) -> Result<StallLimits, Error> {
+        let id = match &request.app {
+            Some(app) => Some(app_named(self.store(), app).await?.id),
+            None => None,
+        };
+        limits(self.store(), request.app, id).await
+    }
+}
+
+impl Handle<SetLimits> for Control {
+    async fn handle(&self, caller: &Caller, request: SetLimitsRequest) -> Result<StallLimits, Error> {
+        let SetLimitsRequest { app, heartbeat, silence, phases, then, reset } = request;
+        let tx = self.write().await?;
+        let id = match &app {
+            Some(app) => Some(app_named(&tx, app).await?.id),
+            None => None,
+        };
+        let changes = heartbeat.is_some() || silence.is_some() || phases.is_some() || then.is_some();
+        if !changes && !reset {
+            return Err(
+                Error::unprocessable("nothing is to be changed").hint("give a limit, what is done then, or reset")
+            );
+        }
+        let mut policy = match (reset, &id) {
+            // What holds without it is where one begins.
+            (true, Some(_)) | (false, None) => {
+                settings::find(&tx, None, STALLS).await.map_err(store_error)?.unwrap_or_default()
+            }
+            (true, None) => StallPolicy::default(),
+            (false, Some(id)) => stalls::policy(&tx, id).await.map_err(store_error)?,
+        };
+        policy.heartbeat = heartbeat.unwrap_or(policy.heartbeat);
+        policy.silence = silence.unwrap_or(policy.silence);
+        policy.phases = phases.unwrap_or(policy.phases);
+        policy.then = then.unwrap_or(policy.then);
+        policy.check().map_err(|e| Error::unprocessable(e.to_string()))?;
+        settings::set(&tx, id.as_ref(), STALLS, changes.then_some(&policy)).await.map_err(store_error)?;
+        let response = limits(&tx, app, id).await?;
+        self.remember::<SetLimits>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+async fn limits(
+    session: &impl Session,
+    app: Option<domain::Name>,
+    id: Option<domain::AppId>,
+) -> Result<StallLimits, Error> {
+    let own: Option<StallPolicy> = settings::find(session, id.as_ref(), STALLS).await.map_err(store_error)?;
+    let policy = match (&own, &id) {
+        (Some(own), _) => own.clone(),
+        (None, Some(id)) => stalls::policy(session, id).await.map_err(store_error)?,
+        (None, None) => StallPolicy::default(),
+    };
+    Ok(StallLimits { app, policy, own: own.is_some() })
+}

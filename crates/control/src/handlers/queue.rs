@@ -1,0 +1,209 @@
+//! Deployments that wait: looking at them, and changing when they start.
+
+use chrono::Utc;
+use domain::DeploymentId;
+use domain::event::EventKind;
+use domain::queue::{between, rank};
+use operations::queue::{Entry, Estimate, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
+use operations::{Error, Operation, Page};
+use store::queue::{Direction, Entry as Row, Filter, Place as After};
+use store::{Session, Tx};
+
+use super::order::When;
+use super::{app_named, commit, deployment_with, environment_named, page_limit};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::dispatch::Waits;
+use crate::error::store_error;
+use crate::forecast::foresee;
+
+impl Handle<List> for Control {
+    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Entry>, Error> {
+        let limit = page_limit(request.limit)?;
+        let after = request.cursor.as_deref().map(place_of).transpose()?;
+        let filter = match (&request.app, &request.environment) {
+            (Some(app), Some(environment)) => {
+                let (_, environment) = environment_named(self.store(), app, environment).await?;
+                Filter { app: None, environment: Some(environment.id) }
+            }
+            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), environment: None },
+            (None, Some(_)) => {
+                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
+                    .hint("name the app too"));
+            }
+            (None, None) => Filter::default(),
+        };
+        let rows = store::queue::list(self.store(), &filter, after.as_ref(), u64::from(limit) + 1).await;
+        let mut rows = rows.map_err(store_error)?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next = rows.last().filter(|_| more).map(cursor_of);
+        let mut items = Vec::with_capacity(rows.len());
+        let foreseen = match rows.is_empty() {
+            true => Default::default(),
+            false => foresee(&self.inner).await.map_err(store_error)?,
+        };
+        // Counted once: those of one page follow on each other when nothing is filtered.
+        let mut ahead = None;
+        let mut waits = Waits::new(&self.inner);
+        for row in rows {
+            let before = match (ahead, filter == Filter::default()) {
+                (Some(before), true) => before + 1,
+                _ => store::queue::ahead(self.store(), &Filter::default(), &row).await.map_err(store_error)?,
+            };
+            ahead = Some(before);
+            if let Some(entry) = shown(self.store(), &mut waits, &row, before + 1).await? {
+                let took = foreseen.took(&row.app, &row.environment);
+                let start = foreseen.forecasts.get(&row.deployment).and_then(|forecast| forecast.start);
+                let estimate = start.map(|start| Estimate {
+                    start,
+                    takes_seconds: took.p50.num_seconds().max(0).unsigned_abs(),
+                    basis: took.basis,
+                });
+                items.push(Entry { estimate, ..entry });
+            }
+        }
+        Ok(Page { items, next })
+    }
+}
+
+impl Handle<Move> for Control {
+    async fn handle(&self, caller: &Caller, request: MoveRequest) -> Result<Entry, Error> {
+        let tx = self.write().await?;
+        let row = waiting(&tx, &request.deployment).await?;
+        let rank = self.rank_at(&tx, &row, &request.to).await?;
+        store::queue::set_rank(&tx, &row.deployment, rank).await.map_err(store_error)?;
+        self.changed::<Move>(caller, tx, &row.deployment).await
+    }
+}
+
+impl Handle<Reschedule> for Control {
+    async fn handle(&self, caller: &Caller, request: RescheduleRequest) -> Result<Entry, Error> {
+        let tx = self.write().await?;
+        let row = waiting(&tx, &request.deployment).await?;
+        let priority = request.priority.unwrap_or(row.priority);
+        let when = When { priority, not_before: request.not_before };
+        when.check(Utc::now())?;
+        let rank = rank(row.enqueued_at, when.not_before, priority);
+        store::queue::set_priority(&tx, &row.deployment, priority, rank).await.map_err(store_error)?;
+        store::queue::reschedule(&tx, &row.deployment, when.not_before, rank).await.map_err(store_error)?;
+        self.changed::<Reschedule>(caller, tx, &row.deployment).await
+    }
+}
+
+impl Control {
+    /// Tells of the change and answers with the entry as it is now.
+    async fn changed<O>(&self, caller: &Caller, tx: Tx, id: &DeploymentId) -> Result<Entry, Error>
+    where
+        O: Operation<Response = Entry>,
+    {
+        let row = waiting(&tx, id).await?;
+        let ahead = store::queue::ahead(&tx, &Filter::default(), &row).await.map_err(store_error)?;
+        let entry = shown(&tx, &mut Waits::new(&self.inner), &row, ahead + 1).await?.ok_or_else(Error::internal)?;
+        let (priority, not_before) = (row.priority, row.not_before);
+        let event = EventKind::DeploymentRequeued { by: caller.name.clone(), priority, not_before };
+        let (app, environment) = (Some(&entry.app), Some(&entry.environment));
+        store::events::insert(&tx, app, environment, Some(id), &event, Utc::now()).await.map_err(store_error)?;
+        self.remember::<O>(&tx, caller, &entry).await?;
+        commit(tx).await?;
+        Ok(entry)
+    }
+
+    /// The rank that brings an entry to a place.
+    async fn rank_at(&self, tx: &Tx, row: &Row, to: &Place) -> Result<i64, Error> {
+        let neighbour = |of: Row, way| async move {
+            let next = store::queue::neighbour(tx, &of, way).await.map_err(store_error)?;
+            // The moved one is not its own neighbour.
+            match next {
+                Some(next) if next.deployment == row.deployment => {
+                    store::queue::neighbour(tx, &next, way).await.map_err(store_error)
+                }
+                other => Ok(other),
+            }
+        };
+        let rank_of = |entry: Option<Row>| entry.map(|entry| entry.rank);
+        let (before, after) = match to {
+            Place::First => {
+                let first = store::queue::end(tx, Direction::Before).await.map_err(store_error)?;
+                (None, rank_of(first))
+            }
+            Place::Last => {
+                let last = store::queue::end(tx, Direction::Behind).await.map_err(store_error)?;
+                (rank_of(last), None)
+            }
+            Place::Before { deployment } => {
+                let next = other(tx, row, deployment).await?;
+                (rank_of(neighbour(next.clone(), Direction::Before).await?), Some(next.rank))
+            }
+            Place::Behind { deployment } => {
+                let previous = other(tx, row, deployment).await?;
+                let next = neighbour(previous.clone(), Direction::Behind).await?;
+                (Some(previous.rank), rank_of(next))
+            }
+        };
+        between(before, after).ok_or_else(|| {
+            Error::conflict("there is no room left between these two in the queue")
+                .hint("move it to another place, or move one of the two first")
+        })
+    }
+}
+
+/// `None` when it was started or ended meanwhile.
+async fn shown(
+    session: &impl Session,
+    waits: &mut Waits<'_>,
+    row: &Row,
+    position: u64,
+) -> Result<Option<Entry>, Error> {
+    let record = match store::deployments::get(session, &row.deployment).await {
+        Err(store::StoreError::NotFound { .. }) => return Ok(None),
+        other => other.map_err(store_error)?,
+    };
+    let waiting = waits.of(session, row).await.map_err(store_error)?;
+    let deployment = record.deployment;
+    Ok(Some(Entry {
+        deployment: deployment.id,
+        app: deployment.app,
+        environment: deployment.environment,
+        kind: deployment.kind,
+        position,
+        priority: row.priority,
+        enqueued_at: row.enqueued_at,
+        not_before: row.not_before,
+        host: row.host.clone(),
+        waiting_for: waiting.to_string(),
+        waiting,
+        estimate: None,
+        requested_by: deployment.requested_by,
+    }))
+}
+
+async fn waiting(session: &impl Session, id: &DeploymentId) -> Result<Row, Error> {
+    if let Some(row) = store::queue::find(session, id).await.map_err(store_error)? {
+        return Ok(row);
+    }
+    let deployment = deployment_with(session, id).await?.deployment;
+    let what = if deployment.phase.is_end() { "has ended" } else { "has started" };
+    Err(Error::conflict(format!("the deployment does not wait: it {what}")).hint("`plimsoll queue` shows what waits"))
+}
+
+/// The neighbour that was named.
+async fn other(session: &impl Session, row: &Row, id: &DeploymentId) -> Result<Row, Error> {
+    if *id == row.deployment {
+        return Err(Error::unprocessable("a deployment can't be moved before or behind itself"));
+    }
+    waiting(session, id).await
+}
+
+fn cursor_of(row: &Row) -> String {
+    format!("{}.{}", row.rank, row.deployment)
+}
+
+fn place_of(cursor: &str) -> Result<After, Error> {
+    let parts = cursor.split_once('.').and_then(|(rank, id)| Some((rank.parse().ok()?, id.parse().ok()?)));
+    let (rank, deployment) = parts.ok_or_else(|| {
+        Error::unprocessable("`cursor` is not one of this list")
+            .hint("use the `next` of the page before, or leave it out")
+    })?;
+    Ok(After { rank, deployment })
+}

@@ -1,0 +1,214 @@
+//! Schedules: making, looking at, enabling and removing them. What runs them is in [`crate::tick`].
+
+use chrono::{DateTime, Utc};
+use domain::event::EventKind;
+use domain::labels::Labels;
+use domain::schedule::{Cron, InvalidCron};
+use domain::source::Source;
+use domain::{Name, ScheduleId};
+use operations::deployments::DeployRequest;
+use operations::schedules::{
+    Create, CreateRequest, Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Template, Update, UpdateRequest,
+};
+use operations::{Error, Operation};
+use store::schedules::{Filter, Schedule as Row};
+use store::{Constraint, Session, StoreError, Tx};
+use ulid::Ulid;
+
+use super::{app_named, check_reference, check_source, commit, environment_named};
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::error::store_error;
+
+/// Runs that are shown.
+const UPCOMING: usize = 5;
+
+impl Handle<Create> for Control {
+    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Schedule, Error> {
+        let CreateRequest { app, environment, name, cron, missed, order } = request;
+        check(&order)?;
+        let cron: Cron = cron.parse().map_err(|e: InvalidCron| Error::unprocessable(e.to_string()))?;
+        let now = store::time::micros(Utc::now());
+        let tx = self.write().await?;
+        let (app, environment) = environment_named(&tx, &app, &environment).await?;
+        if order.source.is_none() && app.source.is_none() {
+            return Err(Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
+                .hint("give the schedule a source, or set the app's with `plimsoll apps set-source`"));
+        }
+        let row = Row {
+            id: ScheduleId::from_ulid(Ulid::generate()),
+            app_id: app.id,
+            environment_id: environment.id,
+            app: app.name,
+            name: name.unwrap_or_else(|| environment.name.clone()),
+            environment: environment.name,
+            next_at: cron.next_after(now),
+            cron,
+            missed,
+            enabled: true,
+            template: serde_json::to_value(&order).map_err(|_| Error::internal())?,
+            created_by: caller.name.clone(),
+            created_at: now,
+            last_planned_at: None,
+            last_run: None,
+        };
+        match store::schedules::insert(&tx, &row).await {
+            Err(StoreError::Conflict(Constraint::Id { .. })) => {
+                return Err(Error::conflict(format!("`{}` has a schedule named `{}` already", row.app, row.name))
+                    .hint("give this one another name, or remove that one: `plimsoll schedules list`"));
+            }
+            other => other.map_err(store_error)?,
+        }
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
+        self.schedule_changed::<Create>(caller, tx, row, EventKind::ScheduleCreated { schedule, name, by }).await
+    }
+}
+
+impl Handle<List> for Control {
+    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Vec<Schedule>, Error> {
+        let filter = match (&request.app, &request.environment) {
+            (Some(app), Some(environment)) => {
+                let (app, environment) = environment_named(self.store(), app, environment).await?;
+                Filter { app: Some(app.id), environment: Some(environment.id) }
+            }
+            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), environment: None },
+            (None, Some(_)) => {
+                return Err(Error::unprocessable("an environment belongs to an app, and none is named")
+                    .hint("name the app too"));
+            }
+            (None, None) => Filter::default(),
+        };
+        store::schedules::list(self.store(), &filter).await.map_err(store_error)?.into_iter().map(shown).collect()
+    }
+}
+
+impl Handle<Get> for Control {
+    async fn handle(&self, _: &Caller, request: ScheduleRequest) -> Result<Schedule, Error> {
+        shown(named(self.store(), &request.schedule).await?)
+    }
+}
+
+impl Handle<Update> for Control {
+    async fn handle(&self, caller: &Caller, request: UpdateRequest) -> Result<Schedule, Error> {
+        let tx = self.write().await?;
+        let mut row = named(&tx, &request.schedule).await?;
+        if row.enabled != request.enabled {
+            row.enabled = request.enabled;
+            // Never a plan again that was carried out, should the clock have jumped back.
+            let after = row.last_planned_at.map_or(Utc::now(), |planned| planned.max(Utc::now()));
+            row.next_at = if row.enabled { row.cron.next_after(after) } else { None };
+        }
+        store::schedules::set_enabled(&tx, &row.id, row.enabled, row.next_at).await.map_err(store_error)?;
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
+        let event = EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, by };
+        self.schedule_changed::<Update>(caller, tx, row, event).await
+    }
+}
+
+impl Handle<Delete> for Control {
+    async fn handle(&self, caller: &Caller, request: ScheduleRequest) -> Result<Schedule, Error> {
+        let tx = self.write().await?;
+        let row = named(&tx, &request.schedule).await?;
+        store::schedules::remove(&tx, &row.id).await.map_err(store_error)?;
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
+        self.schedule_changed::<Delete>(caller, tx, row, EventKind::ScheduleDeleted { schedule, name, by }).await
+    }
+}
+
+impl Control {
+    async fn schedule_changed<O>(&self, caller: &Caller, tx: Tx, row: Row, event: EventKind) -> Result<Schedule, Error>
+    where
+        O: Operation<Response = Schedule>,
+    {
+        store::events::insert(&tx, Some(&row.app), Some(&row.environment), None, &event, Utc::now())
+            .await
+            .map_err(store_error)?;
+        let response = shown(row)?;
+        self.remember::<O>(&tx, caller, &response).await?;
+        commit(tx).await?;
+        Ok(response)
+    }
+}
+
+/// What a run of the schedule asks for.
+pub(crate) fn request(row: &Row) -> Result<DeployRequest, Error> {
+    let Template { source, reference, tags, metadata, priority } = template(row)?;
+    Ok(DeployRequest {
+        app: row.app.clone(),
+        environment: row.environment.clone(),
+        source,
+        reference,
+        plan: None,
+        tags,
+        metadata,
+        priority,
+        not_before: None,
+        bypass_window: None,
+    })
+}
+
+fn template(row: &Row) -> Result<Template, Error> {
+    serde_json::from_value(row.template.clone()).map_err(|e| {
+        tracing::error!(schedule = %row.id, "what it deploys can't be read back: {e}");
+        Error::internal()
+    })
+}
+
+fn check(order: &Template) -> Result<(), Error> {
+    if let Some(Source::Archive { .. }) = &order.source {
+        return Err(Error::unprocessable("a schedule can't deploy an uploaded archive")
+            .hint("an upload is gone when it was deployed: name a git repository or a folder"));
+    }
+    order.source.as_ref().map_or(Ok(()), check_source)?;
+    order.reference.as_deref().map_or(Ok(()), check_reference)?;
+    let labels = Labels::of_deployment(order.tags.clone(), order.metadata.clone());
+    labels
+        .map(drop)
+        .map_err(|e| Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release"))
+}
+
+fn shown(row: Row) -> Result<Schedule, Error> {
+    let order = template(&row)?;
+    let next = |last: &DateTime<Utc>| row.cron.next_after(*last);
+    let upcoming = std::iter::successors(row.next_at, next).take(UPCOMING).collect();
+    Ok(Schedule {
+        id: row.id,
+        name: row.name,
+        app: row.app,
+        environment: row.environment,
+        upcoming,
+        cron: row.cron,
+        missed: row.missed,
+        enabled: row.enabled,
+        order,
+        last_run: row.last_run,
+        created_by: row.created_by,
+        created_at: row.created_at,
+    })
+}
+
+/// By id, or by a name that one schedule alone has.
+async fn named(session: &impl Session, wanted: &str) -> Result<Row, Error> {
+    if let Ok(id) = wanted.parse::<ScheduleId>()
+        && let Some(row) = store::schedules::find(session, &id).await.map_err(store_error)?
+    {
+        return Ok(row);
+    }
+    let mut having = match wanted.parse::<Name>() {
+        Ok(name) => store::schedules::named(session, &name).await.map_err(store_error)?,
+        Err(_) => Vec::new(),
+    };
+    match having.len() {
+        1 => Ok(having.swap_remove(0)),
+        0 => {
+            let wanted: String = wanted.chars().filter(|c| !c.is_control()).take(80).collect();
+            Err(Error::not_found(format!("there is no schedule `{wanted}`"))
+                .hint("list them with `plimsoll schedules list`"))
+        }
+        several => {
+            let ids: Vec<String> = having.iter().map(|row| format!("{} of {}", row.id, row.app)).collect();
+            Err(Error::conflict(format!("{several} schedules have that name"))
+                .hint(format!("name one by its id: {}", ids.join(", "))))
+        }
+    }
+}

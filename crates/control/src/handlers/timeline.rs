@@ -1,0 +1,130 @@
+//! What the next hours bring.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::Name;
+use domain::timeline::{self, Span, What};
+use operations::Error;
+use operations::queue::{Ahead, Timeline, TimelineRequest};
+use store::schedules::Filter;
+
+use super::app_named;
+use crate::Control;
+use crate::caller::{Caller, Handle};
+use crate::error::store_error;
+use crate::forecast::{Foreseen, foresee};
+
+/// What people can look at.
+const MOST: usize = 1000;
+/// The longest look ahead.
+const WEEK: u32 = 168;
+
+impl Handle<Timeline> for Control {
+    async fn handle(&self, _: &Caller, request: TimelineRequest) -> Result<Ahead, Error> {
+        if !(1..=WEEK).contains(&request.hours) {
+            return Err(Error::invalid(format!("`hours` must be 1 to {WEEK}, not {}", request.hours)));
+        }
+        if let Some(app) = &request.app {
+            app_named(self.store(), app).await?;
+        }
+        let from = store::time::micros(Utc::now());
+        let until = from + TimeDelta::hours(request.hours.into());
+        let foreseen = foresee(&self.inner).await.map_err(store_error)?;
+        let mut spans = self.deployments(&foreseen, &request, until).await?;
+        spans.extend(self.runs(&foreseen, &request, until).await?);
+        for record in store::windows::list(self.store(), Some(from)).await.map_err(store_error)? {
+            let app = record.app.as_ref().map(|(_, name)| name);
+            if fits(request.app.as_ref(), app) && fits(request.environment.as_ref(), record.environment.as_ref()) {
+                let environment = record.environment.as_ref();
+                spans.extend(timeline::of_window(&record.id, &record.rule, app, environment, from, until));
+            }
+        }
+        let mut spans = timeline::sorted(spans);
+        let truncated = spans.len() > MOST;
+        spans.truncate(MOST);
+        Ok(Ahead { from, until, spans, truncated })
+    }
+}
+
+impl Control {
+    /// Those at work, and those that wait and begin before `until`.
+    async fn deployments(
+        &self,
+        foreseen: &Foreseen,
+        request: &TimelineRequest,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Span>, Error> {
+        let mut spans = Vec::new();
+        let mut ids = BTreeSet::new();
+        for at_work in &foreseen.world.at_work {
+            let end = (!at_work.stuck).then(|| (at_work.since + at_work.took.p50).max(Utc::now()));
+            ids.insert(&at_work.deployment);
+            let what = What::AtWork { deployment: at_work.deployment.clone() };
+            spans.push((
+                &at_work.deployment,
+                Span { from: at_work.since, until: end, app: None, environment: None, what },
+            ));
+        }
+        let mut waiting: Vec<_> = foreseen.world.waiting.iter().collect();
+        waiting.sort_by_key(|entry| entry.rank);
+        for entry in waiting {
+            let Some(start) = foreseen.forecasts.get(&entry.deployment).and_then(|f| f.start) else { continue };
+            if start.at < until && ids.insert(&entry.deployment) {
+                let what = What::Queued { deployment: entry.deployment.clone(), early: start.early, late: start.late };
+                let (from, until) = (start.at, Some(start.at + entry.took.p50));
+                spans.push((&entry.deployment, Span { from, until, app: None, environment: None, what }));
+            }
+        }
+        let mut named = Vec::new();
+        for (id, span) in spans {
+            // One too many tells that there are more.
+            if named.len() > MOST {
+                break;
+            }
+            let Ok(record) = store::deployments::get(self.store(), id).await else { continue };
+            let deployment = record.deployment;
+            if fits(request.app.as_ref(), Some(&deployment.app))
+                && fits(request.environment.as_ref(), Some(&deployment.environment))
+            {
+                named.push(Span { app: Some(deployment.app), environment: Some(deployment.environment), ..span });
+            }
+        }
+        Ok(named)
+    }
+
+    async fn runs(
+        &self,
+        foreseen: &Foreseen,
+        request: &TimelineRequest,
+        until: DateTime<Utc>,
+    ) -> Result<Vec<Span>, Error> {
+        let mut spans = Vec::new();
+        for schedule in store::schedules::list(self.store(), &Filter::default()).await.map_err(store_error)? {
+            if !fits(request.app.as_ref(), Some(&schedule.app))
+                || !fits(request.environment.as_ref(), Some(&schedule.environment))
+            {
+                continue;
+            }
+            let usual = foreseen.took(&schedule.app_id, &schedule.environment_id).p50;
+            for (from, end) in timeline::runs(&schedule.cron, schedule.next_at, until, usual) {
+                spans.push(Span {
+                    from,
+                    until: Some(end),
+                    app: Some(schedule.app.clone()),
+                    environment: Some(schedule.environment.clone()),
+                    what: What::Scheduled { schedule: schedule.id.clone(), name: schedule.name.clone() },
+                });
+            }
+        }
+        Ok(spans)
+    }
+}
+
+/// Whether what belongs to `own`, or to everything, is wanted.
+fn fits(wanted: Option<&Name>, own: Option<&Name>) -> bool {
+    match (wanted, own) {
+        (Some(wanted), Some(own)) => wanted == own,
+        _ => true,
+    }
+}

@@ -1,0 +1,89 @@
+//! Deployments that went past a closed window: who wanted it, and why. They stay when the deployment goes.
+
+use chrono::{DateTime, Utc};
+use domain::{BypassId, DeploymentId, Name, WindowId};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use crate::entity::bypasses::{Column, Entity, Model};
+use crate::row::{insert as insert_row, parse, parse_option, text};
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bypass {
+    pub id: BypassId,
+    pub deployment: DeploymentId,
+    pub app: Name,
+    pub environment: Name,
+    /// The rule that held when it was accepted; none when the environment was open just then.
+    pub window: Option<WindowId>,
+    /// What that rule said.
+    pub rule: Option<String>,
+    pub reason: String,
+    pub requested_by: String,
+    /// Who approved of it; approvals are to come.
+    pub approved_by: Option<String>,
+    pub at: DateTime<Utc>,
+}
+
+/// Writes a record. `Conflict(Id)` when its deployment has one.
+pub async fn insert(tx: &Tx, bypass: &Bypass) -> Result<(), StoreError> {
+    let row = Model {
+        id: bypass.id.to_string(),
+        deployment_id: bypass.deployment.to_string(),
+        app: bypass.app.to_string(),
+        environment: bypass.environment.to_string(),
+        window_id: bypass.window.as_ref().map(ToString::to_string),
+        rule: bypass.rule.as_deref().map(text),
+        reason: text(&bypass.reason),
+        requested_by: text(&bypass.requested_by),
+        approved_by: bypass.approved_by.as_deref().map(text),
+        at: time::to_db(bypass.at),
+    };
+    match insert_row::<Entity, _>(tx, row).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Constraint::Id { what: "bypass" })),
+    }
+}
+
+/// Which of these deployments may go past closed windows.
+pub async fn among(session: &impl Session, deployments: &[&DeploymentId]) -> Result<Vec<DeploymentId>, StoreError> {
+    let mut found = Vec::new();
+    // SQLite takes so many values in a statement, and no more.
+    for some in deployments.chunks(500) {
+        let ids = some.iter().map(|id| id.as_str());
+        let query = Entity::find().select_only().column(Column::DeploymentId).filter(Column::DeploymentId.is_in(ids));
+        for id in query.into_tuple::<String>().all(session.connection()).await? {
+            found.push(parse(&id)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Newest first, those before `before`.
+pub async fn list(session: &impl Session, before: Option<&BypassId>, limit: u64) -> Result<Vec<Bypass>, StoreError> {
+    let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before.as_str()));
+    }
+    query.all(session.connection()).await?.into_iter().map(Bypass::try_from).collect()
+}
+
+impl TryFrom<Model> for Bypass {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(Bypass {
+            id: parse(&row.id)?,
+            deployment: parse(&row.deployment_id)?,
+            app: parse(&row.app)?,
+            environment: parse(&row.environment)?,
+            window: parse_option(row.window_id.as_deref())?,
+            rule: row.rule,
+            reason: row.reason,
+            requested_by: row.requested_by,
+            approved_by: row.approved_by,
+            at: time::from_db(row.at)?,
+        })
+    }
+}

@@ -1,0 +1,78 @@
+//! Which one server of all does what must be done once: the tick of schedules, the clean-up of what is old.
+//!
+//! With PostgreSQL it is who holds an advisory lock, on a connection of its own: the lock ends with the connection,
+//! however that ends. A leader that stands still keeps its connection, so a peer that sees that ends it
+//! ([`Store::end_session`]). What a leader writes is fenced besides, by the lease [`leases::LEADER`].
+
+use sqlx::postgres::PgConnection;
+use sqlx::{ConnectOptions, Connection};
+
+use crate::{Store, StoreError, leases};
+
+/// Name of the lock; `plimlead` in ASCII.
+const LOCK: i64 = i64::from_be_bytes(*b"plimlead");
+
+/// Holds the lock as long as its connection lives.
+pub struct Leadership {
+    /// None with SQLite, where one server is alone.
+    connection: Option<PgConnection>,
+    /// What its writes are checked against: [`leases::check`] of [`leases::LEADER`].
+    pub epoch: u64,
+}
+
+impl Leadership {
+    /// Whether the lock is still held. Once `false`, never `true` again.
+    pub async fn holds(&mut self) -> bool {
+        match &mut self.connection {
+            None => true,
+            Some(connection) => connection.ping().await.is_ok(),
+        }
+    }
+
+    /// Gives the lock back, so that another may lead at once.
+    pub async fn step_down(self) {
+        if let Some(connection) = self.connection
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "the leader's connection was not closed cleanly");
+        }
+    }
+}
+
+impl Store {
+    /// Leads, if nobody else does; `holder` is told to people.
+    pub async fn lead(&self, holder: &str) -> Result<Option<Leadership>, StoreError> {
+        let connection = match self.postgres() {
+            None => None,
+            Some(options) => {
+                let mut connection = options.connect().await.map_err(|e| StoreError::from(&e))?;
+                let got = sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
+                    .bind(LOCK)
+                    .fetch_one(&mut connection)
+                    .await
+                    .map_err(|e| StoreError::from(&e))?;
+                if !got {
+                    let _ = connection.close().await;
+                    return Ok(None);
+                }
+                Some(connection)
+            }
+        };
+        let tx = self.write().await?;
+        let epoch = leases::acquire(&tx, leases::LEADER, holder).await?;
+        tx.wakes();
+        tx.commit().await?;
+        Ok(Some(Leadership { connection, epoch }))
+    }
+
+    /// Ends all connections of another server: it stands still, and must hold no lock any more. Nothing with SQLite.
+    pub async fn end_session(&self, session: &str) -> Result<(), StoreError> {
+        if let Some(options) = self.postgres() {
+            let mut connection = options.connect().await.map_err(|e| StoreError::from(&e))?;
+            let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
+            sqlx::query(sql).bind(session).execute(&mut connection).await.map_err(|e| StoreError::from(&e))?;
+            let _ = connection.close().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,394 @@
+//! Deployments that wait for their start. A row is there until the deployment is started or ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use domain::queue::{Candidate, Facts, Priority};
+use domain::{AppId, DeploymentId, EnvironmentId, ServerId};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Statement, Value,
+};
+
+use crate::entity::apps;
+use crate::entity::queue::{Column, Entity, Model};
+use crate::row::{insert as insert_row, number, parse, parse_option};
+use crate::session::sealed::Connected;
+use crate::{Constraint, Session, StoreError, Tx, time};
+
+/// Ids in one statement.
+const CHUNK: usize = 500;
+
+/// One that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub deployment: DeploymentId,
+    pub app: AppId,
+    pub environment: EnvironmentId,
+    /// Whose servers start it.
+    pub host: String,
+    pub priority: Priority,
+    /// Lower goes first: [`domain::queue::rank`].
+    pub rank: i64,
+    pub not_before: Option<DateTime<Utc>>,
+    pub enqueued_at: DateTime<Utc>,
+    /// From 1.
+    pub attempt: u32,
+}
+
+/// Where a page of the queue ends: the next one begins behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub rank: i64,
+    pub deployment: DeploymentId,
+}
+
+/// Which entries to list; everything that is set must hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    pub app: Option<AppId>,
+    pub environment: Option<EnvironmentId>,
+}
+
+/// Adds one. `Conflict(Id)` when it waits already.
+pub async fn insert(tx: &Tx, entry: &Entry) -> Result<(), StoreError> {
+    tx.wakes();
+    match insert_row::<Entity, _>(tx, entry.into()).await? {
+        true => Ok(()),
+        false => Err(StoreError::Conflict(Constraint::Id { what: "queue entry" })),
+    }
+}
+
+pub async fn find(session: &impl Session, id: &DeploymentId) -> Result<Option<Entry>, StoreError> {
+    let row = Entity::find_by_id(id.as_str()).one(session.connection()).await?;
+    row.map(Entry::try_from).transpose()
+}
+
+/// Those of these that wait.
+pub async fn find_all(session: &impl Session, ids: &[DeploymentId]) -> Result<Vec<Entry>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = Entity::find().filter(Column::DeploymentId.is_in(ids.iter().map(|id| id.as_str())));
+    query.all(session.connection()).await?.into_iter().map(Entry::try_from).collect()
+}
+
+/// Takes one out: it is started, or ended. `None` when it does not wait.
+pub async fn remove(tx: &Tx, id: &DeploymentId) -> Result<Option<Entry>, StoreError> {
+    let Some(entry) = find(tx, id).await? else { return Ok(None) };
+    Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
+    tx.wakes();
+    Ok(Some(entry))
+}
+
+/// Gives one another place. `NotFound` when it does not wait.
+pub async fn set_rank(tx: &Tx, id: &DeploymentId, rank: i64) -> Result<(), StoreError> {
+    set(tx, id, [(Column::Rank, Expr::value(rank))]).await
+}
+
+/// Another time before which it does not start, and the rank that follows from it. `NotFound` when it does not wait.
+pub async fn reschedule(
+    tx: &Tx,
+    id: &DeploymentId,
+    not_before: Option<DateTime<Utc>>,
+    rank: i64,
+) -> Result<(), StoreError> {
+    let not_before = Expr::value(not_before.map(time::to_db));
+    set(tx, id, [(Column::NotBefore, not_before), (Column::Rank, Expr::value(rank))]).await
+}
+
+/// Another priority, and the rank that follows from it. `NotFound` when it does not wait.
+pub async fn set_priority(tx: &Tx, id: &DeploymentId, priority: Priority, rank: i64) -> Result<(), StoreError> {
+    set(tx, id, [(Column::Priority, Expr::value(priority.as_str())), (Column::Rank, Expr::value(rank))]).await
+}
+
+/// In the order of their turns, those behind `after`.
+pub async fn list(
+    session: &impl Session,
+    filter: &Filter,
+    after: Option<&Place>,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let mut query = Entity::find().order_by_asc(Column::Rank).order_by_asc(Column::DeploymentId).limit(limit);
+    query = query.filter(matching(filter));
+    if let Some(after) = after {
+        query = query.filter(Condition::any().add(Column::Rank.gt(after.rank)).add(
+            Condition::all().add(Column::Rank.eq(after.rank)).add(Column::DeploymentId.gt(after.deployment.as_str())),
+        ));
+    }
+    query.all(session.connection()).await?.into_iter().map(Entry::try_from).collect()
+}
+
+/// How many wait.
+pub async fn count(session: &impl Session, filter: &Filter) -> Result<u64, StoreError> {
+    Ok(Entity::find().filter(matching(filter)).count(session.connection()).await?)
+}
+
+/// How many go before this one; with the same filter its position in [`list`], from 0.
+pub async fn ahead(session: &impl Session, filter: &Filter, of: &Entry) -> Result<u64, StoreError> {
+    let before = Condition::any()
+        .add(Column::Rank.lt(of.rank))
+        .add(Condition::all().add(Column::Rank.eq(of.rank)).add(Column::DeploymentId.lt(of.deployment.as_str())));
+    Ok(Entity::find().filter(matching(filter)).filter(before).count(session.connection()).await?)
+}
+
+/// The next one before an entry or behind it.
+pub async fn neighbour(session: &impl Session, of: &Entry, way: Direction) -> Result<Option<Entry>, StoreError> {
+    let query = Entity::find();
+    let (same, id) = (Column::Rank.eq(of.rank), of.deployment.as_str());
+    let query = match way {
+        Direction::Before => query
+            .filter(
+                Condition::any()
+                    .add(Column::Rank.lt(of.rank))
+                    .add(Condition::all().add(same).add(Column::DeploymentId.lt(id))),
+            )
+            .order_by_desc(Column::Rank)
+            .order_by_desc(Column::DeploymentId),
+        Direction::Behind => query
+            .filter(
+                Condition::any()
+                    .add(Column::Rank.gt(of.rank))
+                    .add(Condition::all().add(same).add(Column::DeploymentId.gt(id))),
+            )
+            .order_by_asc(Column::Rank)
+            .order_by_asc(Column::DeploymentId),
+    };
+    query.one(session.connection()).await?.map(Entry::try_from).transpose()
+}
+
+/// A way along the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Before,
+    Behind,
+}
+
+/// The first of each environment's queue on `host` whose time has come, where nothing is at work; by a loose scan of
+/// the index, so that a long queue of one costs no more than a short one. With `only`, the first of that priority.
+pub async fn heads(
+    session: &impl Session,
+    host: &str,
+    now: DateTime<Utc>,
+    only: Option<Priority>,
+) -> Result<Vec<Candidate>, StoreError> {
+    let connection = session.connection();
+    let sql = "WITH RECURSIVE place(id) AS (\
+               SELECT min(environment_id) FROM queue WHERE host = $1 \
+               UNION ALL \
+               SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 AND q.environment_id > place.id) \
+               FROM place WHERE place.id IS NOT NULL) \
+               SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
+               e.running FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL \
+               JOIN queue h ON h.deployment_id = (SELECT q.deployment_id FROM queue q \
+               WHERE q.host = $1 AND q.environment_id = place.id AND (q.not_before IS NULL OR q.not_before <= $2) \
+               AND ($3 IS NULL OR q.priority = $3) ORDER BY q.rank, q.deployment_id LIMIT 1)";
+    let only: Value = match only {
+        Some(priority) => priority.as_str().into(),
+        None => Value::String(None),
+    };
+    let rows = rows(connection, sql, [host.into(), time::to_db(now).into(), only]).await?;
+    rows.iter().map(candidate).collect()
+}
+
+/// Those on `host` whose time has come, where nothing is at work, and which windows do not hold; by rank.
+pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> Result<Vec<Candidate>, StoreError> {
+    let sql = "SELECT q.deployment_id, q.app_id, q.environment_id, q.priority, q.rank, q.not_before, q.enqueued_at, \
+               e.running FROM queue q JOIN bypasses b ON b.deployment_id = q.deployment_id \
+               JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
+               WHERE q.host = $1 AND (q.not_before IS NULL OR q.not_before <= $2) ORDER BY q.rank, q.deployment_id";
+    let rows = rows(session.connection(), sql, [host.into(), time::to_db(now).into()]).await?;
+    rows.iter().map(candidate).collect()
+}
+
+/// How many deployments each of these apps has at work, its limit, and when it started one last.
+pub async fn facts(session: &impl Session, of: &BTreeSet<AppId>) -> Result<BTreeMap<AppId, Facts>, StoreError> {
+    // What is at work is little, however many there are that wait. One that is stuck takes nobody's place.
+    let sql = "SELECT e.app_id, count(*) AS running FROM environments e JOIN deployments d ON d.id = e.running \
+               WHERE e.running IS NOT NULL AND d.stuck IS NULL GROUP BY e.app_id";
+    let mut running: BTreeMap<String, u32> = BTreeMap::new();
+    for row in rows(session.connection(), sql, []).await? {
+        running.insert(row.try_get("", "app_id")?, number("a count", row.try_get("", "running")?)?);
+    }
+    let ids: Vec<&str> = of.iter().map(AppId::as_str).collect();
+    let mut all = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let query = apps::Entity::find().filter(apps::Column::Id.is_in(some.iter().copied()));
+        for row in query.all(session.connection()).await? {
+            let facts = Facts {
+                running: running.get(&row.id).copied().unwrap_or(0),
+                limit: number("a limit", row.concurrency)?,
+                last_started: row.last_started,
+            };
+            all.insert(parse(&row.id)?, facts);
+        }
+    }
+    Ok(all)
+}
+
+/// The same of one app.
+pub async fn facts_of(session: &impl Session, app: &AppId) -> Result<Facts, StoreError> {
+    let found = facts(session, &BTreeSet::from([app.clone()])).await?;
+    found.get(app).copied().ok_or_else(|| StoreError::not_found("app", app))
+}
+
+/// When the next one on `host` may start that has to wait for its time.
+pub async fn next_time(
+    session: &impl Session,
+    host: &str,
+    now: DateTime<Utc>,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    let query = Entity::find()
+        .select_only()
+        .expr_as(Expr::col(Column::NotBefore).min(), "at")
+        .filter(Column::Host.eq(host))
+        .filter(Column::NotBefore.gt(time::to_db(now)));
+    let at: Option<Option<i64>> = query.into_tuple().one(session.connection()).await?;
+    at.flatten().map(time::from_db).transpose()
+}
+
+/// Started deployments on `host` that nobody drives: what a server left that stopped or died, or what an operator wants
+/// to be resumed. Those that are stuck wait for that.
+pub async fn orphans(session: &impl Session, host: &str) -> Result<Vec<Orphan>, StoreError> {
+    let sql = "SELECT s.id, s.name, s.owner, s.resume_by FROM environments e JOIN sagas s ON s.id = e.running \
+               JOIN deployments d ON d.id = e.running \
+               WHERE e.running IS NOT NULL AND e.host = $1 AND s.finished = FALSE \
+               AND (d.stuck IS NULL OR s.resume_by IS NOT NULL) \
+               AND (s.owner IS NULL OR s.owner NOT IN (SELECT id FROM servers))";
+    let found = rows(session.connection(), sql, [host.into()]).await?;
+    found
+        .iter()
+        .map(|row| {
+            let (id, owner): (String, Option<String>) = (row.try_get("", "id")?, row.try_get("", "owner")?);
+            Ok(Orphan {
+                deployment: parse(&id)?,
+                saga: row.try_get("", "name")?,
+                owner: parse_option(owner.as_deref())?,
+                resume_by: row.try_get("", "resume_by")?,
+            })
+        })
+        .collect()
+}
+
+/// A started deployment that nobody drives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Orphan {
+    pub deployment: DeploymentId,
+    /// Name of its saga.
+    pub saga: String,
+    /// Who drove it, and is gone.
+    pub owner: Option<ServerId>,
+    /// An operator who wants it to be tried again.
+    pub resume_by: Option<String>,
+}
+
+/// All that wait in an environment, in the order of their turns.
+pub async fn of_environment(session: &impl Session, id: &EnvironmentId) -> Result<Vec<Entry>, StoreError> {
+    let query = Entity::find().filter(Column::EnvironmentId.eq(id.as_str()));
+    let query = query.order_by_asc(Column::Rank).order_by_asc(Column::DeploymentId);
+    query.all(session.connection()).await?.into_iter().map(Entry::try_from).collect()
+}
+
+/// The first of all, or the last.
+pub async fn end(session: &impl Session, way: Direction) -> Result<Option<Entry>, StoreError> {
+    let query = match way {
+        Direction::Before => Entity::find().order_by_asc(Column::Rank).order_by_asc(Column::DeploymentId),
+        Direction::Behind => Entity::find().order_by_desc(Column::Rank).order_by_desc(Column::DeploymentId),
+    };
+    query.one(session.connection()).await?.map(Entry::try_from).transpose()
+}
+
+/// The first of an environment's queue, whatever its time.
+pub async fn head_of(session: &impl Session, id: &EnvironmentId) -> Result<Option<DeploymentId>, StoreError> {
+    let query = Entity::find().filter(Column::EnvironmentId.eq(id.as_str()));
+    let query = query.order_by_asc(Column::Rank).order_by_asc(Column::DeploymentId);
+    query.one(session.connection()).await?.map(|row| parse(&row.deployment_id)).transpose()
+}
+
+fn matching(filter: &Filter) -> Condition {
+    let mut all = Condition::all();
+    if let Some(app) = &filter.app {
+        all = all.add(Column::AppId.eq(app.as_str()));
+    }
+    if let Some(environment) = &filter.environment {
+        all = all.add(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    all
+}
+
+async fn set<const N: usize>(tx: &Tx, id: &DeploymentId, values: [(Column, Expr); N]) -> Result<(), StoreError> {
+    let mut update = Entity::update_many().filter(Column::DeploymentId.eq(id.as_str()));
+    for (column, value) in values {
+        update = update.col_expr(column, value);
+    }
+    tx.wakes();
+    match update.exec(tx.connection()).await?.rows_affected {
+        0 => Err(StoreError::not_found("queue entry", id)),
+        _ => Ok(()),
+    }
+}
+
+/// Runs a statement whose parameters are `$1`, `$2`, … on both databases.
+async fn rows<const N: usize>(
+    connection: &impl ConnectionTrait,
+    sql: &str,
+    values: [Value; N],
+) -> Result<Vec<QueryResult>, StoreError> {
+    let backend = connection.get_database_backend();
+    // SQLite has numbered parameters, too, with another sign; PostgreSQL wants to know the type of one that is only
+    // compared with NULL.
+    let sql = match backend {
+        DbBackend::Sqlite => sql.replace('$', "?"),
+        _ => sql.replace("$3 IS NULL", "$3::text IS NULL"),
+    };
+    Ok(connection.query_all_raw(Statement::from_sql_and_values(backend, sql, values)).await?)
+}
+
+fn candidate(row: &QueryResult) -> Result<Candidate, StoreError> {
+    let text = |name: &str| row.try_get::<String>("", name);
+    Ok(Candidate {
+        deployment: parse(&text("deployment_id")?)?,
+        app: parse(&text("app_id")?)?,
+        environment: parse(&text("environment_id")?)?,
+        priority: parse(&text("priority")?)?,
+        rank: row.try_get("", "rank")?,
+        not_before: row.try_get::<Option<i64>>("", "not_before")?.map(time::from_db).transpose()?,
+        enqueued_at: time::from_db(row.try_get("", "enqueued_at")?)?,
+        running: parse_option(row.try_get::<Option<String>>("", "running")?.as_deref())?,
+    })
+}
+
+impl From<&Entry> for Model {
+    fn from(e: &Entry) -> Self {
+        Model {
+            deployment_id: e.deployment.to_string(),
+            app_id: e.app.to_string(),
+            environment_id: e.environment.to_string(),
+            host: e.host.clone(),
+            priority: e.priority.as_str().to_owned(),
+            rank: e.rank,
+            not_before: e.not_before.map(time::to_db),
+            enqueued_at: time::to_db(e.enqueued_at),
+            attempt: i32::try_from(e.attempt).unwrap_or(i32::MAX),
+        }
+    }
+}
+
+impl TryFrom<Model> for Entry {
+    type Error = StoreError;
+
+    fn try_from(row: Model) -> Result<Self, StoreError> {
+        Ok(Entry {
+            deployment: parse(&row.deployment_id)?,
+            app: parse(&row.app_id)?,
+            environment: parse(&row.environment_id)?,
+            host: row.host,
+            priority: parse(&row.priority)?,
+            rank: row.rank,
+            not_before: row.not_before.map(time::from_db).transpose()?,
+            enqueued_at: time::from_db(row.enqueued_at)?,
+            attempt: number("an attempt", row.attempt.into())?,
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! How deployments went, what is kept of them, and those that come to a stand.
+
+use std::time::{Duration, SystemTime};
+
+use domain::deployment::DeploymentKind;
+use domain::event::EventKind;
+use domain::failure::Cause;
+use domain::phase::Phase;
+use operations::analytics::{Show, ShowRequest};
+use operations::diagnosis::{DeploymentState, Diagnose, DiagnoseRequest, SetLimits, SetLimitsRequest};
+use operations::error::ErrorKind;
+use operations::retention::{self, SetRequest};
+use operations::{deployments, releases};
+use plimsoll_tests::flow::{active, refused};
+use plimsoll_tests::{App, Server, wait_for};
+
+use crate::{on, with_app};
+
+/// Good, failed, taken back and rolled back: each is told as what it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_are_of_what_happened() {
+    let (server, repo, first) = with_app("hello").await;
+    let show = async |app: Option<&str>| {
+        let since = "7d".parse().unwrap();
+        let request = ShowRequest { app: app.map(|app| app.parse().unwrap()), environment: None, since };
+        server.client().call::<Show>(&request).await.unwrap()
+    };
+    let one = show(Some("hello")).await;
+    assert_eq!((one.changes.total, one.changes.active, one.dora.lead_time.count), (1, 1, 1));
+    assert_eq!(one.changes.success_rate, Some(1.0));
+
+    repo.commit(App::new("v2").build("exit 1").files(), "v2");
+    let broken = server.deploy_to_end("hello").await;
+    assert_eq!(broken.phase, Phase::Failed);
+    repo.commit(App::new("v3").files(), "v3");
+    let second = server.deploy_well("hello").await;
+    assert!(second.metadata.switched_at.is_some());
+    let back = server.rollback("hello", None).await.unwrap();
+    active(server.end(&back.id).await);
+    // The same commit again is no new change.
+    server.deploy_well("hello").await;
+
+    let found = show(Some("hello")).await;
+    assert_eq!((found.changes.total, found.changes.active, found.changes.failed), (4, 3, 1));
+    assert_eq!((found.rollbacks.active, found.changes.success_rate), (1, Some(0.75)));
+    let point = &found.failures[0];
+    assert_eq!((point.phase, point.cause, point.count), (Phase::Building, Cause::Build, 1));
+    assert_eq!(point.last, broken.id);
+    assert_eq!((found.dora.failed_changes, found.dora.lead_time.count), (1, 2));
+    assert!((found.dora.change_failure_rate.unwrap() - 1.0 / 3.0).abs() < 1e-9);
+    let building = found.phases.iter().find(|figures| figures.phase == Phase::Building).unwrap();
+    assert_eq!((building.good.count, building.failed.count), (3, 1));
+    // What is told is what the records say.
+    let of_record = |d: &domain::deployment::Deployment| {
+        let times = d.phases.iter().find(|times| times.phase == Phase::HealthCheck).unwrap();
+        (times.finished_at.unwrap() - times.started_at).num_milliseconds() as f64
+    };
+    let health = found.phases.iter().find(|figures| figures.phase == Phase::HealthCheck).unwrap();
+    assert_eq!(health.good.count, 4);
+    assert!(health.good.p95_ms.unwrap() * 1.06 >= of_record(&first).min(of_record(&second)));
+    assert_eq!(
+        found.kinds.iter().map(|figures| figures.kind).collect::<Vec<_>>(),
+        [DeploymentKind::Deploy, DeploymentKind::Rollback]
+    );
+    assert_eq!(show(None).await.changes, found.changes, "there is no other app");
+
+    // It outlives a restart, and is told on the command line.
+    let table = server.cli(&["analytics", "--app", "hello"]);
+    let text = String::from_utf8_lossy(&table.stdout).into_owned();
+    for part in ["75.0 %", "change failure rate", "33.3 %", "building"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let json = server.cli_json(&["analytics", "--app", "hello", "--env", "production", "--since", "1d"]);
+    assert_eq!(json["changes"]["active"], 3);
+    let unknown =
+        ShowRequest { app: None, environment: Some("production".parse().unwrap()), since: "1d".parse().unwrap() };
+    let error = refused(server.client().call::<Show>(&unknown).await);
+    assert_eq!(error.code, ErrorKind::Unprocessable);
+
+    // The lists find what is looked for.
+    let find = async |request: deployments::ListRequest| {
+        let found = server.client().call::<deployments::List>(&request).await.unwrap().items;
+        found.into_iter().map(|d| d.id).collect::<Vec<_>>()
+    };
+    let word = |word: &str| deployments::ListRequest { search: Some(word.to_owned()), ..Default::default() };
+    let commit = &first.metadata.commit.as_ref().unwrap().sha;
+    assert_eq!(find(word(&commit[..9])).await, [back.id.clone(), first.id.clone()]);
+    assert_eq!(find(word(broken.id.as_str())).await, [broken.id.clone()]);
+    assert_eq!(find(word("nothing-like-it")).await, []);
+    let until = deployments::ListRequest { until: Some(second.created_at), ..Default::default() };
+    assert_eq!(find(until).await, [broken.id.clone(), first.id.clone()]);
+    let nobody = deployments::ListRequest { requested_by: Some("nobody".into()), ..Default::default() };
+    assert_eq!(find(nobody).await, []);
+    let bad = server.client().call::<deployments::List>(&word("a\nb")).await;
+    assert_eq!(refused(bad).code, ErrorKind::Unprocessable);
+}
+
+/// Old files go, what serves and the way back stay; a release without files says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_goes_and_what_is_needed_stays() {
+    let (server, repo, first) = with_app("hello").await;
+    for version in ["v2", "v3"] {
+        repo.commit(App::new(version).build("echo building").files(), version);
+        server.deploy_well("hello").await;
+    }
+    server.settle("hello").await;
+    let set = async |request: SetRequest| server.client().call::<retention::Set>(&request).await;
+    let none = SetRequest { releases: Some(0), ..SetRequest::default() };
+    assert!(set(none).await.is_err(), "nothing to serve is no policy");
+    assert!(set(SetRequest::default()).await.is_err());
+    let app = Some("hello".parse().unwrap());
+    let policy = set(SetRequest { app: app.clone(), releases: Some(2), ..SetRequest::default() }).await.unwrap();
+    assert_eq!((policy.keep.releases, policy.set.outputs), (2, None));
+
+    // Somebody looked away for a month.
+    let output = server.data().join("outputs").join(format!("{}.ndjson", first.id));
+    let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
+    std::fs::File::options().write(true).open(&output).unwrap().set_modified(long_ago).unwrap();
+
+    let plan = server.cli_json(&["retention", "run", "--dry-run"]);
+    assert_eq!((plan["releases"].as_u64(), plan["outputs"].as_u64()), (Some(1), Some(1)), "{plan}");
+    assert!(plan["release_bytes"].as_u64().unwrap() > 0);
+    assert!(output.exists(), "a plan changes nothing");
+    let ran = server.cli_json(&["retention", "run"]);
+    assert_eq!(
+        (&ran["releases"], &ran["outputs"], &ran["deployments"]),
+        (&plan["releases"], &plan["outputs"], &0.into())
+    );
+    assert!(!output.exists());
+    let again = server.cli_json(&["retention", "run"]);
+    assert_eq!((again["releases"].as_u64(), again["outputs"].as_u64()), (Some(0), Some(0)));
+
+    let all = server.releases("hello").await;
+    let folders: Vec<_> = std::fs::read_dir(server.data().join("releases")).unwrap().flatten().collect();
+    let kept = std::fs::read_dir(folders[0].path()).unwrap().count();
+    assert_eq!((all.len(), kept), (3, 2));
+    let gone: Vec<_> = all.iter().filter(|r| r.release.files_gone_at.is_some()).map(|r| r.release.number).collect();
+    assert_eq!(gone, [1]);
+    let to_gone = refused(server.rollback("hello", Some(1)).await);
+    assert!(to_gone.detail.contains("not kept any more"), "{to_gone:?}");
+    let shown = server.cli(&["releases", "show", "--app", "hello", "v1"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("not kept any more"));
+
+    let back = server.rollback("hello", Some(2)).await.unwrap();
+    active(server.end(&back.id).await);
+    // The source of v1 again makes its files again.
+    let reference = first.metadata.commit.unwrap().sha;
+    let anew = server.try_deploy("hello", Some(&reference)).await.unwrap();
+    let anew = active(server.end(&anew.id).await);
+    assert_eq!(anew.release_number, Some(1));
+    server.assert_serves("hello", "/", "v1").await;
+    let request = releases::GetRequest { app: app.unwrap(), number: 1 };
+    let release = server.client().call::<releases::Get>(&request).await.unwrap().release;
+    assert_eq!(release.files_gone_at, None);
+}
+
+/// A release command that hangs is noticed, explained, and ended by policy.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_is_told_and_ended_by_policy() {
+    let server = Server::start().await;
+    let (server, repo, _) = on(server, "hello").await;
+    let limit = |seconds: u64| format!("{seconds}s").parse().unwrap();
+    let set = async |request: SetLimitsRequest| server.client().call::<SetLimits>(&request).await;
+    let short = SetLimitsRequest { silence: Some(limit(1)), ..SetLimitsRequest::default() };
+    assert_eq!(refused(set(short).await).code, ErrorKind::Unprocessable);
+    let ten = SetLimitsRequest { silence: Some(limit(10)), ..SetLimitsRequest::default() };
+    assert!(set(ten).await.unwrap().own);
+
+    repo.commit(App::new("v2").release("echo waiting for a lock; sleep 600").files(), "v2");
+    let hanging = server.deploy("hello").await;
+    let found = wait_for("the stall to be noticed", Duration::from_secs(90), async || {
+        let request = DiagnoseRequest { limit: 50 };
+        let all = server.client().call::<Diagnose>(&request).await.unwrap().items;
+        all.into_iter().find(|item| item.deployment == hanging.id && item.state == DeploymentState::Stalled)
+    })
+    .await;
+    assert_eq!(found.phase, Phase::Migrating);
+    assert_eq!(found.last_step.unwrap().stage.as_deref(), Some("release_command"));
+    assert!(found.last_output.unwrap().text.contains("waiting for a lock"));
+    assert!(found.reason.unwrap().contains("no step and no output"));
+    assert_eq!(found.command, Some(format!("plimsoll cancel {}", hanging.id)));
+    let told = server.events(&hanging.id).await;
+    assert!(told.iter().any(|event| matches!(event.kind, EventKind::DeploymentStalled { .. })), "{told:#?}");
+    let doctor = server.cli(&["doctor"]);
+    let text = String::from_utf8_lossy(&doctor.stdout).into_owned();
+    for part in ["stalled in migrating", "waiting for a lock", &format!("plimsoll cancel {}", hanging.id)] {
+        assert!(text.contains(part), "{text}");
+    }
+    // The command that it names helps.
+    let cancelled = server.cli(&["cancel", hanging.id.as_str()]);
+    assert!(cancelled.status.success(), "{}", String::from_utf8_lossy(&cancelled.stderr));
+
+    let fail = server.cli(&["stalls", "set", "--app", "hello", "--then", "fail"]);
+    assert!(fail.status.success(), "{}", String::from_utf8_lossy(&fail.stderr));
+    let ended = server.deploy_to_end("hello").await;
+    let failure = ended.failure.clone().unwrap();
+    assert_eq!((ended.phase, failure.cause, failure.phase), (Phase::Failed, Cause::Timeout, Phase::Migrating));
+    server.assert_serves("hello", "/", "v1").await;
+    server.assert_nothing_left("hello", &ended.id).await;
+}

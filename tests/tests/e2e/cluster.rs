@@ -1,0 +1,219 @@
+//! Several servers on one machine and one PostgreSQL.
+
+use std::time::{Duration, Instant};
+
+use domain::DeploymentId;
+use domain::deployment::Deployment;
+use domain::phase::Phase;
+use nix::sys::signal::Signal;
+use operations::Client;
+use operations::cluster::{Cluster, Show, ShowRequest, Standing};
+use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get};
+use plimsoll_tests::flow::active;
+use plimsoll_tests::postgres::Postgres;
+use plimsoll_tests::server::signal;
+use plimsoll_tests::{App, Peer, Repo, Server, processes, wait_for};
+
+/// Seconds.
+const LEASE: u64 = 3;
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct World {
+    first: Server,
+    second: Peer,
+    repo: Repo,
+}
+
+/// Two servers that share a data folder, and an app that serves.
+async fn two(name: &str) -> World {
+    let url = Postgres::shared().create_database();
+    let lease = format!("{LEASE}s");
+    let first = Server::start_with(&["--lease", &lease], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
+    let token = first.lasting_token().await;
+    let second = first.peer(&token).await;
+    let (first, repo, _) = crate::on(first, name).await;
+    idle(second.client()).await;
+    World { first, second, repo }
+}
+
+async fn cluster(client: &Client) -> Cluster {
+    client.call::<Show>(&ShowRequest {}).await.unwrap()
+}
+
+/// Process of the server that drives a deployment.
+async fn driver(client: &Client, id: &DeploymentId) -> Option<i32> {
+    let servers = cluster(client).await.servers;
+    servers.into_iter().find(|server| server.deployments.contains(id)).map(|server| server.pid)
+}
+
+/// Waits until no server drives anything: the last record of a journal comes a moment after the last thing that is to be seen,
+/// and until then the next deployment waits, for whichever server is quicker.
+async fn idle(client: &Client) {
+    wait_for("nothing to be at work", LIMIT, async || {
+        let servers = cluster(client).await.servers;
+        servers.iter().all(|server| server.deployments.is_empty()).then_some(())
+    })
+    .await;
+}
+
+async fn driven_by(client: &Client, id: &DeploymentId, pid: i32) {
+    wait_for("a server to drive it", LIMIT, async || (driver(client, id).await == Some(pid)).then_some(())).await;
+}
+
+impl World {
+    /// A version whose build waits until it is let go, at work on the first server.
+    async fn at_work(&self, version: &str) -> Deployment {
+        let gate = self.first.shared().join("go");
+        let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+        self.repo.commit(App::new(version).build(&build).files(), version);
+        loop {
+            let deployment = self.first.deploy("hello").await;
+            self.first.reach(&deployment.id, Phase::Building).await;
+            if driver(self.second.client(), &deployment.id).await == Some(self.first.pid()) {
+                return deployment;
+            }
+            // The other one was quicker, as it may be: once more.
+            self.first.cancel(&deployment.id).await.unwrap();
+            self.first.end(&deployment.id).await;
+        }
+    }
+
+    fn let_go(&self) {
+        std::fs::write(self.first.shared().join("go"), "").unwrap();
+    }
+
+    /// The deployment ends well with the second server alone, and everything is as if there had been one server.
+    async fn ends_well(&mut self, id: &DeploymentId, version: &str) {
+        self.let_go();
+        self.first.speak_to(&self.second);
+        active(self.first.end(id).await);
+        self.first.assert_serves("hello", "/", version).await;
+        assert!(self.first.phases(id).await.is_sorted());
+        self.first.settle("hello").await;
+        assert_eq!(self.first.apps().len(), 1, "one process serves");
+        idle(self.second.client()).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_server_goes_on_when_the_owner_is_killed() {
+    let mut world = two("hello").await;
+    let deployment = world.at_work("v2").await;
+    let leader = cluster(world.second.client()).await.servers.into_iter().find(|s| s.leader).unwrap();
+    assert_eq!(leader.pid, world.first.pid());
+    world.first.kill9();
+    let killed = Instant::now();
+    driven_by(world.second.client(), &deployment.id, world.second.pid()).await;
+    let took = killed.elapsed();
+    assert!(took < Duration::from_secs(LEASE + 1), "another one went on after {took:?}");
+    world.ends_well(&deployment.id, "v2").await;
+    // Who was killed is forgotten, and the other one leads.
+    let left = wait_for("a new leader", LIMIT, async || {
+        let servers = cluster(world.second.client()).await.servers;
+        servers.iter().any(|s| s.leader && s.pid == world.second.pid()).then_some(servers)
+    })
+    .await;
+    assert_eq!(left.len(), 1, "{left:#?}");
+    // It looks after the machine, too: an app whose supervisor dies is started again, an ingress as well.
+    let ingress = world.first.ingress_pid();
+    signal(ingress, Signal::SIGKILL);
+    wait_for("the ingress to be back", LIMIT, async || {
+        let served = world.first.get("hello", "/").await;
+        (served == Ok((200, "v2".to_owned())) && !world.first.ingresses().contains(&ingress)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_paused_does_no_harm_when_it_goes_on() {
+    let mut world = two("hello").await;
+    let deployment = world.at_work("v2").await;
+    let paused = world.first.pid();
+    signal(paused, Signal::SIGSTOP);
+    let stopped = Instant::now();
+    driven_by(world.second.client(), &deployment.id, world.second.pid()).await;
+    let took = stopped.elapsed();
+    assert!(took > Duration::from_secs(1), "nobody is given up so soon: {took:?}");
+    assert!(took < Duration::from_secs(LEASE + 2), "another one went on after {took:?}");
+    // It was ended before anybody acted in its place: to go on comes too late.
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(paused), Signal::SIGCONT);
+    assert!(!world.first.reap().success());
+    world.ends_well(&deployment.id, "v2").await;
+    assert_eq!(world.first.releases("hello").await.len(), 2);
+    let left = processes::marked(deployment.id.as_str());
+    // Supervisor and app of what serves, no build of either server.
+    assert!(left.iter().all(|p| !p.command.contains("sleep 0.05")), "{left:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_hands_over_at_once() {
+    let mut world = two("hello").await;
+    let deployment = world.at_work("v2").await;
+    world.first.stop();
+    let stopped = Instant::now();
+    driven_by(world.second.client(), &deployment.id, world.second.pid()).await;
+    assert!(stopped.elapsed() < Duration::from_secs(1), "after {:?}", stopped.elapsed());
+    world.ends_well(&deployment.id, "v2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_server_cancels_what_runs_or_waits_on_another() {
+    let world = two("hello").await;
+    let running = world.at_work("v2").await;
+    let client = world.second.client();
+    // The next one waits for it, whoever is asked.
+    let request = DeployRequest {
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        source: None,
+        reference: None,
+        plan: None,
+        tags: Vec::new(),
+        metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
+    };
+    let waiting = client.call::<Deploy>(&request).await.unwrap();
+    let seen = client.call::<Get>(&DeploymentRequest { deployment: waiting.id.clone() }).await.unwrap();
+    assert_eq!(seen.phase, Phase::Queued);
+    assert_eq!(seen.metadata.waiting_for.as_deref(), Some(format!("{} to finish", running.id).as_str()));
+
+    let ended = client.call::<Cancel>(&DeploymentRequest { deployment: waiting.id.clone() }).await.unwrap();
+    assert_eq!(ended.phase, Phase::Cancelled, "what waits ends at once");
+    let asked = client.call::<Cancel>(&DeploymentRequest { deployment: running.id.clone() }).await.unwrap();
+    assert!(asked.cancelling || asked.phase == Phase::Cancelled, "{asked:#?}");
+    assert_eq!(world.first.end(&running.id).await.phase, Phase::Cancelled);
+    world.first.assert_serves("hello", "/", "v1").await;
+    world.first.assert_nothing_left("hello", &running.id).await;
+    let late = client.call::<Cancel>(&DeploymentRequest { deployment: running.id.clone() }).await;
+    assert_eq!(plimsoll_tests::flow::refused(late).status, 409);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_folder_is_another_host() {
+    let url = Postgres::shared().create_database();
+    let env = [("PLIMSOLL_DATABASE_URL", url.as_str())];
+    let first = Server::start_with(&["--host", "one"], &env).await;
+    let second = Server::stopped(&["--host", "one"], &env);
+    let refused = second.server_command().output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success(), "{said}");
+    // Its key is another one, which is told first.
+    assert!(said.contains("master.key") || said.contains("key file"), "{said}");
+    std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
+    let refused = second.server_command().output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("--host"), "{said}");
+    drop(second);
+    let mut second = Server::stopped(&["--host", "two"], &env);
+    std::fs::create_dir_all(second.data()).unwrap();
+    std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
+    second.restart().await;
+    let seen = cluster(second.client()).await;
+    assert_eq!(
+        seen.hosts.iter().map(|h| (h.name.as_str(), h.live)).collect::<Vec<_>>(),
+        [("one", true), ("two", true)]
+    );
+    assert!(seen.servers.iter().all(|s| s.standing == Standing::Live));
+}

@@ -1,0 +1,200 @@
+//! Deployments for later, again and again, and at times at which nothing may be deployed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::phase::Phase;
+use domain::schedule::RunOutcome;
+use operations::Page;
+use operations::queue::{Ahead, Entry};
+use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest};
+use operations::windows::{Bypass, Window};
+use plimsoll_tests::flow::{active, refused};
+use plimsoll_tests::{Server, wait_for};
+use serde::de::DeserializeOwned;
+
+use crate::with_app;
+
+const LIMIT: Duration = Duration::from_secs(90);
+
+fn json<T: DeserializeOwned>(server: &Server, args: &[&str]) -> T {
+    serde_json::from_value(server.cli_json(&[args, &["--json"]].concat())).unwrap()
+}
+
+/// What a command that must fail says.
+fn said(server: &Server, args: &[&str]) -> String {
+    let output = server.cli(args);
+    assert!(!output.status.success(), "{args:?} worked");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn queue(server: &Server) -> Vec<Entry> {
+    json::<Page<Entry>>(server, &["queue", "list"]).items
+}
+
+/// When a deployment began to work.
+fn began(deployment: &domain::deployment::Deployment) -> DateTime<Utc> {
+    deployment.phases.iter().find(|times| times.phase != Phase::Queued).unwrap().started_at
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
+    let (server, _repo, _) = with_app("hello").await;
+    let asked = Utc::now();
+    let started: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--at", "in 3s", "--detach"]);
+    assert_eq!(started.phase, Phase::Queued);
+    let waiting = queue(&server);
+    assert_eq!(waiting.len(), 1);
+    let at = waiting[0].not_before.unwrap();
+    assert!(at >= asked + TimeDelta::seconds(3), "{at}");
+    assert_eq!(waiting[0].estimate.as_ref().unwrap().start.at, at);
+    let ahead: Ahead = json(&server, &["queue", "timeline"]);
+    assert!(ahead.spans.iter().any(|span| span.from == at), "{ahead:?}");
+    let drawn = String::from_utf8(server.cli(&["queue", "timeline"]).stdout).unwrap();
+    assert!(drawn.contains("hello/production starts") && drawn.contains('█'), "{drawn}");
+
+    let ended = active(server.end(&started.id).await);
+    let late = began(&ended) - at;
+    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "{late} after its time");
+    assert!(queue(&server).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
+    let (mut server, _repo, _) = with_app("hello").await;
+    let made: Schedule = json(&server, &["deploy", "hello", "--cron", "* * * * * UTC", "--schedule", "often"]);
+    let first = made.upcoming[0];
+    assert!(first > Utc::now() && first < Utc::now() + TimeDelta::seconds(61));
+    // It is the same after a restart.
+    server.stop();
+    server.restart().await;
+    let yearly: Schedule = json(&server, &["deploy", "hello", "--cron", "30 2 28 3 * Europe/Berlin"]);
+    assert_eq!((yearly.name.as_str(), yearly.upcoming.len()), ("production", 5));
+    let ahead: Ahead = json(&server, &["queue", "timeline", "--hours", "1"]);
+    assert!(ahead.spans.iter().any(|span| span.from == first), "{ahead:?}");
+
+    let often = ScheduleRequest { schedule: "often".into() };
+    let ran = wait_for("the schedule to run", LIMIT, async || {
+        let schedule = server.client().call::<Get>(&often).await.unwrap();
+        schedule.last_run.filter(|run| run.planned_at >= first)
+    })
+    .await;
+    let _: Schedule = json(&server, &["schedules", "disable", "often"]);
+    let RunOutcome::Deployed { deployment } = ran.outcome.clone() else { panic!("{ran:?}") };
+    assert!(ran.at - ran.planned_at < TimeDelta::seconds(10), "{ran:?}");
+    let ended = active(server.end(&deployment).await);
+    assert_eq!(ended.requested_by, "schedule often");
+
+    let all: Page<domain::deployment::Deployment> = json(&server, &["deployments", "list"]);
+    let own: Vec<_> = all.items.iter().filter(|d| d.requested_by == "schedule often").collect();
+    // A second one only if its minute came before it was disabled.
+    let runs = 1 + usize::from(Utc::now() >= ran.planned_at + TimeDelta::seconds(60) && own.len() == 2);
+    assert_eq!(own.len(), runs);
+    let disabled: Schedule = json(&server, &["schedules", "show", "often"]);
+    assert!(!disabled.enabled && disabled.upcoming.is_empty());
+    let enabled: Schedule = json(&server, &["schedules", "enable", "often"]);
+    assert!(enabled.upcoming[0] > Utc::now() - TimeDelta::seconds(1));
+    assert!(server.cli(&["schedules", "delete", "often", "--yes"]).status.success());
+    assert!(said(&server, &["schedules", "show", "often"]).contains("plimsoll schedules list"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_freeze_holds_all_but_rollbacks_and_a_critical_one_with_a_reason() {
+    let (server, repo, _) = with_app("hello").await;
+    repo.commit(plimsoll_tests::App::new("v2").files(), "v2");
+    server.deploy_well("hello").await;
+    let freeze: Window =
+        json(&server, &["windows", "freeze", "--env", "production", "--until", "in 1h", "--reason", "big sale"]);
+    assert!(freeze.now && freeze.changes_at.is_some());
+    let held: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--detach"]);
+    let entry = queue(&server).remove(0);
+    assert!(entry.waiting_for.contains("big sale"), "{entry:?}");
+    assert_eq!(Some(entry.estimate.unwrap().start.at), freeze.changes_at);
+
+    // Going back is always possible.
+    active(server.end(&server.rollback("hello", None).await.unwrap().id).await);
+    server.assert_serves("hello", "/", "v1").await;
+    let refused = said(&server, &["deploy", "hello", "--bypass-window", "outage", "--priority", "high"]);
+    assert!(refused.contains("critical"), "{refused}");
+    let urgent = server.cli(&["deploy", "hello", "--bypass-window", "outage", "--priority", "critical"]);
+    assert!(urgent.status.success(), "{urgent:?}");
+    server.assert_serves("hello", "/", "v2").await;
+    assert_eq!(server.deployment(&held.id).await.phase, Phase::Queued);
+
+    let records: Page<Bypass> = json(&server, &["windows", "bypasses"]);
+    let reasons: Vec<&str> = records.items.iter().map(|bypass| bypass.reason.as_str()).collect();
+    assert_eq!(reasons, ["outage", "a rollback is not held by windows"]);
+    let record = &records.items[0];
+    assert_eq!((record.window.as_ref(), record.approved_by.as_ref()), (Some(&freeze.id), None));
+    assert!(record.rule.as_ref().unwrap().contains("big sale") && !record.requested_by.is_empty());
+    let events = String::from_utf8(server.cli(&["events", "--deployment", record.deployment.as_str()]).stdout).unwrap();
+    assert!(events.contains("windows do not hold it"), "{events}");
+
+    // Without the freeze the one that waits begins by itself. What serves is newer than it, so that it ends.
+    assert!(server.cli(&["windows", "delete", freeze.id.as_str(), "--yes"]).status.success());
+    assert!(server.end(&held.id).await.phase.is_end());
+    assert!(queue(&server).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn outside_of_its_windows_an_environment_waits_for_the_next_one() {
+    let (server, _repo, _) = with_app("hello").await;
+    // Two hours that are not now.
+    let from = Utc::now() + TimeDelta::hours(6);
+    let (begin, end) = (from.format("%H:%M").to_string(), (from + TimeDelta::hours(2)).format("%H:%M").to_string());
+    let args =
+        ["windows", "deploy", "--app", "hello", "--days", "daily", "--from", &begin, "--to", &end, "--zone", "UTC"];
+    let window: Window = json(&server, &args);
+    assert!(!window.now && window.changes_at.is_some());
+    let held: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--detach"]);
+    let entry = queue(&server).remove(0);
+    assert_eq!(Some(entry.estimate.unwrap().start.at), window.changes_at);
+    assert!(entry.waiting_for.contains("deploy windows"), "{}", entry.waiting_for);
+    let all = server.cli(&["windows", "list"]);
+    assert!(String::from_utf8(all.stdout).unwrap().contains("closed"));
+    assert!(server.cli(&["windows", "delete", window.id.as_str(), "--yes"]).status.success());
+    active(server.end(&held.id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_times_say_what_is_wrong_and_what_is_right() {
+    let (server, _repo, _) = with_app("hello").await;
+    for (args, words) in [
+        (vec!["deploy", "hello", "--at", "tomorrow"], "in 2h"),
+        (vec!["deploy", "hello", "--at", "2026-12-01 09:30"], "time zone"),
+        (vec!["deploy", "hello", "--at", "2027-02-30 09:30 UTC"], "exists"),
+        (vec!["deploy", "hello", "--at", "2027-12-01 09:30 Europe/Berlln"], "did you mean `Europe/Berlin`"),
+        (vec!["deploy", "hello", "--at", "2020-01-01 09:30 UTC"], "past"),
+        (vec!["deploy", "hello", "--priority", "urgent"], "critical, high, normal or low"),
+        (vec!["deploy", "hello", "--cron", "0 6 * * MON-FRI"], "time zone is missing"),
+        (vec!["deploy", "hello", "--cron", "61 6 * * * UTC"], "minute `61`"),
+        (vec!["deploy", "hello", "--cron", "0 0 30 2 * UTC"], "never comes"),
+        (vec!["deploy", "hello", "--cron", "0 6 * * * Londn"], "not a time zone"),
+        (vec!["deploy", "hello", "--cron", "0 6 * * * UTC", "--missed", "maybe"], "run_once or skip"),
+        (vec!["queue", "timeline", "--hours", "0"], "1 to 168"),
+        (vec!["queue", "list", "--limit", "0"], "1 to 500"),
+        (vec!["windows", "freeze", "--until", "in 1h", "--reason", " "], "reason"),
+        (vec!["windows", "freeze", "--from", "in 2h", "--until", "in 1h", "--reason", "x"], "before it begins"),
+        (vec!["windows", "freeze", "--app", "nobody", "--reason", "x"], "nobody"),
+        (
+            vec!["windows", "deploy", "--days", "someday", "--from", "09:00", "--to", "17:00", "--zone", "UTC"],
+            "names no days",
+        ),
+        (vec!["windows", "deploy", "--days", "mon", "--from", "9h", "--to", "17:00", "--zone", "UTC"], "time of day"),
+    ] {
+        let told = said(&server, &args);
+        assert!(told.contains(words), "{args:?}: {told}");
+    }
+    // The API says the same.
+    let request = CreateRequest {
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        name: None,
+        cron: "0 6 * * *".into(),
+        missed: Default::default(),
+        order: Default::default(),
+    };
+    let wrong = refused(server.client().call::<Create>(&request).await);
+    assert!(wrong.status == 422 && wrong.detail.contains("time zone is missing"), "{wrong:?}");
+    assert!(queue(&server).is_empty());
+}

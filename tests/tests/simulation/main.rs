@@ -1,0 +1,93 @@
+//! Deterministic simulation: servers, their database, machines and clocks as models, driven by a seed; the saga engine, the order of
+//! the queue and the judgement of peers are the real ones.
+//!
+//! Each run has its troubles (kills, pauses, jumps of clocks, a database that is away, answers and notifications that get lost, writes
+//! that arrive after their sender died, steps that fail, two servers who both think they lead), and after every step of it
+//! the invariants of [`verdict`] must hold. A seed that fails prints the command that repeats it.
+//!
+//!     cargo nextest run -p plimsoll-tests --test simulation           as CI runs it
+//!     SIMULATE_SEEDS=1000000 cargo test --release …                   many more
+//!     SIMULATE_SEED=42 cargo test … -- --nocapture                    one of them, told step by step
+
+// A run that is repeated is told on the standard output.
+#![allow(clippy::print_stdout)]
+
+mod chance;
+mod database;
+mod deployment;
+mod host;
+mod journal;
+mod process;
+mod server;
+mod signal;
+mod verdict;
+mod world;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use world::{Mutation, run};
+
+/// What fits into CI beside everything else; `SIMULATE_SEEDS` for more.
+const SEEDS: u64 = 400;
+/// So many seeds must be enough to notice that the engine is broken.
+const SEEDS_FOR_A_MUTATION: u64 = 2_000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The first seed that finds something wrong, and what.
+fn first_wrong(seeds: u64, mutation: Option<Mutation>) -> Option<(u64, Vec<String>)> {
+    let next = AtomicU64::new(0);
+    let worker = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return None;
+            }
+            let wrong = run(seed, mutation, false);
+            if !wrong.is_empty() {
+                next.store(seeds, Ordering::Relaxed);
+                return Some((seed, wrong));
+            }
+        }
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).min_by_key(|(seed, _)| *seed)
+    })
+}
+
+#[test]
+fn every_seed_keeps_the_promises() {
+    if let Some(seed) = number("SIMULATE_SEED") {
+        let wrong = run(seed, None, true);
+        assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
+        return;
+    }
+    let found = first_wrong(number("SIMULATE_SEEDS").unwrap_or(SEEDS), None);
+    if let Some((seed, wrong)) = found {
+        panic!(
+            "seed {seed}: {wrong:#?}\nrepeat it: SIMULATE_SEED={seed} cargo test -p plimsoll-tests --test simulation \
+             every_seed -- --nocapture"
+        );
+    }
+}
+
+#[test]
+fn a_seed_tells_the_same_story_each_time() {
+    for seed in 0..20 {
+        assert_eq!(world::story(seed), world::story(seed), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_broken_engine_is_noticed() {
+    for mutation in Mutation::ALL {
+        let found = first_wrong(SEEDS_FOR_A_MUTATION, Some(mutation));
+        let (seed, wrong) = found.unwrap_or_else(|| panic!("{SEEDS_FOR_A_MUTATION} seeds did not notice {mutation:?}"));
+        println!("{mutation:?}: seed {seed}: {}", wrong.first().map(String::as_str).unwrap_or_default());
+    }
+}

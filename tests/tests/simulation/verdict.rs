@@ -1,0 +1,145 @@
+//! What must hold, after every step and at the end.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::database::{Database, End};
+use crate::host::Host;
+
+/// Clones share what was found.
+#[derive(Clone)]
+pub(crate) struct Verdicts {
+    database: Database,
+    hosts: Vec<Arc<Mutex<Host>>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    wrong: Vec<String>,
+    /// The active and the routed generation of each environment: they only grow.
+    active: BTreeMap<u32, u64>,
+    routed: BTreeMap<u32, u64>,
+    epochs: BTreeMap<u32, u64>,
+    heads: BTreeMap<u32, u32>,
+}
+
+impl Verdicts {
+    pub(crate) fn new(database: Database, hosts: Vec<Arc<Mutex<Host>>>) -> Self {
+        Self { database, hosts, seen: Arc::default() }
+    }
+
+    pub(crate) fn wrong(&self, what: String) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first ones tell; a broken world breaks everything after.
+        if seen.wrong.len() < 5 {
+            seen.wrong.push(format!("at {} ms: {what}", self.database.now()));
+        }
+    }
+
+    pub(crate) fn found(&self) -> Vec<String> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).wrong.clone()
+    }
+
+    /// After every step.
+    pub(crate) fn look(&self) {
+        let mut wrong = Vec::new();
+        {
+            let rows = self.database.rows();
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut at_work: BTreeMap<u32, usize> = BTreeMap::new();
+            for (id, environment) in &rows.environments {
+                let active = seen.active.entry(*id).or_default();
+                if environment.active_generation < *active {
+                    wrong.push(format!("environment {id} went back to generation {}", environment.active_generation));
+                }
+                *active = environment.active_generation;
+                *at_work.entry(environment.app).or_default() += usize::from(environment.running.is_some());
+                let Some(host) = self.hosts.get(environment.host as usize) else { continue };
+                let host = host.lock().unwrap_or_else(PoisonError::into_inner);
+                if environment.active.is_some() && host.answers(*id).is_none() {
+                    wrong.push(format!("nothing serves in environment {id}"));
+                }
+                let routed = seen.routed.entry(*id).or_default();
+                let generation = host.routes.get(id).map_or(0, |route| route.generation);
+                if generation < *routed {
+                    wrong.push(format!("the routes of environment {id} went back to generation {generation}"));
+                }
+                *routed = generation;
+            }
+            for (app, count) in at_work {
+                if count > rows.limit {
+                    wrong.push(format!("{count} deployments of app {app} at work, {} allowed", rows.limit));
+                }
+            }
+            let mut alone: BTreeMap<u32, u32> = BTreeMap::new();
+            for (id, deployment) in rows.deployments.iter().filter(|(_, d)| !d.queued && d.end.is_none()) {
+                if let Some(other) = alone.insert(deployment.environment, *id) {
+                    wrong.push(format!("{other} and {id} are at work in one environment"));
+                }
+                let epoch = seen.epochs.entry(*id).or_default();
+                if deployment.epoch < *epoch {
+                    wrong.push(format!("the epoch of {id} went back to {}", deployment.epoch));
+                }
+                *epoch = deployment.epoch;
+            }
+            seen.heads = alone;
+        }
+        wrong.into_iter().for_each(|what| self.wrong(what));
+    }
+
+    /// When everything has come to rest. `accepted` are the deployments whose ids clients have got, `cancelled` those whose cancel was
+    /// accepted.
+    pub(crate) fn at_the_end(&self, accepted: &[u32]) {
+        let mut wrong = Vec::new();
+        {
+            let rows = self.database.rows();
+            for id in accepted {
+                match rows.deployments.get(id) {
+                    None => wrong.push(format!("{id} was accepted and is gone")),
+                    Some(deployment) if deployment.end.is_none() => {
+                        let (queued, owner) = (deployment.queued, deployment.owner);
+                        wrong.push(format!("{id} waits for ever (queued: {queued}, owner: {owner:?})"));
+                    }
+                    Some(_) => {}
+                }
+            }
+            if rows.answers.len() > rows.deployments.len() {
+                wrong.push("two requests got one deployment".to_owned());
+            }
+            for (id, environment) in &rows.environments {
+                if let Some(by) = environment.acting {
+                    wrong.push(format!("environment {id} is still claimed by {by}"));
+                }
+                let newest = rows
+                    .deployments
+                    .iter()
+                    .filter(|(_, d)| d.environment == *id && d.end == Some(End::Active))
+                    .max_by_key(|(_, d)| d.generation)
+                    .map(|(id, _)| *id);
+                let Some(host) = self.hosts.get(environment.host as usize) else { continue };
+                let host = host.lock().unwrap_or_else(PoisonError::into_inner);
+                let running: Vec<u32> = host.instances.iter().filter(|(_, of)| *of == id).map(|(d, _)| *d).collect();
+                if environment.active != newest || host.answers(*id) != newest || running != Vec::from_iter(newest) {
+                    wrong.push(format!(
+                        "in environment {id} {newest:?} is the newest good one, {:?} is active, {:?} answers, {running:?} run",
+                        environment.active,
+                        host.answers(*id)
+                    ));
+                }
+                let of = |d: &u32| rows.deployments.get(d).is_some_and(|d| d.environment == *id);
+                for workspace in host.workspaces.iter().filter(|d| of(d)) {
+                    wrong.push(format!("the workspace of {workspace} is left"));
+                }
+            }
+            for (n, schedule) in rows.schedules.iter().enumerate() {
+                let mut made = schedule.made.clone();
+                made.dedup();
+                if made.len() < schedule.made.len() {
+                    wrong.push(format!("schedule {n} ran twice for one time: {:?}", schedule.made));
+                }
+            }
+        }
+        wrong.into_iter().for_each(|what| self.wrong(what));
+    }
+}
