@@ -17,6 +17,7 @@ mod kills;
 mod labels;
 mod mcp;
 mod openapi;
+mod plans;
 mod postgres;
 mod promotion;
 mod rollback;

@@ -137,6 +137,12 @@ impl Member {
         !identity::peers(&self.layout, &self.id).is_empty()
     }
 
+    /// Whether the process of a server of this folder is gone, for good: nobody holds its lock file.
+    pub(crate) fn is_gone(&self, id: &ServerId) -> bool {
+        let path = self.lock_file(id);
+        *id != self.id && (path.try_exists().is_ok_and(|there| !there) || identity::is_dead(&path))
+    }
+
     /// Leaves the cluster: what this server drove is anybody's, who is woken by it.
     pub(crate) async fn leave(&self, store: &Store) {
         let left = async {
