@@ -7,6 +7,7 @@ mod cancel;
 mod cluster;
 mod components;
 mod create;
+mod crowd;
 mod docker;
 mod edge;
 mod examples;
