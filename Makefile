@@ -11,7 +11,7 @@ demo: ## Build, start Plimsoll, deploy an example from a git repository; Ctrl-C 
 test: ## Run all tests; installs what they need first
 	@scripts/test-setup
 	cargo build --workspace --all-targets
-	cargo nextest run --workspace --exclude plimsoll-simulation
+	cargo nextest run --workspace -E 'not package(plimsoll-simulation)'
 	cargo nextest run --cargo-profile simulation --package plimsoll-simulation
 	cargo test --doc --package plimsoll-saga
 

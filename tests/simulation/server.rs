@@ -278,7 +278,7 @@ impl Server {
                     while next <= now {
                         next += u64::try_from(schedule.every.as_millis()).unwrap_or(u64::MAX);
                     }
-                    rows.accept(schedule.environment, domain::queue::Priority::Normal, now, now);
+                    rows.accept(schedule.environment, domain::queue::Priority::Normal, now, 0);
                     if let Some(schedule) = rows.schedules.get_mut(n) {
                         schedule.next = next;
                         schedule.made.push(due);
@@ -367,8 +367,13 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         choice.start.iter().any(|start| start.deployment == id)
     });
     let on_host: BTreeMap<u32, bool> = rows.environments.iter().map(|(id, e)| (*id, e.host == host)).collect();
+    let forgotten = mutation == Some(Mutation::NoTakeOver);
+    let gone = |owner: &u32| !rows.servers.contains_key(owner) && !forgotten;
     let orphans = rows.deployments.iter().filter(|(_, d)| {
-        !d.queued && d.end.is_none() && d.owner.is_none() && on_host.get(&d.environment).copied().unwrap_or_default()
+        !d.queued
+            && d.end.is_none()
+            && d.owner.as_ref().is_none_or(gone)
+            && on_host.get(&d.environment).copied().unwrap_or_default()
     });
     let mine: Vec<u32> = chosen.chain(orphans.map(|(id, _)| *id)).collect();
     for id in mine {
