@@ -230,7 +230,6 @@ async fn a_plan_is_made_where_its_environment_lives_and_carried_out_by_whoever_i
     let url = Postgres::shared().create_database();
     let first = Server::start_with(&["--host", "one"], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
     let (first, repo, _) = crate::on(first, "hello").await;
-    let second = on_another_host(&first, &url).await;
     repo.commit(App::new("v2").files(), "v2");
     let request = plans::CreateRequest {
         app: "hello".parse().unwrap(),
@@ -239,9 +238,10 @@ async fn a_plan_is_made_where_its_environment_lives_and_carried_out_by_whoever_i
         reference: None,
         rollback: None,
     };
+    let plan = first.client().call::<plans::Create>(&request).await.unwrap();
+    let second = on_another_host(&first, &url).await;
     let elsewhere = refused(second.client().call::<plans::Create>(&request).await);
     assert!(elsewhere.status == 409 && elsewhere.detail.contains("lives on the host one"), "{elsewhere:?}");
-    let plan = first.client().call::<plans::Create>(&request).await.unwrap();
 
     let request = DeployRequest {
         app: request.app,
@@ -256,7 +256,7 @@ async fn a_plan_is_made_where_its_environment_lives_and_carried_out_by_whoever_i
         bypass_window: None,
     };
     let started = second.client().call::<Deploy>(&request).await.unwrap();
-    let done = active(first.end(&started.id).await);
+    let done = active(second.end(&started.id).await);
     assert_eq!(done.metadata.plan.as_ref(), Some(&plan.digest));
     first.assert_serves("hello", "/", "v2").await;
     // What is in the database is held against the plan there, too.
