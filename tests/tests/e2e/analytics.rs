@@ -86,7 +86,7 @@ async fn figures_are_of_what_happened() {
     let commit = &first.metadata.commit.as_ref().unwrap().sha;
     assert_eq!(find(word(&commit[..9])).await, [back.id.clone(), first.id.clone()]);
     assert_eq!(find(word(broken.id.as_str())).await, [broken.id.clone()]);
-    assert_eq!(find(word("nothing-like-it")).await, []);
+    assert!(find(word("nothing-like-it")).await.is_empty());
     let until = deployments::ListRequest { until: Some(second.created_at), ..Default::default() };
     assert_eq!(find(until).await, [broken.id.clone(), first.id.clone()]);
     let nobody = deployments::ListRequest { requested_by: Some("nobody".into()), ..Default::default() };
@@ -108,8 +108,8 @@ async fn what_is_old_goes_and_what_is_needed_stays() {
     let none = SetRequest { releases: Some(0), ..SetRequest::default() };
     assert!(set(none).await.is_err(), "nothing to serve is no policy");
     assert!(set(SetRequest::default()).await.is_err());
-    let app = Some("hello".parse().unwrap());
-    let policy = set(SetRequest { app: app.clone(), releases: Some(2), ..SetRequest::default() }).await.unwrap();
+    let app: domain::Name = "hello".parse().unwrap();
+    let policy = set(SetRequest { app: Some(app.clone()), releases: Some(2), ..SetRequest::default() }).await.unwrap();
     assert_eq!((policy.keep.releases, policy.set.outputs), (2, None));
 
     // Somebody looked away for a month.
@@ -149,7 +149,7 @@ async fn what_is_old_goes_and_what_is_needed_stays() {
     let anew = active(server.end(&anew.id).await);
     assert_eq!(anew.release_number, Some(1));
     server.assert_serves("hello", "/", "v1").await;
-    let request = releases::GetRequest { app: app.unwrap(), number: 1 };
+    let request = releases::GetRequest { app, number: 1 };
     let release = server.client().call::<releases::Get>(&request).await.unwrap().release;
     assert_eq!(release.files_gone_at, None);
 }
