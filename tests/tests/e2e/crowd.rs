@@ -32,8 +32,8 @@ async fn a_hundred_thousand_of_one_project_keep_nobody_else_waiting() {
     let asked = Instant::now();
     let page: Page<Entry> = serde_json::from_value(server.cli_json(&["queue", "list", "--json"])).unwrap();
     let (shown, first) = (asked.elapsed(), &page.items[0]);
-    println!("served after {took:?}; the queue is shown after {shown:?}");
-    assert!(shown < Duration::from_secs(20) && page.next.is_some(), "the queue is shown after {shown:?}");
+    assert!(shown < Duration::from_secs(20), "the queue is shown after {shown:?}, {took:?} for the other");
+    assert!(page.next.is_some(), "{} on one page", page.items.len());
     let waits = first.estimate.as_ref().map(|estimate| estimate.start.at);
     assert!(waits.is_some() && first.app.as_str() == "hello", "{first:?}");
     // Its own turn comes too.
