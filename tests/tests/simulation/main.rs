@@ -12,7 +12,6 @@
 // A run that is repeated is told on the standard output.
 #![allow(clippy::print_stdout)]
 
-mod chance;
 mod database;
 mod deployment;
 mod host;
@@ -26,6 +25,7 @@ mod world;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use plimsoll_tests::chance;
 use world::{Mutation, run};
 
 /// What fits into CI beside everything else; `SIMULATE_SEEDS` for more.
