@@ -77,7 +77,7 @@ pub(crate) struct Inner {
     pub(crate) world: Arc<World>,
     pub(crate) runner: Runner,
     /// This server among others.
-    pub(crate) member: Member,
+    pub(crate) member: Arc<Member>,
     /// What was foreseen of the queue a moment ago.
     pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
@@ -119,6 +119,12 @@ impl Control {
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
         let holder = Holder::new(layout.ingress());
         let cluster::Joined { member, alone } = cluster::join(&store, &layout, &options, &folder, &vault).await?;
+        let (member, stopping, tasks) = (Arc::new(member), CancellationToken::new(), TaskTracker::new());
+        // Before all that takes its time: others who see no heartbeat for a lease would end this server. It stops if this fails.
+        let start = stopping.clone().drop_guard();
+        if store.kind() == Kind::Postgres {
+            tasks.spawn(cluster::beat(member.clone(), store.clone(), stopping.clone()));
+        }
         let ingress = match prepare_ingress(&member, &holder, &layout, &options).await {
             Ok(ingress) => ingress,
             Err(e) => {
@@ -153,8 +159,6 @@ impl Control {
             layout,
             store,
         });
-        let stopping = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let runner = Runner::new(world.clone(), options.workers, tasks.clone(), stopping.clone())?;
         let inner = Arc::new(Inner {
             world,
@@ -190,9 +194,9 @@ impl Control {
         inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
         inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
-            inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }
+        start.disarm();
         Ok(Started { control: Self { inner }, first_token })
     }
 
