@@ -1,6 +1,6 @@
 # The few things one does here. `make` alone lists them.
 
-.PHONY: help demo test check fuzz bench
+.PHONY: help demo test check fuzz storm bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -21,6 +21,10 @@ check: ## Format, lints, conventions: what is quick and must pass before a commi
 
 fuzz: ## Feed rubbish to whatever reads what others write, a minute for each target; seconds=N for more
 	fuzz/run $(or $(seconds),60)
+
+storm: ## Kill, pause and restart servers and PostgreSQL under 200 deployments; minutes=4, seed=N
+	cargo build --workspace --bins --tests
+	STORM_MINUTES=$(or $(minutes),4) $(if $(seed),STORM_SEED=$(seed)) cargo nextest run --workspace --profile storm
 
 bench: ## Measure against the bare steps, the disk and peers; only=NAME runs one
 	@bench/peers
