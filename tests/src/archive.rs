@@ -95,6 +95,7 @@ impl Server {
             environment: "production".parse().unwrap(),
             source: Some(Source::Archive { upload: upload.clone() }),
             reference: None,
+            plan: None,
             tags: Vec::new(),
             metadata: Default::default(),
             priority: Default::default(),

@@ -40,6 +40,7 @@ impl Server {
             environment: "production".parse().unwrap(),
             source: None,
             reference: reference.map(str::to_owned),
+            plan: None,
             tags: Vec::new(),
             metadata: BTreeMap::new(),
             priority: Default::default(),

@@ -8,7 +8,6 @@ pub mod agent;
 pub mod app;
 pub mod archive;
 pub mod canary;
-pub mod chance;
 pub mod docker;
 pub mod flow;
 pub mod http;

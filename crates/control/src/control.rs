@@ -14,7 +14,7 @@ use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
 use store::{DatabaseUrl, Kind, Store};
 use tokio::sync::OnceCell;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::{self, Folder, Member, lock_folder};
@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     /// What [`Control::announce`] wrote, to be withdrawn.
     pub(crate) announced: Mutex<Option<crate::announce::Announcement>>,
+    /// It beats as long as this is held.
+    _heart: DropGuard,
     /// Held as long as the server works on the folder.
     _lock: File,
 }
@@ -120,11 +122,12 @@ impl Control {
         let holder = Holder::new(layout.ingress());
         let cluster::Joined { member, alone } = cluster::join(&store, &layout, &options, &folder, &vault).await?;
         let (member, stopping, tasks) = (Arc::new(member), CancellationToken::new(), TaskTracker::new());
-        // Before all that takes its time: others who see no heartbeat for a lease would end this server. It stops if this fails.
-        let start = stopping.clone().drop_guard();
+        // Before all that takes its time, and until this is dropped: others who see no heartbeat for a lease would end this server.
+        let heart = CancellationToken::new();
         if store.kind() == Kind::Postgres {
-            tasks.spawn(cluster::beat(member.clone(), store.clone(), stopping.clone()));
+            tokio::spawn(cluster::beat(member.clone(), store.clone(), heart.clone()));
         }
+        let heart = heart.drop_guard();
         let ingress = match prepare_ingress(&member, &holder, &layout, &options).await {
             Ok(ingress) => ingress,
             Err(e) => {
@@ -173,6 +176,7 @@ impl Control {
             stopping,
             tasks,
             announced: Mutex::new(None),
+            _heart: heart,
             _lock: lock,
         });
 
@@ -196,7 +200,6 @@ impl Control {
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }
-        start.disarm();
         Ok(Started { control: Self { inner }, first_token })
     }
 

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use domain::estimate::{AtWork, Durations, Entry, Forecast, SAMPLES, Took, World, forecast};
 use domain::phase::Phase;
+use domain::queue::{Priority, rank};
 use domain::{AppId, DeploymentId, EnvironmentId};
+use store::environments::Environment;
 use store::queue::Filter;
 use store::{Store, StoreError};
+use ulid::Ulid;
 
 use crate::control::Inner;
 use crate::dispatch::rules;
@@ -70,6 +73,41 @@ pub(crate) async fn foresee(inner: &Inner) -> Result<std::sync::Arc<Foreseen>, S
     let foreseen = std::sync::Arc::new(Foreseen { world, forecasts, durations });
     kept(Some((Instant::now(), foreseen.clone())));
     Ok(foreseen)
+}
+
+/// Foresees the start of one more, ordered now for this environment with the priority `normal`.
+pub(crate) async fn foresee_new(
+    inner: &Inner,
+    environment: &Environment,
+    past_windows: bool,
+) -> Result<Forecast, StoreError> {
+    let foreseen = foresee(inner).await?;
+    let store = &inner.world.store;
+    let now = store::time::micros(Utc::now());
+    let deployment = DeploymentId::from_ulid(Ulid::generate());
+    let mut world = foreseen.world.clone();
+    // Nothing of its own may wait yet, so that less is known of its place.
+    world.apps.insert(environment.app_id.clone(), store::queue::facts_of(store, &environment.app_id).await?);
+    world.slots.insert(environment.host.clone(), slots(inner, &environment.host));
+    let records = store::windows::list(store, Some(now)).await?;
+    let rules = rules(&records, &environment.app_id, &environment.name);
+    if !rules.is_empty() {
+        world.windows.insert(environment.id.clone(), rules);
+    }
+    world.waiting.push(Entry {
+        deployment: deployment.clone(),
+        app: environment.app_id.clone(),
+        environment: environment.id.clone(),
+        host: environment.host.clone(),
+        rank: rank(now, None, Priority::Normal),
+        enqueued_at: now,
+        not_before: None,
+        past_windows,
+        took: foreseen.took(&environment.app_id, &environment.id),
+    });
+    let played = tokio::task::spawn_blocking(move || forecast(&world, now));
+    let mut forecasts = played.await.map_err(|e| StoreError::Internal(e.to_string()))?.into_iter();
+    forecasts.find(|f| f.deployment == deployment).ok_or_else(|| StoreError::Internal("it was not foreseen".to_owned()))
 }
 
 async fn gather(inner: &Inner, now: DateTime<Utc>) -> Result<(World, Durations), StoreError> {

@@ -9,6 +9,7 @@ use crate::id::{DeploymentId, ReleaseId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::PromotionRecord;
+use crate::release::Digest;
 use crate::smoke::SmokeResult;
 use crate::source::{Commit, Source};
 
@@ -66,6 +67,12 @@ pub struct Metadata {
     /// What a promotion brings, and what was found when it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promotion: Option<PromotionRecord>,
+    /// Digest of the plan that it carries out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Digest>,
+    /// Branch, tag or commit that the plan was made of, if one was named; its source is the very commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// How every smoke test that was asked for went, as far as it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub smoke_tests: Vec<SmokeResult>,
@@ -109,4 +116,16 @@ pub struct Deployment {
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Deployment {
+    /// The source as people asked for it: of a plan the branch that it was made of, not the commit that it deploys.
+    pub fn asked(&self) -> Option<Source> {
+        match &self.source {
+            Some(Source::Git { url, .. }) if self.metadata.plan.is_some() => {
+                Some(Source::Git { url: url.clone(), reference: self.metadata.reference.clone() })
+            }
+            source => source.clone(),
+        }
+    }
 }

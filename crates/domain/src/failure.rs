@@ -34,6 +34,8 @@ pub enum Cause {
     Limit,
     /// A newer deployment of the environment was there first.
     Superseded,
+    /// It was to carry out a plan, and a fact that the plan rests on has changed; nothing was touched.
+    PlanChanged,
     /// Somebody cancelled it.
     Cancelled,
     /// The machine or Plimsoll itself: disk, permissions, a bug.

@@ -30,6 +30,7 @@ kinds! {
     EnvironmentKind, EnvironmentId, "env", "Names one environment of an app.";
     DeploymentKind, DeploymentId, "dep", "Names one deployment or rollback.";
     ReleaseKind, ReleaseId, "rel", "Names an immutable release of an app.";
+    PlanKind, PlanId, "pln", "Orders the plans that are kept; people name them by their digest.";
     CertificateKind, CertificateId, "crt", "Names a certificate that the ingress shows.";
     TokenKind, TokenId, "tok", "Names an API token (not the token itself).";
     UploadKind, UploadId, "upl", "Names a file that is sent to the server.";

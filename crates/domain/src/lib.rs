@@ -22,6 +22,7 @@ pub mod membership;
 pub mod name;
 pub mod order;
 pub mod phase;
+pub mod plan;
 pub mod procfile;
 pub mod promotion;
 pub mod queue;
@@ -38,7 +39,7 @@ pub mod upload;
 pub mod window;
 
 pub use id::{
-    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, ReleaseId, ScheduleId, ServerId, TokenId, UploadId,
-    WindowId,
+    AppId, BypassId, CertificateId, DeploymentId, EnvironmentId, PlanId, ReleaseId, ScheduleId, ServerId, TokenId,
+    UploadId, WindowId,
 };
 pub use name::Name;

@@ -64,7 +64,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Refuses the promotion, unless it is forced.
+    /// Refuses the promotion, unless it is forced; a deployment that is planned would fail.
     Blocking,
     Warning,
 }
@@ -83,6 +83,10 @@ pub enum FindingCode {
     BuiltWithOtherValues,
     /// The target serves commits that the release lacks.
     GoesBack,
+    /// The ingress would not take the routes: one belongs to another environment, usually.
+    RoutesRefused,
+    /// Another deployment goes first in the environment: if it changes what serves, a plan does not hold any more.
+    OthersFirst,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,6 +7,7 @@ use clap::Args;
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
 use domain::phase::Phase;
+use domain::plan::PlanRef;
 use domain::queue::Priority;
 use domain::source::Source;
 use domain::{DeploymentId, Name};
@@ -34,6 +35,10 @@ pub struct DeployRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("pattern" = domain::source::REFERENCE_PATTERN))]
     pub reference: Option<String>,
+    /// Carries out this plan and nothing else, or refuses with the fact that has changed since; instead of a source and a
+    /// reference. Its digest, or the first digits of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanRef>,
     /// Tags for the release, such as `v1.2`: at most 16. Those that it has already stay.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]

@@ -19,6 +19,7 @@ pub mod local;
 pub mod logs;
 pub mod metrics;
 pub mod page;
+pub mod plans;
 pub mod promotions;
 pub mod queue;
 pub mod releases;
@@ -124,6 +125,10 @@ macro_rules! for_each_operation {
             $crate::uploads::List,
             $crate::uploads::Get,
             $crate::uploads::Delete,
+            $crate::plans::Create,
+            $crate::plans::List,
+            $crate::plans::Get,
+            $crate::plans::Simulate,
             $crate::deployments::Deploy,
             $crate::deployments::Rollback,
             $crate::promotions::Plan,
@@ -209,6 +214,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 65);
+        assert_eq!(names.len(), 69);
     }
 }

@@ -18,6 +18,7 @@ mod notify;
 mod output;
 mod passphrase;
 mod pidfile;
+mod plan_text;
 mod source;
 mod table;
 mod text;

@@ -24,6 +24,7 @@ pub(crate) mod hosts;
 pub(crate) mod idempotency;
 pub(crate) mod instances;
 pub(crate) mod leases;
+pub(crate) mod plans;
 pub(crate) mod queue;
 pub(crate) mod releases;
 pub(crate) mod saga_records;

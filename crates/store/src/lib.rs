@@ -35,6 +35,7 @@ pub mod instances;
 mod leadership;
 pub mod leases;
 mod migration;
+pub mod plans;
 pub mod queue;
 pub mod releases;
 pub mod retention;

@@ -5,6 +5,7 @@ mod app_users;
 mod certificates;
 mod cluster;
 mod first;
+mod plans;
 mod promotion;
 mod schedules;
 mod schema;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(token_scope::TokenScope),
             Box::new(cluster::Cluster),
             Box::new(schedules::Schedules),
+            Box::new(plans::Plans),
             Box::new(analytics::Analytics),
             Box::new(upkeep::Upkeep),
         ]

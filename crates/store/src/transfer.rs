@@ -39,8 +39,8 @@ pub const TABLES: [&str; 23] = [
     "settings",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment only.
-pub const LEFT_OUT: [&str; 4] = ["uploads", "hosts", "servers", "beats"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment or good for a day only.
+pub const LEFT_OUT: [&str; 5] = ["plans", "uploads", "hosts", "servers", "beats"];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

@@ -62,6 +62,7 @@ async fn while_the_source_is_pulled() {
         environment: "production".parse().unwrap(),
         source: Some(Source::Git { url, reference: None }),
         reference: None,
+        plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
         priority: Default::default(),

@@ -9,7 +9,8 @@ use nix::sys::signal::Signal;
 use operations::Client;
 use operations::cluster::{Cluster, Show, ShowRequest, Standing};
 use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get};
-use plimsoll_tests::flow::active;
+use operations::plans;
+use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::postgres::Postgres;
 use plimsoll_tests::server::signal;
 use plimsoll_tests::{App, Peer, Repo, Server, processes, wait_for};
@@ -34,6 +35,15 @@ async fn two(name: &str) -> World {
     let (first, repo, _) = crate::on(first, name).await;
     idle(second.client()).await;
     World { first, second, repo }
+}
+
+/// A server with a data folder of its own, the host `two`, and the first one's database and key.
+async fn on_another_host(first: &Server, url: &str) -> Server {
+    let mut second = Server::stopped(&["--host", "two"], &[("PLIMSOLL_DATABASE_URL", url)]);
+    std::fs::create_dir_all(second.data()).unwrap();
+    std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
+    second.restart().await;
+    second
 }
 
 async fn cluster(client: &Client) -> Cluster {
@@ -167,6 +177,7 @@ async fn any_server_cancels_what_runs_or_waits_on_another() {
         environment: "production".parse().unwrap(),
         source: None,
         reference: None,
+        plan: None,
         tags: Vec::new(),
         metadata: Default::default(),
         priority: Default::default(),
@@ -186,7 +197,7 @@ async fn any_server_cancels_what_runs_or_waits_on_another() {
     world.first.assert_serves("hello", "/", "v1").await;
     world.first.assert_nothing_left("hello", &running.id).await;
     let late = client.call::<Cancel>(&DeploymentRequest { deployment: running.id.clone() }).await;
-    assert_eq!(plimsoll_tests::flow::refused(late).status, 409);
+    assert_eq!(refused(late).status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,14 +216,50 @@ async fn a_second_folder_is_another_host() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("--host"), "{said}");
     drop(second);
-    let mut second = Server::stopped(&["--host", "two"], &env);
-    std::fs::create_dir_all(second.data()).unwrap();
-    std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
-    second.restart().await;
+    let second = on_another_host(&first, &url).await;
     let seen = cluster(second.client()).await;
     assert_eq!(
         seen.hosts.iter().map(|h| (h.name.as_str(), h.live)).collect::<Vec<_>>(),
         [("one", true), ("two", true)]
     );
     assert!(seen.servers.iter().all(|s| s.standing == Standing::Live));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_made_where_its_environment_lives_and_carried_out_by_whoever_is_asked() {
+    let url = Postgres::shared().create_database();
+    let first = Server::start_with(&["--host", "one"], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
+    let (first, repo, _) = crate::on(first, "hello").await;
+    repo.commit(App::new("v2").files(), "v2");
+    let request = plans::CreateRequest {
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        source: None,
+        reference: None,
+        rollback: None,
+    };
+    let plan = first.client().call::<plans::Create>(&request).await.unwrap();
+    let second = on_another_host(&first, &url).await;
+    let elsewhere = refused(second.client().call::<plans::Create>(&request).await);
+    assert!(elsewhere.status == 409 && elsewhere.detail.contains("lives on the host one"), "{elsewhere:?}");
+
+    let request = DeployRequest {
+        app: request.app,
+        environment: request.environment,
+        source: None,
+        reference: None,
+        plan: Some(plan.digest.as_str().parse().unwrap()),
+        tags: Vec::new(),
+        metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
+    };
+    let started = second.client().call::<Deploy>(&request).await.unwrap();
+    let done = active(second.end(&started.id).await);
+    assert_eq!(done.metadata.plan.as_ref(), Some(&plan.digest));
+    first.assert_serves("hello", "/", "v2").await;
+    // What is in the database is held against the plan there, too.
+    let late = refused(second.client().call::<Deploy>(&request).await);
+    assert!(late.status == 409 && late.detail.contains("v2 serves now"), "{late:?}");
 }

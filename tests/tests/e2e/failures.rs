@@ -147,6 +147,7 @@ async fn order(server: &Server, commit: &str, priority: Priority) -> Deployment 
         priority,
         not_before: None,
         bypass_window: None,
+        plan: None,
     };
     server.client().call::<Deploy>(&request).await.unwrap()
 }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::chance::Chance;
 use domain::DeploymentId;
 use domain::deployment::Deployment;
 use operations::client::CallError;
 use operations::deployments::RollbackRequest;
 use operations::deployments::{Cancel as CancelOperation, Deploy, DeployRequest, DeploymentRequest, Rollback};
 use operations::{Error, ErrorKind, Operation};
-use plimsoll_tests::chance::Chance;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::ledger::Cancel;
@@ -83,6 +83,7 @@ async fn place(world: &World, chance: &Chance, order: &Order) -> Option<Deployme
                 priority,
                 not_before: order.later.map(|span| chrono::Utc::now() + span),
                 bypass_window: None,
+                plan: None,
             };
             once::<Deploy>(world, chance, &request, order.twin).await
         }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::chance::Chance;
 use nix::sys::signal::Signal;
-use plimsoll_tests::chance::Chance;
 use plimsoll_tests::postgres::Shutdown;
 use tokio::task::JoinSet;
 

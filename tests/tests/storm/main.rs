@@ -14,6 +14,7 @@
 // A storm tells how it went on the standard output.
 #![allow(clippy::print_stdout)]
 
+mod chance;
 mod clients;
 mod faults;
 mod fleet;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::chance::Chance;
 use domain::queue::Priority;
-use plimsoll_tests::chance::Chance;
 
 /// What becomes of a commit when it is deployed and nobody interferes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

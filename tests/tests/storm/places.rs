@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Mutex;
 
+use crate::chance::Chance;
 use domain::Name;
 use domain::source::Source;
-use plimsoll_tests::chance::Chance;
 use plimsoll_tests::{App, Repo};
 
 use crate::orders::Fate;

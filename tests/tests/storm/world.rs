@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::chance::Chance;
 use domain::route::Host;
 use operations::environments::{self, EnvironmentRequest};
 use operations::{apps, variables};
-use plimsoll_tests::chance::Chance;
 use plimsoll_tests::postgres::Postgres;
 
 use crate::fleet::Fleet;

@@ -291,6 +291,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &
         generation,
         source: Some(source),
         promotion: None,
+        plan: None,
         labels: domain::labels::Labels { tags: vec![tag.parse().unwrap()], ..Default::default() },
     })
 }

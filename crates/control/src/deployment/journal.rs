@@ -377,6 +377,7 @@ mod tests {
                 source: None,
                 labels: Default::default(),
                 promotion: None,
+                plan: None,
             });
             let opening = serde_json::to_value(saga::opening::<Deploy>(state, at).unwrap()).unwrap();
             store::sagas::create(&tx, id.as_str(), "deploy", 1).await.unwrap();

@@ -6,11 +6,14 @@
 //! somebody cancels; `activate` is the pivot, which passes only when real requests have reached
 //! the new release; `retire` cleans up behind it.
 
+pub(crate) mod explain;
 pub(crate) mod fail;
 #[cfg(test)]
 mod harness;
 pub(crate) mod journal;
 pub(crate) mod project;
+pub(crate) mod promise;
+pub(crate) mod rehearse;
 pub(crate) mod runner;
 pub(crate) mod smoke;
 pub(crate) mod stages;
@@ -25,6 +28,7 @@ use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 use saga::{Saga, Stage};
 
+use explain::Explained;
 pub(crate) use state::State;
 pub(crate) use world::World;
 
@@ -43,14 +47,15 @@ pub(crate) trait Path: Send + Sync + 'static {
     const KIND: DeploymentKind;
     const VERSION: u32;
 
-    fn stages<G: Deploying>() -> Vec<Box<dyn Stage<G>>>;
+    /// The one list of stages: of what runs, and of what plans and simulations tell.
+    fn stages<G: Deploying>() -> Vec<Box<dyn Explained<G>>>;
 }
 
 /// The saga that goes along a path.
 pub(crate) struct Along<P>(PhantomData<P>);
 
 pub(crate) mod path {
-    use super::{Deploying, DeploymentKind, Path, Stage, stages};
+    use super::{Deploying, DeploymentKind, Explained, Path, stages};
 
     pub(crate) enum Deploy {}
     pub(crate) enum Rollback {}
@@ -60,7 +65,7 @@ pub(crate) mod path {
         const KIND: DeploymentKind = DeploymentKind::Deploy;
         const VERSION: u32 = 1;
 
-        fn stages<G: Deploying>() -> Vec<Box<dyn Stage<G>>> {
+        fn stages<G: Deploying>() -> Vec<Box<dyn Explained<G>>> {
             vec![
                 Box::new(stages::PullSource),
                 Box::new(stages::Detect),
@@ -82,7 +87,7 @@ pub(crate) mod path {
         const KIND: DeploymentKind = DeploymentKind::Rollback;
         const VERSION: u32 = 1;
 
-        fn stages<G: Deploying>() -> Vec<Box<dyn Stage<G>>> {
+        fn stages<G: Deploying>() -> Vec<Box<dyn Explained<G>>> {
             vec![
                 Box::new(stages::Claim),
                 Box::new(stages::Link),
@@ -99,7 +104,7 @@ pub(crate) mod path {
         const KIND: DeploymentKind = DeploymentKind::Promotion;
         const VERSION: u32 = 1;
 
-        fn stages<G: Deploying>() -> Vec<Box<dyn Stage<G>>> {
+        fn stages<G: Deploying>() -> Vec<Box<dyn Explained<G>>> {
             vec![
                 Box::new(stages::Claim),
                 Box::new(stages::ReleaseCommand),
@@ -123,7 +128,7 @@ impl<P: Path> Saga for Along<P> {
     const VERSION: u32 = P::VERSION;
 
     fn stages() -> Vec<Box<dyn Stage<Self>>> {
-        P::stages()
+        P::stages::<Self>().into_iter().map(|stage| stage as Box<dyn Stage<Self>>).collect()
     }
 
     fn timed_out(stage: &str, limit: Duration) -> Failure {

@@ -155,6 +155,8 @@ fn metadata(state: &State) -> Metadata {
         switched_at: None,
         urls: state.urls.clone(),
         promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
+        plan: state.order.plan.as_ref().map(|agreed| agreed.plan.clone()),
+        reference: state.order.plan.as_ref().and_then(|agreed| agreed.reference.clone()),
         smoke_tests: Vec::new(),
     }
 }
@@ -205,6 +207,7 @@ mod tests {
             source: None,
             labels: Default::default(),
             promotion: None,
+            plan: None,
         })
     }
 

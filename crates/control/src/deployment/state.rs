@@ -4,6 +4,7 @@
 use domain::deployment::DeploymentKind;
 use domain::instance::InstanceKey;
 use domain::labels::Labels;
+use domain::plan::Agreed;
 use domain::promotion::PromotionRecord;
 use domain::release::{Digest, Release};
 use domain::smoke::SmokeResult;
@@ -63,6 +64,9 @@ pub(crate) struct Order {
     pub labels: Labels,
     #[serde(default)]
     pub promotion: Option<Promotion>,
+    /// The plan that it carries out, and must not deviate from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Agreed>,
 }
 
 /// What a promotion takes over from the release that it brings.

@@ -13,6 +13,7 @@ mod ingress;
 pub(crate) mod logs;
 mod metrics;
 pub(crate) mod order;
+mod plans;
 mod promotions;
 mod queue;
 mod releases;
@@ -100,12 +101,17 @@ impl Control {
         &self.inner.world.store
     }
 
+    /// Whether the environment lives on this machine. What is kept of it on another one only servers of that one see.
+    pub(crate) fn is_here(&self, environment: &Environment) -> bool {
+        environment.host == self.inner.member.host
+    }
+
     /// `Conflict` when the environment lives on another machine: what is to be done must be done there.
     fn refuse_elsewhere(&self, environment: &Environment) -> Result<(), Error> {
-        let member = &self.inner.member;
-        if environment.host == member.host {
+        if self.is_here(environment) {
             return Ok(());
         }
+        let member = &self.inner.member;
         let there = member.servers().into_iter().find(|(server, _)| server.host == environment.host);
         let hint = match there {
             Some((server, _)) => format!("ask a server of that host, such as {}", server.url),

@@ -30,6 +30,9 @@ use crate::uploads::no_upload;
 
 impl Handle<Deploy> for Control {
     async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
+        if let Some(plan) = request.plan.clone() {
+            return self.carry_out(caller, &plan, request).await;
+        }
         let tx = self.write().await?;
         let Prepared { environment, record, state, when } = self.prepare(&tx, caller, request).await?;
         self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, record, state, when).await
@@ -77,14 +80,7 @@ impl Handle<Rollback> for Control {
     async fn handle(&self, caller: &Caller, request: RollbackRequest) -> Result<Deployment, Error> {
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
-        let release = target(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
-        // On another machine its own servers will see.
-        let here = environment.host == self.inner.member.host;
-        if here && !self.world().layout.release(&app.id, &release.artifact).is_dir() {
-            let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
-            return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
-                .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
-        }
+        let release = self.to_go_back_to(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
         let mut draft = draft(&tx, &environment, DeploymentKind::Rollback, caller).await?;
         draft.deployment.release = Some(release.id.clone());
         draft.deployment.release_number = Some(release.number);
@@ -98,8 +94,26 @@ impl Handle<Rollback> for Control {
 }
 
 impl Control {
+    /// The release of a rollback, with its files. On another machine its own servers will see whether they are there.
+    pub(super) async fn to_go_back_to(
+        &self,
+        session: &impl Session,
+        app: &App,
+        environment: &Environment,
+        number: Option<u32>,
+        tag: Option<&Tag>,
+    ) -> Result<Release, Error> {
+        let release = target(session, app, environment, number, tag).await?;
+        if self.is_here(environment) && !self.world().layout.release(&app.id, &release.artifact).is_dir() {
+            let commit = release.commit.as_ref().map(|c| format!(" --ref {}", c.short())).unwrap_or_default();
+            return Err(Error::conflict(format!("the files of v{} are not kept any more", release.number))
+                .hint(format!("deploy that version again: `plimsoll deploy {}{commit}`", app.name)));
+        }
+        Ok(release)
+    }
+
     /// From this transaction on the deployment keeps the upload from being removed.
-    async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
+    pub(super) async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
         let found = store::uploads::find(tx, id).await.map_err(store_error)?;
         let upload = found.ok_or_else(|| no_upload(id))?;
         if !upload.complete {
@@ -173,16 +187,22 @@ impl Control {
     }
 
     /// Ends what waits in the environment for the same source, if its policy says so.
+    ///
+    /// What carries out a plan counts as of the branch that the plan was made of, and is ended like the others. But it ends none
+    /// itself: they would bring the newest of the branch, and a plan's commit may be older.
     async fn supersede(&self, tx: &Tx, environment: &Environment, newer: &Record) -> Result<Vec<DeploymentId>, Error> {
         let mut ended = Vec::new();
         let (Supersede::SkipQueued, Some(source)) = (environment.supersede, &newer.deployment.source) else {
             return Ok(ended);
         };
+        if newer.deployment.metadata.plan.is_some() {
+            return Ok(ended);
+        }
         let why = || Unwanted::Superseded { newer: newer.deployment.generation };
         for entry in store::queue::of_environment(tx, &environment.id).await.map_err(store_error)? {
             let older = store::deployments::get(tx, &entry.deployment).await.map_err(store_error)?.deployment;
             // What was ordered for a time of its own is meant.
-            if older.source.as_ref() == Some(source)
+            if older.asked().as_ref() == Some(source)
                 && entry.not_before.is_none()
                 && end_unstarted(tx, &entry.deployment, why()).await.map_err(store_error)?
             {
@@ -226,7 +246,7 @@ pub(super) fn no_release(app: &Name, number: u32) -> Error {
 }
 
 /// What to deploy: the request's own source before the app's, and the reference in either.
-fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
+pub(super) fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
     let source = asked.or_else(|| app.source.clone()).ok_or_else(|| {
         Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
             .hint("give a source with the deployment, or set the app's with `plimsoll apps set-source`")
@@ -361,5 +381,6 @@ pub(super) fn order(draft: &Record) -> Order {
         source: deployment.source.clone(),
         labels: Labels::default(),
         promotion: None,
+        plan: None,
     }
 }

@@ -138,6 +138,7 @@ pub(crate) fn request(row: &Row) -> Result<DeployRequest, Error> {
         environment: row.environment.clone(),
         source,
         reference,
+        plan: None,
         tags,
         metadata,
         priority,

@@ -1,6 +1,6 @@
 //! A look at source before anything is deployed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use detect::DetectError;
 use domain::config;
@@ -8,13 +8,12 @@ use domain::source::Source;
 use forge::GitError;
 use operations::sources::{Detect, DetectRequest, Detected};
 use operations::{Error, ErrorKind};
-use ulid::Ulid;
 
 use super::check_source;
 use crate::Control;
 use crate::caller::{Caller, Handle};
-use crate::error::{archive_error, io_error};
-use crate::layout::remove_dir;
+use crate::error::archive_error;
+use crate::scratch::Scratch;
 
 impl Handle<Detect> for Control {
     async fn handle(&self, _: &Caller, request: DetectRequest) -> Result<Detected, Error> {
@@ -23,7 +22,7 @@ impl Handle<Detect> for Control {
             Source::Directory { path } => (path, None),
             Source::Archive { upload } => {
                 let scratch = Scratch::new(self)?;
-                let tree = scratch.0.join("source");
+                let tree = scratch.path().join("source");
                 if !self.upload(&upload).await?.complete {
                     return Err(Error::conflict(format!("{upload} is not complete")).hint("send the rest of it first"));
                 }
@@ -36,7 +35,7 @@ impl Handle<Detect> for Control {
             }
             Source::Git { url, reference } => {
                 let scratch = Scratch::new(self)?;
-                let tree = scratch.0.join("source");
+                let tree = scratch.path().join("source");
                 let cancel = self.inner.stopping.child_token();
                 let mut quiet = |_: &str| {};
                 let checkout = self.world().git.checkout(&url, reference.as_deref(), &tree, &mut quiet, &cancel);
@@ -59,33 +58,6 @@ fn look(folder: &Path, toolchain: &detect::Toolchain) -> Result<detect::Detected
     // Whoever names `/` shall not keep the server busy for minutes.
     forge::directory::check_size(folder).map_err(|e| Error::unprocessable(e.to_string()))?;
     detect::detect(folder, toolchain).map_err(detect_error)
-}
-
-/// A folder that is gone when this is, also when the caller has left.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(control: &Control) -> Result<Self, Error> {
-        let name = format!("detect-{}", Ulid::generate().to_string().to_lowercase());
-        let dir = control.world().layout.workspaces().join(name);
-        std::fs::create_dir(&dir).map_err(|e| io_error("make", &dir, &e))?;
-        Ok(Self(dir))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let dir = std::mem::take(&mut self.0);
-        let remove = move || {
-            if let Err(e) = remove_dir(&dir) {
-                tracing::warn!(path = %dir.display(), "can't remove a scratch folder: {e}");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => _ = runtime.spawn_blocking(remove),
-            Err(_) => remove(),
-        }
-    }
 }
 
 fn detect_error(error: DetectError) -> Error {

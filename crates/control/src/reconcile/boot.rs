@@ -12,6 +12,7 @@ use super::{Memory, instances, routes};
 use crate::control::Inner;
 use crate::error::store_error;
 use crate::layout::remove_dir;
+use crate::scratch;
 
 /// Folders of stopped instances hold their logs; they stay this long.
 const LOGS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -47,7 +48,9 @@ async fn remove_workspaces(inner: &Inner) -> Result<(), Error> {
     let peers = inner.member.has_peers();
     for entry in entries {
         let name = entry.file_name();
-        let wanted = |name: &str| keep.contains(name) || (peers && !name.starts_with("dep_"));
+        let wanted = |name: &str| {
+            keep.contains(name) || (peers && !name.starts_with("dep_") && !scratch::is_left(&inner.member, name))
+        };
         if !name.to_str().is_some_and(wanted)
             && let Err(e) = remove_dir(&entry.path())
         {

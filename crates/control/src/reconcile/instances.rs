@@ -140,6 +140,7 @@ pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Re
         source: None,
         labels: Default::default(),
         promotion: None,
+        plan: None,
     };
     let (spec, commit) = (release.spec.clone(), release.commit.clone());
     let mut state = State::rollback(order, release.into(), spec, commit);

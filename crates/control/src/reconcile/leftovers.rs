@@ -14,6 +14,7 @@ use store::StoreError;
 
 use crate::control::Inner;
 use crate::layout::remove_dir;
+use crate::scratch;
 
 /// Names that had no owner at the last look, by what they are.
 #[derive(Default)]
@@ -90,7 +91,7 @@ async fn find(inner: &Inner) -> Result<BTreeSet<(Kind, String)>, StoreError> {
     };
     // Who owns it.
     let running: BTreeSet<String> = inner.runner.running().iter().map(ToString::to_string).collect();
-    // What is called otherwise is of a request at work, or of a smoke test.
+    // What is called otherwise is of a request at work, of a smoke test, or of a look at source.
     let named = |names: &BTreeSet<String>| names.iter().filter_map(|name| name.parse().ok()).collect::<Vec<_>>();
     let mut open = store::retention::still_open(&world.store, &named(&works)).await?;
     open.extend(store::retention::still_open(&world.store, &named(&workspaces)).await?);
@@ -104,7 +105,8 @@ async fn find(inner: &Inner) -> Result<BTreeSet<(Kind, String)>, StoreError> {
         |name: &String| name.parse::<domain::DeploymentId>().is_ok() && !open.contains(name) && !running.contains(name);
     let mut found = BTreeSet::new();
     found.extend(works.into_iter().filter(&is_ended).map(|name| (Kind::Processes, name)));
-    found.extend(workspaces.into_iter().filter(&is_ended).map(|name| (Kind::Workspace, name)));
+    let is_left = |name: &String| is_ended(name) || scratch::is_left(&inner.member, name);
+    found.extend(workspaces.into_iter().filter(is_left).map(|name| (Kind::Workspace, name)));
     let strays = instances.into_iter().filter(|status| !matches!(status.state, InstanceState::Stopped { .. }));
     let strays = strays.map(|status| status.key.name()).filter(|name| !wanted.contains(name));
     found.extend(strays.map(|name| (Kind::Instance, name)));

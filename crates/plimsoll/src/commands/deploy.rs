@@ -6,13 +6,14 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use domain::deployment::Deployment;
 use domain::labels::{Key, Tag, Text};
+use domain::plan::PlanRef;
 use domain::queue::Priority;
 use domain::schedule::{Cron, Missed, Moment, Shift, parse_instant};
 use domain::source::Source;
 use domain::{Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest};
 use operations::schedules::{self, CreateRequest, Template};
-use operations::{Error, Operation, apps};
+use operations::{Error, Operation, apps, plans};
 
 use super::init::{ensure_app, reachable};
 use super::{Context, here};
@@ -21,7 +22,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::text::count;
 use crate::upload::{self, Archive};
-use crate::{follow, source};
+use crate::{follow, plan_text, source};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,6 +37,8 @@ Examples:
   plimsoll deploy shop --cron \"0 6 * * MON-FRI Europe/London\"     again and again: see `plimsoll schedules`
   plimsoll deploy shop --priority critical --bypass-window \"outage of the cart\"
   git archive main | plimsoll deploy shop --archive -
+  plimsoll deploy --plan 3f2a9c1d04be    what `plimsoll plan` has shown, or nothing
+  plimsoll deploy --plan 3f2a9c1d04be --priority high
   plimsoll deploy --detach --json        answer at once; follow later with `plimsoll deployments show ID -f`";
 
 /// Deploy a version of the source, and follow it to its end.
@@ -63,6 +66,10 @@ pub(crate) struct Args {
     /// Deploy from this git repository, this once.
     #[arg(long, value_name = "URL")]
     git: Option<String>,
+    /// Carry out this plan of `plimsoll plan` and nothing else; it says app, environment and source. Its digest, or the
+    /// first digits.
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["name", "named", "environment", "reference", "dir", "git", "archive", "cron"])]
+    plan: Option<PlanRef>,
     /// Tag for the release, to find it and to go back to it (`plimsoll rollback --to TAG`); may be repeated.
     #[arg(long = "tag", value_name = "TAG")]
     tags: Vec<Tag>,
@@ -97,48 +104,55 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
-    let app = context.app(args.name.or(args.named))?;
-    let (tags, metadata) = (args.tags, args.metadata.into_iter().collect());
-    let (priority, not_before, bypass_window) = (args.priority, args.at.map(|moment| moment.at), args.bypass_window);
     tell_shift(context, args.at.as_ref());
+    let (app, environment, plan) = match args.plan {
+        None => (context.app(args.name.or(args.named))?, args.environment, None),
+        Some(plan) => {
+            let plan = connection.call::<plans::Get>(&plans::PlanRequest { plan }).await?;
+            context.out.remark(format!("plan {}: {}", plan.digest.short(), plan_text::headline(&plan)));
+            let named = plan.digest.as_str().parse().map_err(|_| Error::internal())?;
+            (plan.app, plan.environment, Some(named))
+        }
+    };
+    let mut request = DeployRequest {
+        app,
+        environment,
+        source: None,
+        reference: None,
+        plan,
+        tags: args.tags,
+        metadata: args.metadata.into_iter().collect(),
+        priority: args.priority,
+        not_before: args.at.map(|moment| moment.at),
+        bypass_window: args.bypass_window,
+    };
     if let Some(path) = &args.archive {
-        let (source, reference) = (None, None);
-        let request = DeployRequest {
-            app,
-            environment: args.environment,
-            source,
-            reference,
-            tags,
-            metadata,
-            priority,
-            not_before,
-            bypass_window,
-        };
         let started = archive(context, &connection, request, path).await?;
         return told(context, &connection, started, args.detach).await;
     }
-    let (source, reference) = match (&args.dir, &args.git) {
-        (Some(dir), _) => (Some(source::directory(dir)?), None),
-        (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
-        (None, None) => (None, args.reference),
-    };
-    if let Some(source) = &source {
-        reachable(&connection, source)?;
+    // A plan says itself what is deployed.
+    if request.plan.is_none() {
+        (request.source, request.reference) = match (&args.dir, &args.git) {
+            (Some(dir), _) => (Some(source::directory(dir)?), None),
+            (None, Some(git)) => (Some(source::of_text(git, args.reference)?), None),
+            (None, None) => (None, args.reference),
+        };
+        if let Some(source) = &request.source {
+            reachable(&connection, source)?;
+        }
+        let own = existing_or_new(context, &connection, &request.app, request.source.as_ref()).await?;
+        if request.source.is_none() {
+            warn_of_uncommitted(context, own.as_ref());
+        }
     }
-    let own = existing_or_new(context, &connection, &app, source.as_ref()).await?;
-    if source.is_none() {
-        warn_of_uncommitted(context, own.as_ref());
-    }
-    let environment = args.environment;
     if let Some(cron) = args.cron {
+        let DeployRequest { app, environment, source, reference, tags, metadata, priority, .. } = request;
         let order = Template { source, reference, tags, metadata, priority };
         let (name, missed) = (args.schedule, args.missed);
         let request = CreateRequest { app, environment, name, cron: cron.to_string(), missed, order };
         let made = connection.call::<schedules::Create>(&request).await?;
         return super::schedules::show(context, &made);
     }
-    let request =
-        DeployRequest { app, environment, source, reference, tags, metadata, priority, not_before, bypass_window };
     let started = follow::begin::<Deploy>(context, &connection, &request).await?;
     told(context, &connection, started, args.detach).await
 }

@@ -19,6 +19,8 @@ pub(crate) mod init;
 pub(crate) mod logs;
 pub(crate) mod mcp;
 pub(crate) mod metrics;
+pub(crate) mod plan;
+pub(crate) mod plans;
 pub(crate) mod promote;
 pub(crate) mod queue;
 pub(crate) mod releases;
@@ -28,6 +30,7 @@ pub(crate) mod retention;
 pub(crate) mod rollback;
 pub(crate) mod schedules;
 pub(crate) mod server;
+pub(crate) mod simulate;
 pub(crate) mod smoke_tests;
 pub(crate) mod stalls;
 pub(crate) mod status;
@@ -120,6 +123,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Analytics(args) => analytics::run(context, args).await,
         Command::Rollback(args) => rollback::run(context, args).await,
         Command::Promote(args) => promote::run(context, args).await,
+        Command::Plan(args) => plan::run(context, args).await,
+        Command::Simulate(args) => simulate::run(context, args).await,
+        Command::Plans(args) => plans::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 /// A maker; the parameters that its answer gives, and where in the answer; what takes them.
 type Made = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
 
-const MADE: [Made; 4] = [
+const MADE: [Made; 5] = [
     (
         "apps.create",
         &[("app", "$response.body#/name")],
@@ -16,6 +16,7 @@ const MADE: [Made; 4] = [
         &[("app", "$response.body#/app"), ("environment", "$response.body#/name")],
         &["environments.get", "environments.delete", "variables.list", "variables.set", "logs.read"],
     ),
+    ("plans.create", &[("plan", "$response.body#/digest")], &["plans.get", "plans.simulate"]),
     (
         "deployments.deploy",
         &[("deployment", "$response.body#/id")],

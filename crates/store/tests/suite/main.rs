@@ -12,6 +12,7 @@ mod fixture;
 mod model;
 mod nouns;
 mod opening;
+mod plans;
 mod records;
 mod releases;
 mod schedules;
@@ -34,6 +35,7 @@ const CASES: &[(&str, Case)] = &[
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
+    ("plans", |db| Box::pin(plans::rows(db))),
     ("schedules", |db| Box::pin(schedules::rows(db))),
     ("windows", |db| Box::pin(schedules::windows(db))),
     ("bypasses", |db| Box::pin(schedules::bypasses(db))),

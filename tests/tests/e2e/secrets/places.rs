@@ -84,6 +84,12 @@ pub(super) fn commands(server: &Server, told: &mut Told) {
         &["logs", "--app", "hello", "--env", "staging", "--json"],
         &["events", "--limit", "500"],
         &["events", "--limit", "500", "--json"],
+        &["plan", "hello"],
+        &["plan", "hello", "--json"],
+        &["plan", "hello", "--env", "staging", "--json"],
+        &["simulate", "hello"],
+        &["simulate", "hello", "--json"],
+        &["plans", "list", "--json"],
         &["metrics", "hello"],
         &["metrics", "hello", "--json"],
         &["certificates", "list", "--json"],
@@ -110,8 +116,9 @@ fn ids(list: &Value) -> Vec<String> {
 pub(super) fn known(server: &Server, repo: &Repo, upload: &str) -> Value {
     let deployments = ids(&server.cli_json(&["deployments", "list", "--json"])["items"]);
     let certificates = ids(&server.cli_json(&["certificates", "list", "--json"]));
+    let plan = &server.cli_json(&["plan", "hello", "--json"])["digest"];
     json!({
-        "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1,
+        "app": "hello", "environment": "production", "from": "staging", "deployment": deployments[0], "number": 1, "plan": plan,
         "certificate": certificates[0], "upload": upload, "source": repo.source(),
         "schedule": "nightly", "window": "win_01hf7yat00000000000000002a",
     })

@@ -9,6 +9,7 @@ use domain::failure::{Cause, Failure};
 use domain::health::Probe;
 use domain::instance::InstanceState;
 use domain::phase::Phase;
+use domain::plan::Change;
 use domain::route::PathPrefix;
 use domain::smoke::Moment;
 use domain::spec::AppSpec;
@@ -18,6 +19,7 @@ use saga::{Kind, Stage, Step};
 use super::ACTIVATE;
 use super::prepare_routes::routes;
 use super::start::{printed, smoke_test};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::HealthCheck;
@@ -55,6 +57,23 @@ impl<G: Deploying> Stage<G> for Activate {
         }
         alive(world, &state)?;
         Ok(state)
+    }
+}
+
+impl Explain for Activate {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let tests = if scene.spec.smoke_tests.is_empty() || scene.kind == DeploymentKind::Rollback {
+            ""
+        } else {
+            ", the smoke tests pass"
+        };
+        let asked = if scene.routes.is_empty() { "" } else { ", requests through the ingress reach it on each route" };
+        Outlook::run(format!("the point of no return: passed when its instances stay up{asked}{tests}"))
+            .touching(scene.new_routes(|_| Change::Uses))
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::nothing()
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::plan::{Change, Touch};
 use domain::spec::{AppSpec, Serve};
 use operations::logs::Stream;
 use runtime::isolation::ownership;
@@ -12,6 +13,7 @@ use runtime::{Command, Exceeded, ExecError, Sandbox};
 use saga::{Retry, Stage, Step};
 
 use super::{BUILD, blocking, open_way, store_away, store_retry, user};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{Variables, VariablesError, complete, complete_build, complete_command, identify};
 use crate::layout::remove_dir;
@@ -55,6 +57,26 @@ impl<G: Deploying> Stage<G> for Build {
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
         world.executor.sweep(state.order.deployment.as_str()).await;
         Ok(())
+    }
+}
+
+impl Explain for Build {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        if let Some(number) = scene.existing {
+            return Outlook::skip(format!("v{number} was made of the same source, configuration and variables"));
+        }
+        let commands: Vec<&String> = scene.spec.builds.iter().flat_map(|build| &build.commands).collect();
+        if commands.is_empty() {
+            return Outlook::skip("the app has no build commands");
+        }
+        let command = |command: &&String| Touch::Command { component: None, command: headline(command).to_owned() };
+        Outlook::run("builds it: there is no release of this source, configuration and variables")
+            .touching([Touch::Workspace { change: Change::Uses }])
+            .touching(commands.iter().map(command))
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::nothing().leaving("what package managers keep in the app's build cache")
     }
 }
 

@@ -9,11 +9,14 @@ use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::plan::{Change, Fact, Touch};
 use saga::{Retry, Stage, Step};
 use store::deployments::DeploymentUpdate;
 use store::environments::Claim as Answer;
 
 use super::{CLAIM, store_away, store_retry};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
+use crate::deployment::promise::{keep, routes_refused, serving};
 use crate::deployment::{Deploying, State, World, fail};
 
 /// Waiting has no phase of its own: it is seen in the one before.
@@ -46,6 +49,7 @@ impl<G: Deploying> Stage<G> for Claim {
             match answer {
                 Answer::Granted => {
                     state.acting = acting;
+                    keep_plan(world, &state, phase).await?;
                     return Ok(state);
                 }
                 Answer::Superseded { by_generation } => {
@@ -70,6 +74,31 @@ impl<G: Deploying> Stage<G> for Claim {
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
         release(world, state).await.map_err(|e| store_away(phase(state), e))
     }
+}
+
+impl Explain for Claim {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        Outlook::run(format!("takes its turn in {}, where one deployment acts at a time", scene.environment))
+            .touching([Touch::Claim { change: Change::Makes }])
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::of("the next deployment may act")
+    }
+}
+
+/// From here on nobody else changes what the environment serves: the last moment to find that the plan does not hold, and nothing
+/// outside of the workspace was touched yet.
+async fn keep_plan(world: &World, state: &State, phase: Phase) -> Result<(), saga::Failure<Failure>> {
+    let order = &state.order;
+    if order.plan.is_none() {
+        return Ok(());
+    }
+    let away = |e| store_away(phase, e);
+    let environment = store::environments::get(&world.store, &order.environment).await.map_err(away)?;
+    let serving = serving(&world.store, &environment).await.map_err(away)?;
+    let refused = routes_refused(world, state).await?;
+    keep(order, phase, &[Fact::Serving(serving), Fact::RoutesRefused(refused)])
 }
 
 /// The answer, and the generation to act under if it is not the order's own.

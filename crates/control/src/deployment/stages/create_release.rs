@@ -10,6 +10,7 @@ use chrono::Utc;
 use domain::ReleaseId;
 use domain::failure::Failure;
 use domain::phase::Phase;
+use domain::plan::{Change, Touch};
 use domain::release::Digest;
 use domain::spec::AppSpec;
 use runtime::isolation::ownership;
@@ -18,6 +19,7 @@ use store::releases::NewRelease;
 use ulid::Ulid;
 
 use super::{CREATE_RELEASE, blocking, store_away, store_retry, user};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::state::ReleaseRef;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::layout::remove_dir;
@@ -91,6 +93,20 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             })?;
         }
         Ok(())
+    }
+}
+
+impl Explain for CreateRelease {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        match scene.existing {
+            Some(number) => Outlook::skip(format!("v{number} is there, with its files")),
+            None => Outlook::run("makes the release of what was built, read-only")
+                .touching([Touch::ReleaseFolder { digest: scene.digest.clone(), change: Change::Makes }]),
+        }
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::of("the release and its folder are removed, unless another deployment has come to use them")
     }
 }
 

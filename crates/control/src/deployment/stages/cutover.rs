@@ -6,11 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::plan::Change;
 use ingress::{ChangeError, CutoverError, EnvironmentRoutes, Gate, Target};
 use saga::{Retry, Stage, Step};
 
 use super::prepare_routes::{refusal, routes};
 use super::{CUTOVER, ingress_away, ingress_retry};
+use crate::deployment::explain::{Explain, Outlook, PlannedRoute, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::HealthCheck;
@@ -77,6 +79,29 @@ impl<G: Deploying> Stage<G> for Cutover {
         }
         world.ingress.drain(&order.deployment, DRAIN).await.map_err(|e| ingress_away(PHASE, e))?;
         Ok(())
+    }
+}
+
+impl Explain for Cutover {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let change = |route: &PlannedRoute| if scene.had_route(route) { Change::Switches } else { Change::Makes };
+        let (new, lost) = (scene.new_routes(change), scene.lost_routes());
+        if new.is_empty() && lost.is_empty() {
+            return Outlook::skip("no component has a route");
+        }
+        let standby = scene.serving().map(|old| format!("; {old} stands by")).unwrap_or_default();
+        Outlook::run(format!("all routes go to {} at once{standby}", scene.brings())).touching(new).touching(lost)
+    }
+
+    fn taken_back(&self, scene: &Scene) -> Undo {
+        match scene.serving() {
+            Some(old) => Undo::of(format!("the routes go to {old} again; requests in flight get 10 s")),
+            None => Undo::of("the routes are removed again; requests in flight get 10 s"),
+        }
+    }
+
+    fn rehearse(&self, state: State) -> State {
+        State { switched: true, ..state }
     }
 }
 

@@ -10,11 +10,14 @@ use domain::config::{ConfigError, locate};
 use domain::failure::{Cause, Failure};
 use domain::limits::Limits;
 use domain::phase::Phase;
+use domain::plan::{Change, Fact, Touch, digest_of_spec, digest_of_variables};
 use domain::release::release_digest;
 use domain::spec::AppSpec;
 use saga::{Retry, Stage, Step};
 
 use super::{DETECT, blocking, store_away, store_retry};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
+use crate::deployment::promise::keep;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{Variables, data_key};
 
@@ -36,11 +39,9 @@ impl<G: Deploying> Stage<G> for Detect {
         let order = &state.order;
         let sink = world.sink(&order.deployment, PHASE, None);
         let workspace = world.layout.workspace(&order.deployment);
-        let (source, toolchain) = (workspace.source(), world.toolchain().await.clone());
-        let detected = blocking(PHASE, move || detect::detect(&source, &toolchain)).await?.map_err(unrecognised)?;
+        let detected = look(world, &workspace.source()).await?;
         sink.say(&format!("detected {}", detected.app.stacks()));
         detected.notes.iter().for_each(|note| sink.say(note));
-        within(&detected.app, &world.most, &workspace.source())?;
 
         let variables = Variables::load(&world.store, &world.vault, &order.environment).await.map_err(unreadable)?;
         let tx = world.store.write().await.map_err(|e| store_away(PHASE, e))?;
@@ -50,7 +51,15 @@ impl<G: Deploying> Stage<G> for Detect {
         let Some(tree) = &state.tree else {
             return Err(saga::Failure::permanent(fail::internal(PHASE, "the source has no digest")));
         };
-        let digest = release_digest(tree, &detected.app, &variables.to_map(), &key.digest_key());
+        let values = variables.to_map();
+        let digest = release_digest(tree, &detected.app, &values, &key.digest_key());
+        let facts = [
+            Fact::Tree(tree.clone()),
+            Fact::Spec(digest_of_spec(&detected.app)),
+            Fact::Variables(digest_of_variables(&values, &key.digest_key())),
+            Fact::Release(digest.clone()),
+        ];
+        keep(order, PHASE, &facts)?;
         let sealed = variables.seal(&key).map_err(unreadable)?;
         let path = workspace.snapshot();
         blocking(PHASE, move || write_private(&path, &sealed))
@@ -60,7 +69,9 @@ impl<G: Deploying> Stage<G> for Detect {
         let known = store::releases::find_by_digest(&world.store, &order.app, &digest)
             .await
             .map_err(|e| store_away(PHASE, e))?;
-        if let Some(release) = known.filter(|_| world.layout.release(&order.app, &digest).is_dir()) {
+        let known = known.filter(|_| world.layout.release(&order.app, &digest).is_dir());
+        keep(order, PHASE, &[Fact::Exists(known.as_ref().map(|release| release.number))])?;
+        if let Some(release) = known {
             sink.say(&format!("v{} was made of the same source and variables: nothing to build", release.number));
             state.release = Some(release.into());
             state.reused = true;
@@ -69,6 +80,27 @@ impl<G: Deploying> Stage<G> for Detect {
         state.spec = Some(detected.app);
         Ok(state)
     }
+}
+
+impl Explain for Detect {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let found = scene.spec.stacks();
+        let found = if found.is_empty() { String::new() } else { format!(" ({found})") };
+        Outlook::run(format!("finds out what the app is made of{found}, and takes the variables as they are"))
+            .touching([Touch::Workspace { change: Change::Uses }])
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::nothing()
+    }
+}
+
+/// What the source is, if this server can run it.
+pub(crate) async fn look(world: &World, source: &Path) -> Result<detect::Detected, saga::Failure<Failure>> {
+    let (dir, toolchain) = (source.to_owned(), world.toolchain().await.clone());
+    let detected = blocking(PHASE, move || detect::detect(&dir, &toolchain)).await?.map_err(unrecognised)?;
+    within(&detected.app, &world.most, source)?;
+    Ok(detected)
 }
 
 /// The server's settings are the most that anybody gets.

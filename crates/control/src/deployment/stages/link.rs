@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::instance::InstanceKey;
 use domain::phase::Phase;
+use domain::plan::{Change, Touch};
 use domain::spec::{Component, Serve};
 use runtime::SiteError;
 use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
 use super::{LINK, blocking, store_away, store_retry};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::state::{Placement, ReleaseRef};
 use crate::deployment::{Deploying, State, World, fail};
 
@@ -65,6 +67,20 @@ impl<G: Deploying> Stage<G> for Link {
             }
         }
         forget(world, state).await.map_err(|e| store_away(PHASE, e))
+    }
+}
+
+impl Explain for Link {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let link =
+            |component: &Component| Touch::StaticLink { component: component.name.clone(), change: Change::Makes };
+        Outlook::run("gives instances their names and ports, and static components their links")
+            .touching(scene.new_instances(Change::Uses))
+            .touching(scene.sites().map(link))
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::of("names, ports and links are given back")
     }
 }
 

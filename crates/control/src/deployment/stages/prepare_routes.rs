@@ -9,6 +9,7 @@ use domain::health::Probe;
 use domain::limit::Span;
 use domain::limits::Bytes;
 use domain::phase::Phase;
+use domain::plan::Change;
 use domain::route::Host;
 use domain::spec::{Component, Serve};
 use ingress::{ChangeError, EnvironmentRoutes, Gate, Refused, Route, RouteLimits, Standby, Target};
@@ -17,6 +18,7 @@ use saga::{Retry, Stage, Step};
 use super::claim::superseded;
 use super::{PREPARE_ROUTES, ingress_away, ingress_retry};
 use crate::certificates::Shown;
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::urls::urls;
 
@@ -47,6 +49,17 @@ impl<G: Deploying> Stage<G> for PrepareRoutes {
         let status = world.ingress.status().await.map_err(|e| ingress_away(PHASE, e))?;
         state.urls = urls(&routes, &status, &Shown::ask(&world.ingress).await);
         Ok(state)
+    }
+}
+
+impl Explain for PrepareRoutes {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        Outlook::run("asks the ingress whether it could serve the routes, and notes what it serves now")
+            .touching(scene.new_routes(|_| Change::Uses))
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::nothing()
     }
 }
 

@@ -6,6 +6,7 @@ use chrono::Utc;
 use domain::ReleaseId;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::plan::{Change, Touch};
 use domain::release::{PromotedFrom, promoted_digest};
 use saga::{Retry, Stage, Step};
 use store::releases::NewRelease;
@@ -13,6 +14,7 @@ use ulid::Ulid;
 
 use super::create_release::{discard, insert};
 use super::{CREATE_RELEASE, store_away, store_retry};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{Variables, VariablesError, data_key};
 use crate::vault::DataKey;
@@ -80,6 +82,20 @@ impl<G: Deploying> Stage<G> for Promote {
         let (Some(digest), false) = (&state.digest, state.reused) else { return Ok(()) };
         discard(world, state, digest).await.map_err(|e| store_away(PHASE, e))?;
         Ok(())
+    }
+}
+
+impl Explain for Promote {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        match scene.existing {
+            Some(number) => Outlook::skip(format!("v{number} is there")),
+            None => Outlook::run("makes a release of the files that were built for the other environment")
+                .touching([Touch::ReleaseFolder { digest: scene.digest.clone(), change: Change::Uses }]),
+        }
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::of("the release is forgotten, unless another deployment has come to use it; its files are another's")
     }
 }
 

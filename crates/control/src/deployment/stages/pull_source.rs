@@ -7,13 +7,17 @@ use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::limits::Size;
 use domain::phase::Phase;
-use domain::source::Source;
+use domain::plan::{Change, Touch};
+use domain::release::Digest;
+use domain::source::{Commit, Source};
 use forge::archive::Unpacked;
 use forge::{ArchiveError, DirectoryError, GitError};
 use operations::logs::Stream;
 use saga::{Retry, Stage, Step};
+use tokio_util::sync::CancellationToken;
 
 use super::{PULL_SOURCE, blocking};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::layout::{Workspace, remove_dir};
 use crate::tree;
@@ -44,46 +48,92 @@ impl<G: Deploying> Stage<G> for PullSource {
         let dir = workspace.dir().to_owned();
         blocking(PHASE, move || std::fs::create_dir_all(dir)).await?.map_err(|e| disk(workspace.dir(), &e))?;
 
-        match &order.source {
-            Some(Source::Git { url, reference }) => {
-                let mut print = |line: &str| sink.line(Stream::Stderr, line);
-                let commit = world
-                    .git
-                    .checkout(url, reference.as_deref(), &workspace.source(), &mut print, &step.cancel)
-                    .await
-                    .map_err(git_failure)?;
-                sink.say(&format!("commit {} by {}: {}", commit.short(), commit.author, commit.summary));
-                state.commit = Some(commit);
-            }
-            Some(Source::Directory { path }) => {
-                let (from, to, cancel) = (path.clone(), workspace.source(), step.cancel.clone());
-                let copied = blocking(PHASE, move || forge::directory::copy(&from, &to, &cancel))
-                    .await?
-                    .map_err(directory_failure)?;
-                sink.say(&format!("{} files from {}", copied.files, path.display()));
-                copied.notes.iter().for_each(|note| sink.say(note));
-            }
-            Some(Source::Archive { upload }) => {
-                let (from, to) = (world.layout.upload(upload), workspace.source());
-                let (limits, cancel) = (world.archives.clone(), step.cancel.clone());
-                let unpacked = blocking(PHASE, move || forge::archive::unpack_file(&from, &to, &limits, &cancel))
-                    .await?
-                    .map_err(archive_failure)?;
-                let Unpacked { format, files, bytes, notes } = unpacked;
-                sink.say(&format!("{files} files, {} from a {format}, {upload}", Size(bytes)));
-                notes.iter().for_each(|note| sink.say(note));
-            }
-            None => return Err(permanent("the app has no source", "set one with `plimsoll apps set-source`")),
-        }
-        let source = workspace.source();
-        let tree = blocking(PHASE, move || tree::digest(&source)).await?;
-        state.tree = Some(tree.map_err(|e| disk(workspace.dir(), &e))?.digest);
+        let Some(source) = &order.source else {
+            return Err(permanent("the app has no source", "set one with `plimsoll apps set-source`"));
+        };
+        let mut tell = |told: Told<'_>| match told {
+            Told::Git(line) => sink.line(Stream::Stderr, line),
+            Told::Note(line) => sink.say(line),
+        };
+        let fetched = fetch(world, source, &workspace.source(), &mut tell, &step.cancel).await?;
+        state.commit = fetched.commit;
+        state.tree = Some(fetched.tree);
         Ok(state)
     }
 
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
         clear(world, state).await
     }
+}
+
+impl Explain for PullSource {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let what = match (&scene.source, &scene.commit) {
+            (_, Some(commit)) => format!("fetches commit {} of the repository", commit.short()),
+            (Some(Source::Directory { .. }), _) => "copies the folder as it is".to_owned(),
+            (Some(Source::Archive { .. }), _) => "unpacks the archive".to_owned(),
+            _ => "fetches the source".to_owned(),
+        };
+        Outlook::run(what).touching([Touch::Workspace { change: Change::Makes }])
+    }
+
+    fn taken_back(&self, _: &Scene) -> Undo {
+        Undo::of("the workspace is removed")
+    }
+}
+
+/// What was fetched.
+pub(crate) struct Fetched {
+    pub commit: Option<Commit>,
+    pub tree: Digest,
+}
+
+/// A line while something is fetched: git's own words, or what a person should know.
+pub(crate) enum Told<'a> {
+    Git(&'a str),
+    Note(&'a str),
+}
+
+/// Writes the files of a source to `to`, which must not exist. A plan and its deployment fetch alike, so that the digests of the
+/// same files are the same.
+pub(crate) async fn fetch(
+    world: &World,
+    source: &Source,
+    to: &Path,
+    tell: &mut (dyn FnMut(Told<'_>) + Send),
+    cancel: &CancellationToken,
+) -> Result<Fetched, saga::Failure<Failure>> {
+    let mut commit = None;
+    match source {
+        Source::Git { url, reference } => {
+            let mut print = |line: &str| tell(Told::Git(line));
+            let checkout = world.git.checkout(url, reference.as_deref(), to, &mut print, cancel);
+            let found = checkout.await.map_err(git_failure)?;
+            tell(Told::Note(&format!("commit {} by {}: {}", found.short(), found.author, found.summary)));
+            commit = Some(found);
+        }
+        Source::Directory { path } => {
+            let (from, to, cancel) = (path.clone(), to.to_owned(), cancel.clone());
+            let copied = blocking(PHASE, move || forge::directory::copy(&from, &to, &cancel))
+                .await?
+                .map_err(directory_failure)?;
+            tell(Told::Note(&format!("{} files from {}", copied.files, path.display())));
+            copied.notes.iter().for_each(|note| tell(Told::Note(note)));
+        }
+        Source::Archive { upload } => {
+            let (from, to) = (world.layout.upload(upload), to.to_owned());
+            let (limits, cancel) = (world.archives.clone(), cancel.clone());
+            let unpacked = blocking(PHASE, move || forge::archive::unpack_file(&from, &to, &limits, &cancel))
+                .await?
+                .map_err(archive_failure)?;
+            let Unpacked { format, files, bytes, notes } = unpacked;
+            tell(Told::Note(&format!("{files} files, {} from a {format}, {upload}", Size(bytes))));
+            notes.iter().for_each(|note| tell(Told::Note(note)));
+        }
+    }
+    let dir = to.to_owned();
+    let tree = blocking(PHASE, move || tree::digest(&dir)).await?.map_err(|e| disk(to, &e))?;
+    Ok(Fetched { commit, tree: tree.digest })
 }
 
 /// Removes the workspace and whatever still runs in it.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::plan::Touch;
+use domain::spec::Component;
 use runtime::isolation::ownership;
 use runtime::{Command, ExecError};
 use saga::{Retry, Stage, Step};
@@ -13,6 +15,7 @@ use super::build::{headline, hint, sandbox, snapshot, stream};
 use super::promote::promised;
 use super::pull_source::clear;
 use super::{RELEASE_COMMAND, blocking, open_way, store_retry, user};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo, listed};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{complete, complete_command, identify};
 
@@ -109,5 +112,26 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
         }
         world.executor.sweep(state.order.deployment.as_str()).await;
         Ok(())
+    }
+}
+
+impl Explain for ReleaseCommand {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let commands = scene.release_commands();
+        if commands.is_empty() {
+            return Outlook::skip("no component has a release command");
+        }
+        let touch = |(component, command): &(&Component, &str)| Touch::Command {
+            component: Some(component.name.clone()),
+            command: headline(command).to_owned(),
+        };
+        Outlook::run("runs the release command (migrations, usually) before anything of the release starts")
+            .touching(commands.iter().map(touch))
+    }
+
+    fn taken_back(&self, scene: &Scene) -> Undo {
+        let commands: Vec<_> =
+            scene.release_commands().iter().map(|(_, command)| format!("`{}`", headline(command))).collect();
+        Undo::nothing().leaving(format!("whatever {} changed, in a database usually", listed(&commands)))
     }
 }

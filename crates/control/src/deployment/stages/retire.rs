@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::Name;
 use domain::failure::Failure;
 use domain::phase::Phase;
-use domain::spec::Serve;
+use domain::plan::{Change, Touch};
+use domain::spec::{Component, Serve};
 use saga::{Kind, Retry, Stage, Step};
 
 use super::claim::release;
@@ -15,6 +17,7 @@ use super::cutover::ungated;
 use super::prepare_routes::routes;
 use super::pull_source::clear;
 use super::{RETIRE, ingress_away, store_away};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 
 const PHASE: Phase = Phase::Active;
@@ -54,6 +57,42 @@ impl<G: Deploying> Stage<G> for Retire {
         clear(world, &state).await?;
         release(world, &state).await.map_err(|e| store_away(PHASE, e))?;
         Ok(state)
+    }
+}
+
+impl Explain for Retire {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let old = |(name, component): &(String, Name)| Touch::Instance {
+            name: name.clone(),
+            component: component.clone(),
+            change: Change::Removes,
+        };
+        let had = |name: &Name| if scene.before.sites.contains(name) { Change::Switches } else { Change::Makes };
+        let link = |component: &Component| Touch::StaticLink {
+            component: component.name.clone(),
+            change: had(&component.name),
+        };
+        let reason = match scene.serving() {
+            Some(old) => format!("requests in flight to {old} get 30 s, then it is stopped; the workspace is removed"),
+            None => "removes the workspace, and lets the next deployment act".to_owned(),
+        };
+        Outlook::run(reason)
+            .touching(scene.before.instances.iter().map(old))
+            .touching(scene.sites().map(link))
+            .touching([Touch::Workspace { change: Change::Removes }, Touch::Claim { change: Change::Removes }])
+    }
+
+    fn taken_back(&self, scene: &Scene) -> Undo {
+        let undo = Undo::of(
+            "it is not taken back but tried 20 times; then the deployment is stuck until `plimsoll resume`, and no other \
+             deployment of the environment can act",
+        );
+        match scene.serving() {
+            Some(old) if !scene.before.instances.is_empty() => {
+                undo.leaving(format!("instances of {old} that were not stopped yet, without traffic"))
+            }
+            _ => undo,
+        }
     }
 }
 

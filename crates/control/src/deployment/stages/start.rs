@@ -5,6 +5,7 @@ use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
 use domain::health::{HealthCheck, Observation, Probe};
 use domain::phase::Phase;
+use domain::plan::Change;
 use domain::smoke::Moment;
 use domain::spec::Component;
 use operations::logs::Stream;
@@ -13,6 +14,7 @@ use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
 use super::{START, open_way, store_away, store_retry, user};
+use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail, smoke};
 use crate::environment::{Variables, VariablesError};
 use crate::output::Sink;
@@ -56,6 +58,30 @@ impl<G: Deploying> Stage<G> for Start {
                 .map_err(|e| saga::Failure::retry(fail::internal(PHASE, format!("can't stop an instance: {e}"))))?;
         }
         Ok(())
+    }
+}
+
+impl Explain for Start {
+    fn outlook(&self, scene: &Scene) -> Outlook {
+        let tests = scene.spec.smoke_tests.len();
+        match (scene.processes().next(), tests) {
+            (None, 0) => Outlook::skip("no component is a process, and there is no smoke test"),
+            (None, _) => Outlook::run("runs the smoke tests against the new release"),
+            (Some(_), _) => {
+                let tests =
+                    if tests > 0 && scene.kind != DeploymentKind::Rollback { ", then the smoke tests" } else { "" };
+                let beside = scene.serving().map(|old| format!(", beside {old}")).unwrap_or_default();
+                Outlook::run(format!("starts the instances{beside}, and waits until each is healthy{tests}"))
+                    .touching(scene.new_instances(Change::Makes))
+            }
+        }
+    }
+
+    fn taken_back(&self, scene: &Scene) -> Undo {
+        match scene.processes().next() {
+            Some(_) => Undo::of(format!("the instances of {} are stopped and removed", scene.brings())),
+            None => Undo::nothing(),
+        }
     }
 }
 

@@ -8,28 +8,28 @@ use rand::{RngExt, SeedableRng};
 
 /// Clones draw from the same numbers.
 #[derive(Clone)]
-pub struct Chance(Arc<Mutex<StdRng>>);
+pub(crate) struct Chance(Arc<Mutex<StdRng>>);
 
 impl Chance {
-    pub fn of(seed: u64) -> Self {
+    pub(crate) fn of(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
     }
 
     /// 0 to `end - 1`; 0 for an empty range.
-    pub fn below(&self, end: u64) -> u64 {
+    pub(crate) fn below(&self, end: u64) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).random_range(0..end.max(1))
     }
 
     /// `true` in `percent` of all calls.
-    pub fn percent(&self, percent: u64) -> bool {
+    pub(crate) fn percent(&self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    pub fn millis(&self, from: u64, to: u64) -> Duration {
+    pub(crate) fn millis(&self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from + 1))
     }
 
-    pub fn pick<'a, T>(&self, from: &'a [T]) -> Option<&'a T> {
+    pub(crate) fn pick<'a, T>(&self, from: &'a [T]) -> Option<&'a T> {
         from.get(usize::try_from(self.below(from.len() as u64)).unwrap_or_default())
     }
 }
