@@ -37,14 +37,15 @@ pub(crate) struct Ledger {
     events: Mutex<Vec<Event>>,
     /// Requests on their way that will be accepted.
     sending: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl Ledger {
     /// Keeps room for one more, if fewer than `level` are in flight.
     pub(crate) fn may_send(&self, level: usize) -> bool {
-        let _accepted = self.accepted.lock().unwrap();
+        let accepted = self.accepted.lock().unwrap();
         let ended = self.ended.lock().unwrap().len();
-        let free = _accepted.len() + self.sending.load(Ordering::SeqCst) < ended + level;
+        let free = accepted.len() + self.sending.load(Ordering::SeqCst) < ended + level;
         if free {
             self.sending.fetch_add(1, Ordering::SeqCst);
         }
@@ -59,7 +60,9 @@ impl Ledger {
     /// `false` when the id was given to another order before.
     pub(crate) fn enter(&self, id: DeploymentId, order: Order, generation: u64) -> bool {
         let accepted = Accepted { order, generation, cancel: Cancel::Never };
-        self.accepted.lock().unwrap().insert(id, accepted).is_none()
+        let new = self.accepted.lock().unwrap().insert(id, accepted).is_none();
+        self.most.fetch_max(self.in_flight(), Ordering::SeqCst);
+        new
     }
 
     pub(crate) fn cancel(&self, id: &DeploymentId, how: Cancel) {
@@ -78,6 +81,11 @@ impl Ledger {
         let accepted = self.accepted.lock().unwrap();
         let ended = self.ended.lock().unwrap();
         accepted.keys().filter(|id| !ended.contains(*id)).count()
+    }
+
+    /// The most that were in flight at the same time.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::SeqCst)
     }
 
     pub(crate) fn open(&self) -> Vec<DeploymentId> {

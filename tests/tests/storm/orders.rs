@@ -53,7 +53,8 @@ impl Order {
             28..=33 if rough(place) => What::Deploy(Fate::Breaks),
             _ => What::Deploy(Fate::Serves),
         };
-        let priority = match chance.below(20) {
+        // Each one that passes others makes some of them needless.
+        let priority = match chance.below(40) {
             0 => Priority::Critical,
             1..=3 => Priority::High,
             4..=5 => Priority::Low,

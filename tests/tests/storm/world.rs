@@ -123,11 +123,12 @@ impl World {
         let counts = self.story.counts();
         let counts: Vec<String> = counts.iter().map(|(what, n)| format!("{what}: {n}")).collect();
         let report = format!(
-            "storm of seed {}, {:.0} s, {} environments, {} deployments accepted\n  {}\n  {}",
+            "storm of seed {}, {:.0} s, {} environments, {} deployments accepted, {} in flight at most\n  {}\n  {}",
             self.settings.seed,
             self.story.seconds(),
             self.places.len(),
             self.ledger.accepted().len(),
+            self.ledger.most(),
             counts.join("\n  "),
             seen.summary(),
         );
