@@ -36,9 +36,14 @@ impl Leadership {
 
     /// Gives the lock back, so that another may lead at once.
     pub async fn step_down(self) {
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
+        let Some(mut connection) = self.connection else { return };
+        // Said, and not left to the end of the connection, which the database notices a moment after it.
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut connection);
+        let unlocked = tokio::time::timeout(PATIENCE, unlock).await;
+        if !matches!(unlocked, Ok(Ok(_))) {
+            tracing::debug!("the leader's lock ends with its connection");
+        }
+        if let Err(error) = connection.close().await {
             tracing::debug!(%error, "the leader's connection was not closed cleanly");
         }
     }
