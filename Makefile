@@ -1,6 +1,6 @@
 # The few things one does here. `make` alone lists them.
 
-.PHONY: help demo test check fuzz simulate bench
+.PHONY: help demo test check fuzz simulate storm bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -26,6 +26,10 @@ fuzz: ## Feed rubbish to whatever reads what others write, a minute for each tar
 simulate: ## Simulate several servers in trouble: seeds=N from=M for more than CI does; seed=N tells one
 	SIMULATE_SEED=$(seed) SIMULATE_SEEDS=$(seeds) SIMULATE_FROM=$(from) \
 	cargo test --profile simulation --package plimsoll-simulation every_seed -- --nocapture
+
+storm: ## Kill, pause and restart servers and PostgreSQL under 200 deployments; minutes=4, seed=N
+	cargo build --workspace --bins --tests
+	STORM_MINUTES=$(or $(minutes),4) $(if $(seed),STORM_SEED=$(seed)) cargo nextest run --workspace --profile storm
 
 bench: ## Measure against the bare steps, the disk and peers; only=NAME runs one
 	@bench/peers

@@ -50,7 +50,8 @@ impl App {
     }
 
     /// `EXIT_AT_START` and `UNHEALTHY` with any value; `CRASH` at the first request for `/`, `loudly` in the middle
-    /// of it or `quietly` with nothing in hand; `START_DELAY` in seconds, `SHOW_PID` to answer `/` with version and pid; anything else is only there to be seen.
+    /// of it or `quietly` with nothing in hand; `START_DELAY` in seconds, `SHOW_PID` to answer `/` with version and pid,
+    /// `SHOW_INSTANCE` with version and instance; anything else is only there to be seen.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());

@@ -4,14 +4,14 @@
 //! them); a test that needs it fails without it and is never skipped. Nothing has to be configured or running.
 
 use std::fs;
-use std::io::{self, Read};
-use std::net::TcpListener;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, User};
@@ -23,8 +23,20 @@ pub struct Postgres {
     password: String,
     psql: PathBuf,
     databases: AtomicU32,
+    log: PathBuf,
     /// A shell that owns the cluster and ends it when its standard input does.
     keeper: Child,
+    /// Of the keeper, which carries out what it reads.
+    orders: Mutex<Option<ChildStdin>>,
+}
+
+/// How PostgreSQL is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Connections are ended, transactions undone, everything is written.
+    Fast,
+    /// At once, as in a crash: the next start recovers from the log.
+    Immediate,
 }
 
 /// The superuser of the cluster.
@@ -32,16 +44,25 @@ pub const USER: &str = "plimsoll";
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 
-/// Runs as the user of the cluster. `read` returns when the test process closes the pipe or dies.
+/// Runs as the user of the cluster. `read` fails when the test process closes the pipe or dies.
 const KEEPER: &str = r#"
 dir=$1 bin=$2 port=$3
 "$bin/initdb" -D "$dir/data" -U plimsoll -A scram-sha-256 --pwfile "$dir/password" -E UTF8 --no-locale --no-sync || {
     echo 'FATAL: initdb failed'
 }
-"$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 \
-    -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap &
-pid=$!
-read -r _
+run() {
+    "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c fsync=off \
+        -c max_connections=200 -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap &
+    pid=$!
+}
+run
+while read -r order; do
+    case $order in
+    fast) kill -INT "$pid"; wait "$pid" ;;
+    immediate) kill -QUIT "$pid"; wait "$pid" ;;
+    start) run ;;
+    esac
+done
 kill -QUIT "$pid"
 wait "$pid"
 rm -rf "$dir"
@@ -107,7 +128,50 @@ impl Postgres {
         self.try_sql(database, sql).unwrap_or_else(|error| panic!("`{sql}` failed: {error}"))
     }
 
-    fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
+    /// Stops the cluster and waits until nobody listens. [`Postgres::resume`] starts it again.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn stop(&self, how: Shutdown) {
+        self.order(match how {
+            Shutdown::Fast => "fast",
+            Shutdown::Immediate => "immediate",
+        });
+        let deadline = Instant::now() + START_LIMIT;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            assert!(Instant::now() < deadline, "PostgreSQL does not end:\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Starts the cluster again with the same files and port, and waits until it answers.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn resume(&self) {
+        self.order("start");
+        let deadline = Instant::now() + START_LIMIT;
+        while let Err(error) = self.try_sql("postgres", "SELECT 1") {
+            assert!(Instant::now() < deadline, "PostgreSQL does not come back: {error}\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// All it has printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    fn order(&self, order: &str) {
+        let mut orders = self.orders.lock().unwrap();
+        writeln!(orders.as_mut().unwrap(), "{order}").unwrap();
+    }
+
+    /// The same, or what `psql` says about it.
+    ///
+    /// # Errors
+    /// When a statement fails, or nobody answers.
+    pub fn try_sql(&self, database: &str, sql: &str) -> Result<String, String> {
         let mut psql = Command::new(&self.psql);
         psql.args(["-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", USER])
             .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
@@ -130,10 +194,12 @@ impl Postgres {
         let dir = dir.keep();
         let port = free_port().map_err(|e| format!("no free port on 127.0.0.1: {e}"))?;
         let log = dir.join("log");
-        let (keeper, password) = keep(bin, &dir, port).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let (mut keeper, password) = keep(bin, &dir, port).map_err(|e| format!("{}: {e}", dir.display()))?;
         let psql = bin.join("psql");
         let psql = if psql.exists() { psql } else { "psql".into() };
-        let mut postgres = Postgres { port, password, psql, databases: AtomicU32::new(0), keeper };
+        let orders = Mutex::new(keeper.stdin.take());
+        let databases = AtomicU32::new(0);
+        let mut postgres = Postgres { port, password, psql, databases, log: log.clone(), keeper, orders };
         let deadline = Instant::now() + START_LIMIT;
         loop {
             let written = fs::read_to_string(&log).unwrap_or_default();
@@ -154,7 +220,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         // The end of its input tells the keeper to stop the cluster.
-        drop(self.keeper.stdin.take());
+        drop(self.orders.lock().unwrap().take());
         let _ = self.keeper.wait();
     }
 }

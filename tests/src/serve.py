@@ -41,7 +41,8 @@ class Handler(BaseHTTPRequestHandler):
             break_down()
         if setting("CRASH") == "quietly":
             threading.Timer(0.1, server.shutdown).start()
-        self.answer(200, f"{version} {os.getpid()}" if setting("SHOW_PID") else version)
+        shown = setting("SHOW_PID") and str(os.getpid()) or setting("SHOW_INSTANCE") and setting("PLIMSOLL_INSTANCE")
+        self.answer(200, f"{version} {shown}" if shown else version)
 
     def answer(self, status, text):
         body = (text + "\n").encode()

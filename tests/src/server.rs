@@ -93,9 +93,14 @@ impl Server {
 
     /// The command of this server; a second one with it must be refused.
     pub fn server_command(&self) -> Command {
+        self.command_at(self.api)
+    }
+
+    /// The command of a server that shares everything with this one but the address.
+    pub fn command_at(&self, api: SocketAddr) -> Command {
         let mut command = self.command();
         command
-            .args(["server", "--listen", &self.api.to_string(), "--ingress-listen", &self.ingress.to_string()])
+            .args(["server", "--listen", &api.to_string(), "--ingress-listen", &self.ingress.to_string()])
             .arg("--app-path")
             .arg(self.shared())
             .args(&self.args)
@@ -139,16 +144,8 @@ impl Server {
     pub async fn peer(&self, token: &SecretString) -> Peer {
         let api = free_address();
         let log = fs::File::options().create(true).append(true).open(self.log_file()).unwrap();
-        let mut command = self.command();
-        command
-            .args(["server", "--listen", &api.to_string(), "--ingress-listen", &self.ingress.to_string()])
-            .arg("--app-path")
-            .arg(self.shared())
-            .args(&self.args)
-            .envs(self.env.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
+        let mut command = self.command_at(api);
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let mut child = command.spawn().unwrap();
         let client = Client::new(&format!("http://{api}"), token).unwrap();
         let deadline = Instant::now() + START_LIMIT;

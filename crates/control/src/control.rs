@@ -14,7 +14,7 @@ use runtime::{Executor, Host, Ports, ProcessRuntime, Sites, Supervisor, Users};
 use secrecy::{ExposeSecret, SecretString};
 use store::{DatabaseUrl, Kind, Store};
 use tokio::sync::OnceCell;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::cluster::{self, Folder, Member, lock_folder};
@@ -77,7 +77,7 @@ pub(crate) struct Inner {
     pub(crate) world: Arc<World>,
     pub(crate) runner: Runner,
     /// This server among others.
-    pub(crate) member: Member,
+    pub(crate) member: Arc<Member>,
     /// What was foreseen of the queue a moment ago.
     pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
@@ -93,6 +93,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: TaskTracker,
     /// What [`Control::announce`] wrote, to be withdrawn.
     pub(crate) announced: Mutex<Option<crate::announce::Announcement>>,
+    /// It beats as long as this is held.
+    _heart: DropGuard,
     /// Held as long as the server works on the folder.
     _lock: File,
 }
@@ -119,6 +121,13 @@ impl Control {
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
         let holder = Holder::new(layout.ingress());
         let cluster::Joined { member, alone } = cluster::join(&store, &layout, &options, &folder, &vault).await?;
+        let (member, stopping, tasks) = (Arc::new(member), CancellationToken::new(), TaskTracker::new());
+        // Before all that takes its time, and until this is dropped: others who see no heartbeat for a lease would end this server.
+        let heart = CancellationToken::new();
+        if store.kind() == Kind::Postgres {
+            tokio::spawn(cluster::beat(member.clone(), store.clone(), heart.clone()));
+        }
+        let heart = heart.drop_guard();
         let ingress = match prepare_ingress(&member, &holder, &layout, &options).await {
             Ok(ingress) => ingress,
             Err(e) => {
@@ -153,8 +162,6 @@ impl Control {
             layout,
             store,
         });
-        let stopping = CancellationToken::new();
-        let tasks = TaskTracker::new();
         let runner = Runner::new(world.clone(), options.workers, tasks.clone(), stopping.clone())?;
         let inner = Arc::new(Inner {
             world,
@@ -169,6 +176,7 @@ impl Control {
             stopping,
             tasks,
             announced: Mutex::new(None),
+            _heart: heart,
             _lock: lock,
         });
 
@@ -190,7 +198,6 @@ impl Control {
         inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
         inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
-            inner.tasks.spawn(cluster::beat(weak(), stopping.clone()));
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }
         Ok(Started { control: Self { inner }, first_token })

@@ -101,6 +101,18 @@ pub async fn busy(session: &impl Session) -> Result<Vec<Environment>, StoreError
     query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
 }
 
+/// The generation under which what serves was asked for; 0 when nothing does. `active_generation` is that under which it was
+/// brought up, which is higher when it had to wait for others that were asked for later.
+pub async fn serving(session: &impl Session, environment: &Environment) -> Result<u64, StoreError> {
+    let Some(active) = &environment.active_deployment else { return Ok(0) };
+    match crate::deployments::get(session, active).await {
+        Ok(record) => Ok(record.deployment.generation),
+        // Its record was removed as old.
+        Err(StoreError::NotFound { .. }) => Ok(environment.active_generation),
+        Err(e) => Err(e),
+    }
+}
+
 /// Hands out the next generation, for a new deployment. Each is given once.
 pub async fn next_generation(tx: &Tx, id: &EnvironmentId) -> Result<u64, StoreError> {
     let next = row(tx, id).await?.generation + 1;
@@ -116,8 +128,9 @@ pub async fn claim(
     generation: u64,
 ) -> Result<Claim, StoreError> {
     let environment = get(tx, id).await?;
-    if environment.active_generation > generation {
-        return Ok(Claim::Superseded { by_generation: environment.active_generation });
+    let serving = serving(tx, &environment).await?;
+    if serving > generation {
+        return Ok(Claim::Superseded { by_generation: serving });
     }
     match environment.acting {
         Some(by) if &by == deployment => Ok(Claim::Granted),

@@ -4,10 +4,15 @@
 //! however that ends. A leader that stands still keeps its connection, so a peer that sees that ends it
 //! ([`Store::end_session`]). What a leader writes is fenced besides, by the lease [`leases::LEADER`].
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
 use crate::{Store, StoreError, leases};
+
+/// For an answer to a question that waits for nobody.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Name of the lock; `plimlead` in ASCII.
 const LOCK: i64 = i64::from_be_bytes(*b"plimlead");
@@ -31,40 +36,66 @@ impl Leadership {
 
     /// Gives the lock back, so that another may lead at once.
     pub async fn step_down(self) {
-        if let Some(connection) = self.connection
-            && let Err(error) = connection.close().await
-        {
+        let Some(mut connection) = self.connection else { return };
+        // Said, and not left to the end of the connection, which the database notices a moment after it.
+        let unlock = sqlx::query("SELECT pg_advisory_unlock($1)").bind(LOCK).execute(&mut connection);
+        let unlocked = tokio::time::timeout(PATIENCE, unlock).await;
+        if !matches!(unlocked, Ok(Ok(_))) {
+            tracing::debug!("the leader's lock ends with its connection");
+        }
+        if let Err(error) = connection.close().await {
             tracing::debug!(%error, "the leader's connection was not closed cleanly");
         }
     }
 }
 
-impl Store {
+/// Who would lead. It keeps its connection from one try to the next: making one costs both sides far more than the question.
+#[derive(Default)]
+pub struct Candidate {
+    connection: Option<PgConnection>,
+}
+
+impl Candidate {
     /// Leads, if nobody else does; `holder` is told to people.
-    pub async fn lead(&self, holder: &str) -> Result<Option<Leadership>, StoreError> {
-        let connection = match self.postgres() {
+    pub async fn lead(&mut self, store: &Store, holder: &str) -> Result<Option<Leadership>, StoreError> {
+        // Taken: whatever goes wrong, its end is the end of the lock.
+        let connection = match (store.postgres(), self.connection.take()) {
+            (None, _) => None,
+            (Some(_), Some(connection)) => Some(connection),
+            (Some(options), None) => Some(options.connect().await.map_err(|e| StoreError::from(&e))?),
+        };
+        let connection = match connection {
             None => None,
-            Some(options) => {
-                let mut connection = options.connect().await.map_err(|e| StoreError::from(&e))?;
-                let got = sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
+            Some(mut connection) => {
+                let asked = sqlx::query_scalar::<_, bool>("SELECT pg_try_advisory_lock($1)")
                     .bind(LOCK)
-                    .fetch_one(&mut connection)
-                    .await
-                    .map_err(|e| StoreError::from(&e))?;
+                    .fetch_one(&mut connection);
+                // A connection of which the other end is gone without a word would never answer.
+                let got = tokio::time::timeout(PATIENCE, asked).await.map_err(|_| silent())?;
+                let got = got.map_err(|e| StoreError::from(&e))?;
                 if !got {
-                    let _ = connection.close().await;
+                    self.connection = Some(connection);
                     return Ok(None);
                 }
                 Some(connection)
             }
         };
-        let tx = self.write().await?;
+        let tx = store.write().await?;
         let epoch = leases::acquire(&tx, leases::LEADER, holder).await?;
         tx.wakes();
         tx.commit().await?;
         Ok(Some(Leadership { connection, epoch }))
     }
+}
 
+fn silent() -> StoreError {
+    StoreError::Unavailable {
+        reason: format!("no answer within {} seconds", PATIENCE.as_secs()),
+        hint: "check the network on the way to the database",
+    }
+}
+
+impl Store {
     /// Ends all connections of another server: it stands still, and must hold no lock any more. Nothing with SQLite.
     pub async fn end_session(&self, session: &str) -> Result<(), StoreError> {
         if let Some(options) = self.postgres() {

@@ -59,7 +59,7 @@ pub mod windows;
 
 pub use error::{Constraint, StoreError};
 pub use group::Written;
-pub use leadership::Leadership;
+pub use leadership::{Candidate, Leadership};
 pub use session::{Session, Tx};
 pub use store::{Kind, Store};
 pub use url::{DatabaseUrl, InvalidUrl};

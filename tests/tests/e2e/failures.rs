@@ -3,7 +3,10 @@
 use domain::deployment::Deployment;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
-use plimsoll_tests::App;
+use domain::queue::Priority;
+use operations::deployments::{Deploy, DeployRequest};
+use plimsoll_tests::flow::active;
+use plimsoll_tests::{App, Server};
 
 use crate::{load, with_app};
 
@@ -103,4 +106,48 @@ async fn the_first_deployment_of_all_fails_and_the_command_line_says_why() {
     let listed = server.cli_json(&["deployments", "--json", "list"]);
     let id = listed["items"][0]["id"].as_str().unwrap().parse().unwrap();
     server.assert_nothing_left("hello", &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_let_go_first_and_failed_takes_nobody_along() {
+    let (server, repo, _) = with_app("hello").await;
+    let gate = server.shared().join("go");
+    let waits = App::new("v2").build(&format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display()));
+    let at_work = order(&server, &repo.commit(waits.files(), "v2"), Priority::Normal).await;
+    // In the order of asking; the last one goes first, comes as far as its start, and fails there.
+    let mut good = Vec::new();
+    for version in ["v3", "v4"] {
+        good.push(order(&server, &repo.commit(App::new(version).files(), version), Priority::Normal).await);
+    }
+    let bad = App::new("v5").env("UNHEALTHY", "1").grace("1s");
+    let bad = order(&server, &repo.commit(bad.files(), "v5"), Priority::High).await;
+    std::fs::write(gate, "").unwrap();
+    active(server.end(&at_work.id).await);
+    assert_eq!(server.end(&bad.id).await.phase, Phase::Failed);
+    for deployment in &good {
+        active(server.end(&deployment.id).await);
+    }
+    server.assert_serves("hello", "/", "v4").await;
+    server.settle("hello").await;
+    assert_eq!(server.apps().len(), 1);
+    // Whoever comes now is newer than all of them; and what is brought back is what serves.
+    repo.commit(App::new("v6").files(), "v6");
+    server.deploy_well("hello").await;
+    server.assert_serves("hello", "/", "v6").await;
+}
+
+async fn order(server: &Server, commit: &str, priority: Priority) -> Deployment {
+    let request = DeployRequest {
+        app: "hello".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        source: None,
+        reference: Some(commit.to_owned()),
+        tags: Vec::new(),
+        metadata: Default::default(),
+        priority,
+        not_before: None,
+        bypass_window: None,
+        plan: None,
+    };
+    server.client().call::<Deploy>(&request).await.unwrap()
 }

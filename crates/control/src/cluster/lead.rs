@@ -3,7 +3,7 @@
 use std::sync::Weak;
 use std::time::Duration;
 
-use store::Leadership;
+use store::{Candidate, Leadership};
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Inner;
@@ -14,6 +14,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Until the server stops.
 pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     let mut leadership: Option<Leadership> = None;
+    let mut candidate = Candidate::default();
     loop {
         let Some(inner) = inner.upgrade() else { return };
         let pass = async {
@@ -29,7 +30,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             };
             match held {
                 Some(mine) => Some(mine),
-                None => try_to_lead(&inner).await,
+                None => try_to_lead(&inner, &mut candidate).await,
             }
         };
         let Some(now) = stopping.run_until_cancelled(pass).await else { break };
@@ -49,8 +50,8 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     }
 }
 
-async fn try_to_lead(inner: &Inner) -> Option<Leadership> {
-    match inner.world.store.lead(inner.member.id.as_str()).await {
+async fn try_to_lead(inner: &Inner, candidate: &mut Candidate) -> Option<Leadership> {
+    match candidate.lead(&inner.world.store, inner.member.id.as_str()).await {
         Ok(Some(mine)) => {
             tracing::info!(epoch = mine.epoch, "this server leads");
             Some(mine)

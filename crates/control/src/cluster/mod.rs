@@ -12,6 +12,7 @@ mod watch;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ pub(crate) struct Member {
     /// Held by the one server of the host that looks after instances and ingress.
     duty: Mutex<Option<File>>,
     seen: Mutex<Seen>,
+    /// It takes its row away, which is not to come back.
+    leaves: AtomicBool,
     /// The epoch while this server leads.
     leading: channel::Sender<Option<u64>>,
 }
@@ -78,6 +81,7 @@ impl Member {
             lock: Mutex::new(Some(lock)),
             duty: Mutex::new(duty),
             seen: Mutex::new(seen),
+            leaves: AtomicBool::new(false),
             leading: channel::Sender::new(None),
         }
     }
@@ -145,6 +149,7 @@ impl Member {
 
     /// Leaves the cluster: what this server drove is anybody's, who is woken by it.
     pub(crate) async fn leave(&self, store: &Store) {
+        self.leaves.store(true, Ordering::SeqCst);
         let left = async {
             let tx = store.write().await?;
             store::servers::remove(&tx, &self.id).await?;

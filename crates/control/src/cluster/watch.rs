@@ -1,6 +1,7 @@
 //! The heart, and the watch on others: who died is buried, who stands still is ended first.
 
-use std::sync::Weak;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use domain::ServerId;
@@ -18,20 +19,16 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long a killed process may take to be gone.
 const END: Duration = Duration::from_secs(10);
 
-/// The heart, until the server stops. Nothing else is done here: whatever takes long would make this server look dead.
-pub(crate) async fn beat(inner: Weak<Inner>, stopping: CancellationToken) {
-    loop {
-        let Some(inner) = inner.upgrade() else { return };
-        let pause = inner.member.lease / BEATS;
-        let beat = async {
-            inner.member.beat(&inner.world.store).await;
-            drop(inner);
-            tokio::time::sleep(pause).await;
-        };
-        if stopping.run_until_cancelled(beat).await.is_none() {
-            return;
+/// The heart, from before the server has done anything until it is gone: to stop in good order takes its time, too. Nothing else is done
+/// here: whatever takes long would make this server look dead.
+pub(crate) async fn beat(member: Arc<Member>, store: Store, ended: CancellationToken) {
+    let beats = async {
+        loop {
+            member.beat(&store).await;
+            tokio::time::sleep(member.lease / BEATS).await;
         }
-    }
+    };
+    ended.run_until_cancelled(beats).await;
 }
 
 /// The watch, until the server stops.
@@ -55,9 +52,11 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
 impl Member {
     /// One beat.
     async fn beat(&self, store: &Store) {
-        let limit = self.lease / BEATS;
+        // Given up too early it would never get over a connection that takes longer to be made.
+        let limit = self.lease / 2;
         match tokio::time::timeout(limit, store::servers::beat(store, &self.id)).await {
             Ok(Ok(true)) => {}
+            Ok(Ok(false)) if self.leaves.load(Ordering::SeqCst) => {}
             Ok(Ok(false)) => self.register_again(store).await,
             Ok(Err(e)) => tracing::warn!("the heartbeat can't be written: {e}"),
             Err(_) => tracing::warn!("the heartbeat took too long to be written"),

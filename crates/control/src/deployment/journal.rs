@@ -212,8 +212,8 @@ async fn effect(
         (Some(release), true) => {
             let order = &state.order;
             store::releases::label(tx, &release.id, &order.labels).await?;
-            store::environments::activate(tx, &order.environment, &order.deployment, &release.id, order.generation)
-                .await
+            let generation = state.generation();
+            store::environments::activate(tx, &order.environment, &order.deployment, &release.id, generation).await
         }
         _ => Ok(()),
     }

@@ -26,6 +26,9 @@ pub(crate) struct State {
     pub digest: Option<Digest>,
     /// A release of this digest exists, so nothing needs to be built.
     pub reused: bool,
+    /// Set by `claim`, when others were accepted since this one was: see [`State::generation`].
+    #[serde(default)]
+    pub acting: Option<u64>,
     /// Set by `create_release`, or from the start by a rollback.
     pub release: Option<ReleaseRef>,
     /// Set by `link`: the instances to run and their ports.
@@ -132,6 +135,7 @@ impl State {
             spec: None,
             digest: None,
             reused: false,
+            acting: None,
             release: None,
             placements: Vec::new(),
             previous: None,
@@ -155,6 +159,13 @@ impl State {
     ) -> Self {
         let reused = release.is_some();
         Self { spec: Some(spec), digest: Some(digest), release, reused, commit, ..Self::deploy(order) }
+    }
+
+    /// Under which it acts on instances, sites and routes: higher than that of whoever acted before. The order's own says who was
+    /// asked for later. They differ where a later one of a higher priority came first and failed: instances, sites and
+    /// routes have seen its generation, and would refuse this one for ever.
+    pub(crate) fn generation(&self) -> u64 {
+        self.acting.unwrap_or(self.order.generation)
     }
 
     /// Name of a static component's folder among the sites.

@@ -84,6 +84,7 @@ async fn begin(inner: &Inner, tx: &Tx, id: &DeploymentId) -> Result<Begun, Store
         return Ok(Begun::NotNow);
     }
     let deployment = store::deployments::get(tx, id).await?.deployment;
+    let serving = store::environments::serving(tx, &environment).await?;
     if deployment.generation < environment.generation && entry.not_before.is_some() {
         // Its time has come now: it is newer than what was deployed since it was ordered.
         let generation = store::environments::next_generation(tx, &environment.id).await?;
@@ -92,9 +93,7 @@ async fn begin(inner: &Inner, tx: &Tx, id: &DeploymentId) -> Result<Begun, Store
             Err(StoreError::Conflict(_)) => {}
             other => other?,
         }
-    } else if deployment.generation < environment.active_generation
-        && end_unstarted(tx, id, Unwanted::Superseded { newer: environment.active_generation }).await?
-    {
+    } else if deployment.generation < serving && end_unstarted(tx, id, Unwanted::Superseded { newer: serving }).await? {
         store::queue::remove(tx, id).await?;
         return Ok(Begun::Ended);
     }

@@ -19,9 +19,11 @@ const LOGS_KEPT: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Ends what dead servers were building: it is run again from its beginning. Only when no other server works here.
 pub(crate) async fn sweep(inner: &Inner) {
+    let host = inner.world.host.clone();
+    let groups = tokio::task::spawn_blocking(move || host.sweep()).await.unwrap_or_default();
     let swept = inner.world.executor.sweep_all_except(&BTreeSet::new()).await;
-    if swept > 0 {
-        tracing::info!(processes = swept, "ended build processes of a server that is gone");
+    if groups > 0 || swept > 0 {
+        tracing::info!(groups, processes = swept, "ended build processes of a server that is gone");
     }
 }
 

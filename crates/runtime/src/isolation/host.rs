@@ -73,9 +73,9 @@ pub struct Host {
 }
 
 impl Host {
-    /// Finds out what the machine can do, makes the folders of control groups, and ends what a server that is gone left
-    /// running in them. `users`: `None` to run everything as the server's own user. `shared`: folders that every app may
-    /// use as far as its permissions go. Blocks for some milliseconds.
+    /// Finds out what the machine can do, and makes the folders of control groups. `users`: `None` to run everything as
+    /// the server's own user. `shared`: folders that every app may use as far as its permissions go. Blocks for some
+    /// milliseconds.
     pub fn new(data: &Path, users: Option<Users>, shared: &[PathBuf]) -> Self {
         let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
         let mut facts = facts();
@@ -99,15 +99,16 @@ impl Host {
             facts.users
         });
         let cgroups = facts.root.then(|| Cgroups::prepare(&data)).flatten();
-        if let Some(cgroups) = &cgroups {
-            let killed = cgroups.sweep();
-            if killed > 0 {
-                tracing::info!(groups = killed, "ended commands of a server that is gone");
-            }
-        }
         facts.cgroups = cgroups.clone();
         let programs = reach::toolchains(|name| std::env::var(name).ok(), std::env::home_dir().as_deref());
         Self { facts, users, cgroups, programs, shared: shared.to_vec(), data }
+    }
+
+    /// Ends what runs in groups of commands, and removes all groups that nobody is in; in how many groups something ran. Only
+    /// for who is alone on the data folder: what others build would end, too, and a group that one has just made for an
+    /// instance would be gone before the instance is in it.
+    pub fn sweep(&self) -> usize {
+        self.cgroups.as_ref().map_or(0, Cgroups::sweep)
     }
 
     pub fn facts(&self) -> &Facts {

@@ -10,7 +10,9 @@ use serde_json::json;
 use store::hosts::Host;
 use store::queue::{Direction, Filter, Place};
 use store::servers::Server;
-use store::{Constraint, Kind, StoreError, apps, deployments, environments, events, hosts, queue, sagas, servers};
+use store::{
+    Candidate, Constraint, Kind, StoreError, apps, deployments, environments, events, hosts, queue, sagas, servers,
+};
 
 use crate::database::Database;
 use crate::fixture::{self, entry, id, kept};
@@ -288,14 +290,17 @@ pub(crate) async fn wishes(db: Database) {
 
 pub(crate) async fn leadership(db: Database) {
     let (one, two) = (db.open().await, db.open().await);
-    let mut first = one.lead("one").await.unwrap().unwrap();
+    let (mut this, mut that) = (Candidate::default(), Candidate::default());
+    let mut first = this.lead(&one, "one").await.unwrap().unwrap();
     assert!(first.holds().await);
     if db.kind == Kind::Sqlite {
         return;
     }
-    assert!(two.lead("two").await.unwrap().is_none());
+    for _ in 0..3 {
+        assert!(that.lead(&two, "two").await.unwrap().is_none());
+    }
     first.step_down().await;
-    let mut second = two.lead("two").await.unwrap().unwrap();
+    let mut second = that.lead(&two, "two").await.unwrap().unwrap();
     assert_eq!(second.epoch, 2);
     let tx = one.write().await.unwrap();
     let fenced = store::leases::check(&tx, store::leases::LEADER, 1).await.unwrap_err();
@@ -305,7 +310,7 @@ pub(crate) async fn leadership(db: Database) {
     one.end_session(two.session()).await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     let third = loop {
-        if let Some(third) = one.lead("one").await.unwrap() {
+        if let Some(third) = this.lead(&one, "one").await.unwrap() {
             break third;
         }
         assert!(Instant::now() < deadline);

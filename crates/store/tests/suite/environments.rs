@@ -76,6 +76,32 @@ pub(crate) async fn claims(db: Database) {
     tx.commit().await.unwrap();
 }
 
+/// One that was asked for early and came up late holds up nobody who was asked for in between.
+pub(crate) async fn activation_out_of_turn(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let app = fixture::app(&tx, "shop").await;
+    let environment = fixture::environment(&tx, &app, "production").await;
+    let env = &environment.id;
+    let first = fixture::deployment(&tx, &environment).await.deployment;
+    let second = fixture::deployment(&tx, &environment).await.deployment;
+    let third = fixture::deployment(&tx, &environment).await.deployment;
+    assert_eq!(environments::serving(&tx, &environments::get(&tx, env).await.unwrap()).await.unwrap(), 0);
+
+    // The third came first, and failed. The second acts under a generation of its own.
+    environments::claim(&tx, env, &second.id, second.generation).await.unwrap();
+    let acting = environments::next_generation(&tx, env).await.unwrap();
+    let release = fixture::release(&tx, &app, "aa").await.id;
+    environments::activate(&tx, env, &second.id, &release, acting).await.unwrap();
+    environments::release_claim(&tx, env, &second.id).await.unwrap();
+    let now = environments::get(&tx, env).await.unwrap();
+    assert_eq!((now.active_generation, environments::serving(&tx, &now).await.unwrap()), (4, 2));
+
+    let superseded = Claim::Superseded { by_generation: 2 };
+    assert_eq!(environments::claim(&tx, env, &first.id, first.generation).await.unwrap(), superseded);
+    assert_eq!(environments::claim(&tx, env, &third.id, third.generation).await.unwrap(), Claim::Granted);
+}
+
 pub(crate) async fn activation(db: Database) {
     let store = db.open().await;
     let tx = store.write().await.unwrap();

@@ -43,6 +43,7 @@ const CASES: &[(&str, Case)] = &[
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
     ("activation and taking it back", |db| Box::pin(environments::activation(db))),
+    ("activation out of turn", |db| Box::pin(environments::activation_out_of_turn(db))),
     ("releases", |db| Box::pin(releases::rows(db))),
     ("deleting releases", |db| Box::pin(releases::deletion(db))),
     ("deployments", |db| Box::pin(deployments::rows(db))),

@@ -10,12 +10,12 @@ use domain::spec::{AppSpec, Serve};
 use operations::logs::Stream;
 use runtime::isolation::ownership;
 use runtime::{Command, Exceeded, ExecError, Sandbox};
-use saga::{Stage, Step};
+use saga::{Retry, Stage, Step};
 
-use super::{BUILD, blocking, open_way, user};
+use super::{BUILD, blocking, open_way, store_away, store_retry, user};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
-use crate::environment::{Variables, complete, complete_build, complete_command, identify};
+use crate::environment::{Variables, VariablesError, complete, complete_build, complete_command, identify};
 use crate::layout::remove_dir;
 use crate::output::Sink;
 
@@ -27,6 +27,11 @@ pub(crate) struct Build;
 impl<G: Deploying> Stage<G> for Build {
     fn name(&self) -> &'static str {
         BUILD
+    }
+
+    /// Only what needs the database is worth it: what the app's own commands do wrong is for good.
+    fn retry(&self) -> Retry {
+        store_retry()
     }
 
     async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
@@ -181,9 +186,10 @@ pub(super) async fn snapshot(world: &World, state: &State) -> Result<Variables, 
     let sealed = blocking(PHASE, move || std::fs::read(path))
         .await?
         .map_err(|e| internal(format!("can't read the environment snapshot: {e}")))?;
-    Variables::open_snapshot(&world.store, &world.vault, &state.order.environment, &sealed)
-        .await
-        .map_err(|e| internal(e.to_string()))
+    Variables::open_snapshot(&world.store, &world.vault, &state.order.environment, &sealed).await.map_err(|e| match e {
+        VariablesError::Store(e) => store_away(PHASE, e),
+        other => internal(other.to_string()),
+    })
 }
 
 /// The folder of a static component must be there after the build.

@@ -39,14 +39,16 @@ impl<G: Deploying> Stage<G> for Claim {
         store_retry()
     }
 
-    async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
-        let (order, phase) = (&state.order, phase(&state));
+    async fn run(&self, world: &World, mut state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
+        let (order, phase) = (state.order.clone(), phase(&state));
         let mut changes = world.store.changes();
         let mut told: Option<DeploymentId> = None;
         loop {
             changes.borrow_and_update();
-            match claim(world, &state).await.map_err(|e| store_away(phase, e))? {
+            let (answer, acting) = claim(world, &state).await.map_err(|e| store_away(phase, e))?;
+            match answer {
                 Answer::Granted => {
+                    state.acting = acting;
                     keep_plan(world, &state, phase).await?;
                     return Ok(state);
                 }
@@ -99,14 +101,22 @@ async fn keep_plan(world: &World, state: &State, phase: Phase) -> Result<(), sag
     keep(order, phase, &[Fact::Serving(serving), Fact::RoutesRefused(refused)])
 }
 
-async fn claim(world: &World, state: &State) -> Result<Answer, store::StoreError> {
+/// The answer, and the generation to act under if it is not the order's own.
+async fn claim(world: &World, state: &State) -> Result<(Answer, Option<u64>), store::StoreError> {
     let order = &state.order;
     let tx = world.store.write().await?;
     let answer = store::environments::claim(&tx, &order.environment, &order.deployment, order.generation).await?;
-    if answer == Answer::Granted {
-        tx.commit().await?;
+    if answer != Answer::Granted {
+        return Ok((answer, None));
     }
-    Ok(answer)
+    // One that was accepted later may have acted before, and failed.
+    let newest = store::environments::get(&tx, &order.environment).await?.generation;
+    let acting = match newest > order.generation {
+        true => Some(store::environments::next_generation(&tx, &order.environment).await?),
+        false => None,
+    };
+    tx.commit().await?;
+    Ok((answer, acting))
 }
 
 /// Another may act now.

@@ -39,7 +39,7 @@ impl<G: Deploying> Stage<G> for Cutover {
     async fn run(&self, world: &World, mut state: State, _: &Step) -> Result<State, saga::Failure<Failure>> {
         let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
         let report = world.ingress.cutover(routes).await.map_err(|e| match e {
-            CutoverError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.order.generation)),
+            CutoverError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.generation())),
             CutoverError::GateFailed { component, upstream, reason } => saga::Failure::permanent(fail::failure(
                 PHASE,
                 Cause::HealthCheck,
@@ -66,13 +66,13 @@ impl<G: Deploying> Stage<G> for Cutover {
         match &state.previous {
             Some(previous) => {
                 let back = EnvironmentRoutes {
-                    generation: order.generation,
+                    generation: state.generation(),
                     deployment: order.deployment.clone(),
                     ..ungated(previous.clone())
                 };
                 world.ingress.cutover(back).await.map_err(|e| ingress_away(PHASE, e))?;
             }
-            None => match world.ingress.remove(&order.environment, order.generation).await {
+            None => match world.ingress.remove(&order.environment, state.generation()).await {
                 Ok(()) | Err(ChangeError::Refused(_)) => {}
                 Err(e) => return Err(ingress_away(PHASE, e)),
             },

@@ -43,7 +43,7 @@ impl<G: Deploying> Stage<G> for Link {
                     let files = world.layout.release(&state.order.app, release.artifact());
                     let target = files.join(&component.root).join(publish);
                     let (sites, site, generation) =
-                        (world.sites.clone(), state.site(&component.name), state.order.generation);
+                        (world.sites.clone(), state.site(&component.name), state.generation());
                     blocking(PHASE, move || sites.link(&site, generation, &target)).await?.map_err(refused)?;
                 }
                 Serve::Process { instances, listens, .. } => {
@@ -58,12 +58,11 @@ impl<G: Deploying> Stage<G> for Link {
     }
 
     async fn undo(&self, world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
-        let order = &state.order;
         for component in state.spec.iter().flat_map(|s| &s.components) {
             if matches!(component.serve, Serve::Static { .. }) {
                 world
                     .sites
-                    .unlink(&state.site(&component.name), order.generation)
+                    .unlink(&state.site(&component.name), state.generation())
                     .map_err(|e| saga::Failure::retry(fail::internal(PHASE, format!("can't remove a link: {e}"))))?;
             }
         }
@@ -98,7 +97,7 @@ async fn place(
         environment: state.order.environment.clone(),
         deployment: state.order.deployment.clone(),
         release: release.id.clone(),
-        generation: state.order.generation,
+        generation: state.generation(),
         component: component.name.clone(),
         index,
     };

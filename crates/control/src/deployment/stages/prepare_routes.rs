@@ -43,7 +43,7 @@ impl<G: Deploying> Stage<G> for PrepareRoutes {
         state.previous = table.environments.get(&state.order.environment).cloned();
         let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
         world.ingress.prepare(&routes).await.map_err(|e| match e {
-            ChangeError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.order.generation)),
+            ChangeError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.generation())),
             other => ingress_away(PHASE, other),
         })?;
         let status = world.ingress.status().await.map_err(|e| ingress_away(PHASE, e))?;
@@ -89,7 +89,7 @@ pub(crate) fn routes(world: &World, state: &State) -> Result<EnvironmentRoutes, 
         environment: order.environment.clone(),
         app: order.app_name.clone(),
         environment_name: order.environment_name.clone(),
-        generation: order.generation,
+        generation: state.generation(),
         deployment: order.deployment.clone(),
         release: release.id.clone(),
         routes,
@@ -99,7 +99,7 @@ pub(crate) fn routes(world: &World, state: &State) -> Result<EnvironmentRoutes, 
 fn target(world: &World, state: &State, component: &Component) -> Target {
     match &component.serve {
         Serve::Static { single_page, .. } => {
-            let link = format!("g{}", state.order.generation);
+            let link = format!("g{}", state.generation());
             let root = world.layout.sites().join(state.site(&component.name)).join(link);
             Target::Static { root, single_page: *single_page }
         }

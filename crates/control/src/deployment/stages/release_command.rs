@@ -9,12 +9,12 @@ use domain::plan::Touch;
 use domain::spec::Component;
 use runtime::isolation::ownership;
 use runtime::{Command, ExecError};
-use saga::{Stage, Step};
+use saga::{Retry, Stage, Step};
 
 use super::build::{headline, hint, sandbox, snapshot, stream};
 use super::promote::promised;
 use super::pull_source::clear;
-use super::{RELEASE_COMMAND, blocking, open_way, user};
+use super::{RELEASE_COMMAND, blocking, open_way, store_retry, user};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo, listed};
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{complete, complete_command, identify};
@@ -28,6 +28,11 @@ pub(crate) struct ReleaseCommand;
 impl<G: Deploying> Stage<G> for ReleaseCommand {
     fn name(&self) -> &'static str {
         RELEASE_COMMAND
+    }
+
+    /// Only what needs the database is worth it: a release command that failed is not run again.
+    fn retry(&self) -> Retry {
+        store_retry()
     }
 
     async fn run(&self, world: &World, state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {

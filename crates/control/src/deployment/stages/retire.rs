@@ -100,7 +100,7 @@ impl Explain for Retire {
 fn point_current(world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
     let failed =
         |e: runtime::SiteError| saga::Failure::retry(fail::internal(PHASE, format!("can't move `current`: {e}")));
-    let own = state.order.generation;
+    let own = state.generation();
     for component in state.spec.iter().flat_map(|s| &s.components) {
         if matches!(component.serve, Serve::Static { .. }) {
             let site = state.site(&component.name);

@@ -10,13 +10,13 @@ use domain::smoke::Moment;
 use domain::spec::Component;
 use operations::logs::Stream;
 use runtime::{InstanceSpec, NotHealthy, StartError, Target};
-use saga::{Stage, Step};
+use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
-use super::{START, open_way, user};
+use super::{START, open_way, store_away, store_retry, user};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail, smoke};
-use crate::environment::Variables;
+use crate::environment::{Variables, VariablesError};
 use crate::output::Sink;
 
 const PHASE: Phase = Phase::HealthCheck;
@@ -31,6 +31,11 @@ pub(crate) struct Start;
 impl<G: Deploying> Stage<G> for Start {
     fn name(&self) -> &'static str {
         START
+    }
+
+    /// Only what needs the database is worth it: an app that does not start is not tried again.
+    fn retry(&self) -> Retry {
+        store_retry()
     }
 
     async fn run(&self, world: &World, mut state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {
@@ -112,7 +117,10 @@ async fn variables(world: &World, state: &State) -> Result<Variables, saga::Fail
     let internal =
         |e: String| saga::Failure::permanent(fail::internal(PHASE, format!("can't open the release's variables: {e}")));
     let release = state.release.as_ref().ok_or_else(|| internal("there is no release".to_owned()))?;
-    world.release_variables(&state.order.environment, &release.id).await.map_err(|e| internal(e.to_string()))
+    world.release_variables(&state.order.environment, &release.id).await.map_err(|e| match e {
+        VariablesError::Store(e) => store_away(PHASE, e),
+        other => internal(other.to_string()),
+    })
 }
 
 async fn component_up(
