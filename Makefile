@@ -1,6 +1,6 @@
 # The few things one does here. `make` alone lists them.
 
-.PHONY: help demo test check fuzz bench
+.PHONY: help demo test check fuzz simulate bench
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 16
@@ -11,7 +11,8 @@ demo: ## Build, start Plimsoll, deploy an example from a git repository; Ctrl-C 
 test: ## Run all tests; installs what they need first
 	@scripts/test-setup
 	cargo build --workspace --all-targets
-	cargo nextest run --workspace
+	cargo nextest run --workspace --exclude plimsoll-simulation
+	cargo nextest run --cargo-profile simulation --package plimsoll-simulation
 	cargo test --doc --package plimsoll-saga
 
 check: ## Format, lints, conventions: what is quick and must pass before a commit
@@ -21,6 +22,10 @@ check: ## Format, lints, conventions: what is quick and must pass before a commi
 
 fuzz: ## Feed rubbish to whatever reads what others write, a minute for each target; seconds=N for more
 	fuzz/run $(or $(seconds),60)
+
+simulate: ## Simulate several servers in trouble: seeds=N from=M for more than CI does; seed=N tells one
+	SIMULATE_SEED=$(seed) SIMULATE_SEEDS=$(seeds) SIMULATE_FROM=$(from) \
+	cargo test --profile simulation --package plimsoll-simulation every_seed -- --nocapture
 
 bench: ## Measure against the bare steps, the disk and peers; only=NAME runs one
 	@bench/peers

@@ -70,7 +70,7 @@ async fn figures_are_of_what_happened() {
     for part in ["75.0 %", "change failure rate", "33.3 %", "building"] {
         assert!(text.contains(part), "{text}");
     }
-    let json = server.cli_json(&["analytics", "--app", "hello", "--env", "production", "--since", "1d"]);
+    let json = server.cli_json(&["analytics", "--app", "hello", "--env", "production", "--since", "1d", "--json"]);
     assert_eq!(json["changes"]["active"], 3);
     let unknown =
         ShowRequest { app: None, environment: Some("production".parse().unwrap()), since: "1d".parse().unwrap() };
@@ -117,17 +117,17 @@ async fn what_is_old_goes_and_what_is_needed_stays() {
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 86_400);
     std::fs::File::options().write(true).open(&output).unwrap().set_modified(long_ago).unwrap();
 
-    let plan = server.cli_json(&["retention", "run", "--dry-run"]);
+    let plan = server.cli_json(&["retention", "run", "--dry-run", "--json"]);
     assert_eq!((plan["releases"].as_u64(), plan["outputs"].as_u64()), (Some(1), Some(1)), "{plan}");
     assert!(plan["release_bytes"].as_u64().unwrap() > 0);
     assert!(output.exists(), "a plan changes nothing");
-    let ran = server.cli_json(&["retention", "run"]);
+    let ran = server.cli_json(&["retention", "run", "--json"]);
     assert_eq!(
         (&ran["releases"], &ran["outputs"], &ran["deployments"]),
         (&plan["releases"], &plan["outputs"], &0.into())
     );
     assert!(!output.exists());
-    let again = server.cli_json(&["retention", "run"]);
+    let again = server.cli_json(&["retention", "run", "--json"]);
     assert_eq!((again["releases"].as_u64(), again["outputs"].as_u64()), (Some(0), Some(0)));
 
     let all = server.releases("hello").await;

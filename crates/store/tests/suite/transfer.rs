@@ -205,8 +205,7 @@ pub(crate) async fn older_and_damaged(db: Database) {
                 rows.get_mut(table).unwrap().iter_mut().for_each(|row| drop(row.remove("commit_sha")));
                 continue;
             }
-            "certificates" | "durations" | "failure_points" | "deployment_tags" | "settings" | "schedules"
-            | "windows" | "bypasses" => {
+            "certificates" | "durations" | "failure_points" | "deployment_tags" | "settings" => {
                 rows.get_mut(table).unwrap().clear();
                 continue;
             }

@@ -1,7 +1,7 @@
 //! One run: a world, its troubles, and what is found wrong with it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,21 +27,31 @@ pub(crate) enum Mutation {
     TwoInOneEnvironment,
     /// What a dead server was driving is not taken over.
     NoTakeOver,
+    /// An app may have any number of deployments at work.
+    NoLimit,
+    /// Nobody asks whether a newer generation was there before: not the queue, not the claim, not the machine.
+    LetTheOlderPass,
+    /// Who leads is asked once, and what a leader writes is not asked for its epoch.
+    TwoLeaders,
 }
 
 impl Mutation {
-    pub(crate) const ALL: [Mutation; 5] = [
+    pub(crate) const ALL: [Mutation; 8] = [
         Mutation::DropTheFence,
         Mutation::ActBeforeTheJournal,
         Mutation::LetThePausedLive,
         Mutation::TwoInOneEnvironment,
         Mutation::NoTakeOver,
+        Mutation::NoLimit,
+        Mutation::LetTheOlderPass,
+        Mutation::TwoLeaders,
     ];
 }
 
 const HOSTS: u32 = 2;
 const APPS: u32 = 3;
-const ENVIRONMENTS: u32 = 5;
+/// One app has three of them, more than may be at work at a time.
+const ENVIRONMENTS: u32 = 7;
 /// Of servers in the model, in place of the real ten seconds: more happens in a run.
 pub(crate) const LEASE: Duration = Duration::from_secs(4);
 /// The time of troubles.
@@ -62,6 +72,8 @@ pub(crate) struct World {
     /// How far the wall clock of a server is off, in milliseconds, by server.
     pub(crate) skew: Arc<Mutex<BTreeMap<u32, i64>>>,
     pub(crate) healed: Arc<AtomicBool>,
+    /// Clients without an answer.
+    asking: Arc<AtomicUsize>,
     pub(crate) trace: bool,
 }
 
@@ -115,12 +127,14 @@ fn live_through(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<Stri
 
 async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String>, String) {
     let chance = Chance::of(seed);
-    let hosts: Vec<_> = (0..HOSTS).map(|_| Arc::new(Mutex::new(Host::default()))).collect();
+    let hosts: Vec<_> = (0..HOSTS).map(|_| Arc::new(Mutex::new(Host::new(mutation)))).collect();
     let mut rows = Rows { limit: 2, ..Rows::default() };
     for id in 0..ENVIRONMENTS {
         rows.environments.insert(id, Environment { app: id % APPS, host: id % HOSTS, ..Environment::default() });
     }
-    rows.schedules.push(Schedule { environment: 0, every: Duration::from_secs(20), next: 20_000, made: Vec::new() });
+    for (environment, next) in [(0, 6_000), (1, 9_000)] {
+        rows.schedules.push(Schedule { environment, every: Duration::from_secs(10), next, made: Vec::new() });
+    }
     let database = Database::new(rows, chance.clone());
     let verdicts = Verdicts::new(database.clone(), hosts.clone());
     let world = World {
@@ -132,6 +146,7 @@ async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String
         processes: Arc::default(),
         skew: Arc::default(),
         healed: Arc::default(),
+        asking: Arc::default(),
         trace,
     };
     for n in 0..world.chance.below(3) + 2 {
@@ -159,7 +174,8 @@ async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String
 }
 
 fn at_rest(world: &World) -> bool {
-    world.database.rows().deployments.values().all(|deployment| deployment.end.is_some())
+    world.asking.load(Ordering::Relaxed) == 0
+        && world.database.rows().deployments.values().all(|deployment| deployment.end.is_some())
 }
 
 /// Everything that can go wrong, one after the other, while clients go on asking.
@@ -233,6 +249,7 @@ async fn trouble(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
 /// A client asks for a deployment until it has an answer, of whichever server.
 fn ask(world: &World, accepted: &Arc<Mutex<Vec<u32>>>, key: u64) {
     let (world, accepted) = (world.clone(), accepted.clone());
+    world.asking.fetch_add(1, Ordering::Relaxed);
     tokio::spawn(async move {
         let environment = world.chance.below(u64::from(ENVIRONMENTS)) as u32;
         let priority = *world.chance.pick(&Priority::ALL).unwrap_or(&Priority::Normal);
@@ -250,6 +267,7 @@ fn ask(world: &World, accepted: &Arc<Mutex<Vec<u32>>>, key: u64) {
                 if let Ok(Ok(id)) = tokio::time::timeout(Duration::from_secs(2), write).await {
                     world.say(|| format!("deployment {id} of environment {environment} is accepted, {priority:?}"));
                     accepted.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+                    world.asking.fetch_sub(1, Ordering::Relaxed);
                     return;
                 }
             }

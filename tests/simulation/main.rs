@@ -5,9 +5,9 @@
 //! that arrive after their sender died, steps that fail, two servers who both think they lead), and after every step of it
 //! the invariants of [`verdict`] must hold. A seed that fails prints the command that repeats it.
 //!
-//!     cargo nextest run -p plimsoll-tests --test simulation           as CI runs it
-//!     SIMULATE_SEEDS=1000000 cargo test --release …                   many more
-//!     SIMULATE_SEED=42 cargo test … -- --nocapture                    one of them, told step by step
+//!     make simulate                                   as CI runs it: 10,000 seeds
+//!     make simulate seeds=1000000 [from=10000]        many more
+//!     make simulate seed=42                           one of them, told step by step
 
 // A run that is repeated is told on the standard output.
 #![allow(clippy::print_stdout)]
@@ -23,32 +23,35 @@ mod signal;
 mod verdict;
 mod world;
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Instant;
 
 use world::{Mutation, run};
 
-/// What fits into CI beside everything else; `SIMULATE_SEEDS` for more.
-const SEEDS: u64 = 400;
+/// What fits into CI beside everything else; `SIMULATE_SEEDS` for more, from `SIMULATE_FROM` on.
+const SEEDS: u64 = 10_000;
 /// So many seeds must be enough to notice that the engine is broken.
 const SEEDS_FOR_A_MUTATION: u64 = 2_000;
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+    let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is `{text}`, and should be a number")))
 }
 
-/// The first seed that finds something wrong, and what.
-fn first_wrong(seeds: u64, mutation: Option<Mutation>) -> Option<(u64, Vec<String>)> {
-    let next = AtomicU64::new(0);
+/// The first of the seeds that finds something wrong, and what.
+fn first_wrong(seeds: Range<u64>, mutation: Option<Mutation>) -> Option<(u64, Vec<String>)> {
+    let next = AtomicU64::new(seeds.start);
     let worker = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
+            if !seeds.contains(&seed) {
                 return None;
             }
             let wrong = run(seed, mutation, false);
             if !wrong.is_empty() {
-                next.store(seeds, Ordering::Relaxed);
+                next.store(seeds.end, Ordering::Relaxed);
                 return Some((seed, wrong));
             }
         }
@@ -67,13 +70,14 @@ fn every_seed_keeps_the_promises() {
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
         return;
     }
-    let found = first_wrong(number("SIMULATE_SEEDS").unwrap_or(SEEDS), None);
+    let (from, seeds) = (number("SIMULATE_FROM").unwrap_or(0), number("SIMULATE_SEEDS").unwrap_or(SEEDS));
+    assert!(seeds > 0, "SIMULATE_SEEDS is 0: nothing would be tried");
+    let began = Instant::now();
+    let found = first_wrong(from..from.saturating_add(seeds), None);
     if let Some((seed, wrong)) = found {
-        panic!(
-            "seed {seed}: {wrong:#?}\nrepeat it: SIMULATE_SEED={seed} cargo test -p plimsoll-tests --test simulation \
-             every_seed -- --nocapture"
-        );
+        panic!("seed {seed}: {wrong:#?}\nrepeat it: make simulate seed={seed}");
     }
+    println!("{seeds} seeds from {from} on keep the promises; {:.0} s", began.elapsed().as_secs_f64());
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn a_seed_tells_the_same_story_each_time() {
 #[test]
 fn a_broken_engine_is_noticed() {
     for mutation in Mutation::ALL {
-        let found = first_wrong(SEEDS_FOR_A_MUTATION, Some(mutation));
+        let found = first_wrong(0..SEEDS_FOR_A_MUTATION, Some(mutation));
         let (seed, wrong) = found.unwrap_or_else(|| panic!("{SEEDS_FOR_A_MUTATION} seeds did not notice {mutation:?}"));
         println!("{mutation:?}: seed {seed}: {}", wrong.first().map(String::as_str).unwrap_or_default());
     }

@@ -215,6 +215,7 @@ impl Server {
             host,
             chance: chance.clone(),
             verdicts: verdicts.clone(),
+            mutation,
         };
         let clock = self.clone();
         let engine = match Engine::<Deploy>::new(Arc::new(journal), Arc::new(acts_on), Vec::new()) {
@@ -264,12 +265,13 @@ impl Server {
                 (rows.lock == Some(me)).then_some((rows.leader_epoch, rows.schedules.clone()))
             };
             let Ok(Some((epoch, schedules))) = self.write(campaign).await else { continue };
+            let unasked = self.world.mutation == Some(Mutation::TwoLeaders);
             let now = u64::try_from((self.now() - time(0)).num_milliseconds()).unwrap_or_default();
             for (n, due) in schedules.iter().enumerate().filter(|(_, s)| s.next <= now).map(|(n, s)| (n, s.next)) {
-                tokio::time::sleep(self.world.chance.millis(0, 50)).await;
+                tokio::time::sleep(self.world.chance.millis(0, 1000)).await;
                 let make = move |rows: &mut Rows| {
                     let Some(schedule) = rows.schedules.get(n).cloned() else { return };
-                    if rows.leader_epoch != epoch || schedule.next != due {
+                    if (rows.leader_epoch != epoch || schedule.next != due) && !unasked {
                         return;
                     }
                     let mut next = due;
@@ -323,7 +325,10 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         *head = (*head).min((deployment.rank, *id));
     }
     let mut facts: BTreeMap<AppId, Facts> = BTreeMap::new();
-    let limit = u32::try_from(rows.limit).unwrap_or(1);
+    let limit = match mutation {
+        Some(Mutation::NoLimit) => u32::MAX,
+        _ => u32::try_from(rows.limit).unwrap_or(1),
+    };
     for environment in rows.environments.values() {
         let of_app = facts.entry(app(environment.app)).or_insert(Facts { running: 0, limit, last_started: 0 });
         of_app.running += u32::from(environment.running.is_some());
@@ -337,7 +342,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         if environment.host != host {
             continue;
         }
-        if deployment.generation < environment.active_generation {
+        if deployment.generation < environment.active_generation && mutation != Some(Mutation::LetTheOlderPass) {
             superseded.push(id);
             continue;
         }

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::world::Mutation;
+
 /// One environment's part of the ingress: who gets the requests.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Route {
@@ -21,12 +23,17 @@ pub(crate) struct Host {
     admitted: BTreeMap<u32, u64>,
     /// The highest epoch under which anything was done, by deployment.
     epochs: BTreeMap<u32, u64>,
+    mutation: Option<Mutation>,
 }
 
 /// A newer generation has been here.
 pub(crate) struct Older;
 
 impl Host {
+    pub(crate) fn new(mutation: Option<Mutation>) -> Self {
+        Self { mutation, ..Self::default() }
+    }
+
     /// Notes that something is done for `deployment` under `epoch`. `Err` names a higher one that was there already: two act.
     pub(crate) fn acts(&mut self, deployment: u32, epoch: u64) -> Result<(), u64> {
         let highest = self.epochs.entry(deployment).or_default();
@@ -39,7 +46,7 @@ impl Host {
 
     pub(crate) fn admit(&mut self, environment: u32, generation: u64) -> Result<(), Older> {
         let newest = self.admitted.entry(environment).or_default();
-        if generation < *newest {
+        if generation < *newest && self.mutation != Some(Mutation::LetTheOlderPass) {
             return Err(Older);
         }
         *newest = generation.max(*newest);
@@ -58,7 +65,7 @@ impl Host {
     /// The routes of an environment from now on, whoever had them before.
     pub(crate) fn route(&mut self, environment: u32, generation: u64, to: Option<u32>) -> Result<(), Older> {
         let route = self.routes.entry(environment).or_default();
-        if generation < route.generation {
+        if generation < route.generation && self.mutation != Some(Mutation::LetTheOlderPass) {
             return Err(Older);
         }
         *route = Route { generation, to };

@@ -13,6 +13,7 @@ use crate::database::{Away, Database};
 use crate::host::Host;
 use crate::process::Process;
 use crate::verdict::Verdicts;
+use crate::world::Mutation;
 
 /// What a run of a deployment acts on: it belongs to one process, and one epoch.
 pub(crate) struct World {
@@ -22,6 +23,7 @@ pub(crate) struct World {
     pub(crate) host: Arc<Mutex<Host>>,
     pub(crate) chance: Chance,
     pub(crate) verdicts: Verdicts,
+    pub(crate) mutation: Option<Mutation>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,9 +189,10 @@ impl Stage<Deploy> for Claim {
     async fn run(&self, world: &World, state: State, step: &Step) -> Done {
         loop {
             let (deployment, of, generation) = (state.deployment, state.environment, state.generation);
+            let unasked = world.mutation == Some(Mutation::LetTheOlderPass);
             let claim = world.database.write(&world.process, move |rows| {
                 let environment = rows.environments.get_mut(&of)?;
-                if environment.active_generation > generation {
+                if environment.active_generation > generation && !unasked {
                     return None;
                 }
                 environment.acting.get_or_insert(deployment);
