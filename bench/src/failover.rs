@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use domain::DeploymentId;
 use domain::phase::Phase;
 use nix::sys::signal::Signal;
-use operations::cluster::{Show, ShowRequest};
 use operations::Client;
+use operations::cluster::{Show, ShowRequest};
 use plimsoll_tests::postgres::Postgres;
 use plimsoll_tests::server::signal;
 use plimsoll_tests::{App, Repo, Server, wait_for};
@@ -50,7 +50,12 @@ pub(crate) async fn run() -> Outcome {
         for _ in 0..rounds {
             took.push(world.round(how).await?);
         }
-        figures.push(Figure::new(format!("{name}, slowest of {rounds}"), quantile(&took, 1.0), "s", Goal::Below(limit)));
+        figures.push(Figure::new(
+            format!("{name}, slowest of {rounds}"),
+            quantile(&took, 1.0),
+            "s",
+            Goal::Below(limit),
+        ));
     }
     world.store.close().await;
     Ok(figures)

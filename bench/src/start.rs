@@ -12,7 +12,7 @@ use futures::{TryStreamExt, stream};
 use operations::client::CallError;
 use operations::deployments::{Deploy, DeployRequest};
 use operations::windows::{NewFreeze, NewRule};
-use operations::{apps, environments, windows};
+use operations::{apps, environments, queue, windows};
 use plimsoll_tests::Server;
 use plimsoll_tests::postgres::Postgres;
 
@@ -27,6 +27,8 @@ const TIMED: usize = 4;
 const BETWEEN: TimeDelta = TimeDelta::milliseconds(250);
 /// What waits meanwhile: so many apps, and in each so many deployments that a freeze holds.
 const HELD: (usize, usize) = (200, 5);
+const PAGES: usize = 60;
+const READS: Duration = Duration::from_millis(50);
 const GOAL: Goal = Goal::Below(100.0);
 
 /// The real server through its API, with SQLite and with PostgreSQL, with an empty queue and with 1,000 that wait. Deployments of
@@ -43,6 +45,7 @@ pub(crate) async fn run() -> Outcome {
         figures.extend(world.measure(&format!("start, {name}")).await.map_err(|e| e.to_string())?);
         world.hold().await.map_err(|e| e.to_string())?;
         figures.extend(world.measure(&format!("start, {name}, 1,000 queued")).await.map_err(|e| e.to_string())?);
+        figures.extend(world.pages(&format!("queue page, {name}, 1,000 queued")).await.map_err(|e| e.to_string())?);
     }
     Ok(figures)
 }
@@ -92,18 +95,14 @@ impl<'a> World<'a> {
     /// 1,000 that wait until a freeze ends, which it never does.
     async fn hold(&self) -> Result<(), CallError> {
         let freeze = NewFreeze { from: None, until: None, reason: "to measure beside it".to_owned() };
-        let request = windows::CreateRequest {
-            app: None,
-            environment: Some(named("held")),
-            rule: NewRule::Freeze(freeze),
-        };
+        let request =
+            windows::CreateRequest { app: None, environment: Some(named("held")), rule: NewRule::Freeze(freeze) };
         self.server.client().call::<windows::Create>(&request).await?;
         stream::iter((0..HELD.0).map(Ok))
             .try_for_each_concurrent(8, |n| async move {
                 let name = format!("held-{n}");
                 self.app(&name).await?;
-                let request =
-                    environments::CreateRequest { app: named(&name), environment: named("held"), host: None };
+                let request = environments::CreateRequest { app: named(&name), environment: named("held"), host: None };
                 self.server.client().call::<environments::Create>(&request).await?;
                 for _ in 0..HELD.1 {
                     self.deploy(&name, "held", None).await?;
@@ -121,6 +120,25 @@ impl<'a> World<'a> {
         Ok([
             Figure::new(format!("{name}: p50"), quantile(&took, 0.5), "ms", GOAL),
             Figure::new(format!("{name}: p99"), quantile(&took, 0.99), "ms", GOAL),
+        ])
+    }
+
+    /// Pages of the queue as people and agents ask for them, with what each waits for and when it probably starts.
+    async fn pages(&self, name: &str) -> Result<[Figure; 2], CallError> {
+        let mut took = Vec::new();
+        let mut cursor = None;
+        for _ in 0..PAGES {
+            let request = queue::ListRequest { app: None, environment: None, cursor, limit: 50 };
+            let asked = tokio::time::Instant::now();
+            let page = self.server.client().call::<queue::List>(&request).await?;
+            took.push(ms(asked.elapsed()));
+            cursor = page.next;
+            // As somebody reads it: what is foreseen is kept for a while only.
+            tokio::time::sleep(READS).await;
+        }
+        Ok([
+            Figure::new(format!("{name}: p50"), quantile(&took, 0.5), "ms", Goal::Shown),
+            Figure::new(format!("{name}: p99"), quantile(&took, 0.99), "ms", Goal::Below(50.0)),
         ])
     }
 

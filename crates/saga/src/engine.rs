@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::cancel::Attached;
 use crate::{
     Cancel, EngineError, Event, Fence, HistoryOf, IllegalTransition, Journal, Listener, OutcomeOf, Plan, PlanError,
     Record, RecordOf, Remedy, Saga, SagaId, Stage,
 };
-use crate::cancel::Attached;
 use drive::Drive;
 
 /// Runs sagas of one type over one journal and one world. Sagas of different ids may run at the same time.

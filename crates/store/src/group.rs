@@ -103,7 +103,9 @@ impl Store {
             Err(error) => Together::Known(members.iter().map(|_| Err(error.clone())).collect()),
         };
         match together {
-            Together::Known(results) => members.into_iter().zip(results).for_each(|(member, result)| member.tell(result)),
+            Together::Known(results) => {
+                members.into_iter().zip(results).for_each(|(member, result)| member.tell(result))
+            }
             // Whose error it was and whom it touched isn't asked: each gets a transaction of its own.
             Together::Spoilt => {
                 for member in members {

@@ -271,7 +271,8 @@ impl Shared {
         journal: Option<Vec<serde_json::Value>>,
     ) {
         // What can't be read here is read again by the engine, which says what is wrong with it.
-        let mut journal = journal.and_then(|all| all.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>().ok());
+        let mut journal =
+            journal.and_then(|all| all.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>().ok());
         let id = SagaId::new(deployment.as_str());
         let mut pause = Duration::from_millis(200);
         loop {

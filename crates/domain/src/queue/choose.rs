@@ -266,6 +266,33 @@ mod tests {
             }
         }
 
+        /// What is started is what a look at all of them before each start would choose.
+        #[test]
+        fn each_start_is_the_first_of_those_that_may(all in entries(), slots in 0usize..9, limit in 1u32..4) {
+            let apps = facts(0..4, limit);
+            let now = at(8_000_000_000);
+            let choice = choose(all.clone(), &apps, slots, now, open);
+            let mut left: Vec<Candidate> = Vec::new();
+            for candidate in all {
+                if left.iter().all(|other| other.environment != candidate.environment) {
+                    left.push(candidate);
+                }
+            }
+            let mut apps = apps;
+            let mut expected = Vec::new();
+            while expected.len() < slots {
+                left.retain(|c| apps[&c.app].running < apps[&c.app].limit);
+                let place = |c: &Candidate| (turn(c.rank, c.enqueued_at, apps[&c.app].last_started), c.deployment.clone());
+                let Some(index) = (0..left.len()).min_by_key(|index| place(&left[*index])) else { break };
+                let first = left.remove(index);
+                let facts = apps.get_mut(&first.app).unwrap();
+                facts.running += 1;
+                facts.last_started = facts.last_started.max(now.timestamp_micros());
+                expected.push(first.deployment);
+            }
+            prop_assert_eq!(choice.start.into_iter().map(|s| s.deployment).collect::<Vec<_>>(), expected);
+        }
+
         /// However much comes of higher priority, a low one starts once the time that it lets others go before has passed.
         #[test]
         fn nothing_starves(others in proptest::collection::vec((0usize..4, 0i64..20), 200)) {
