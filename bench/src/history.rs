@@ -8,6 +8,7 @@ use domain::analytics::{Window, report};
 use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::queue::{Priority, rank};
 use domain::release::Digest;
 use domain::source::Commit;
 use domain::spec::AppSpec;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 use store::analytics::Scope;
 use store::deployments::{self, Filter, Record};
 use store::transfer::{Import, Row, Snapshot, TABLES};
-use store::{DatabaseUrl, Store, StoreError, apps, environments, releases};
+use store::{DatabaseUrl, Store, StoreError, apps, environments, queue, releases};
 use ulid::Ulid;
 
 use crate::Outcome;
@@ -30,6 +31,8 @@ const DEPLOYMENTS: usize = 1_000_000;
 /// As many of them are of one app.
 const OF_ONE: usize = 100_000;
 const RELEASES: usize = 5;
+/// The newest, which wait.
+const QUEUED: usize = 1000;
 /// Before the tables that the past is counted in.
 const COUNTED: &str = "m0013_analytics";
 /// Of each question.
@@ -71,6 +74,7 @@ async fn measure(
     let mut figures =
         vec![Figure::new(format!("{name}: counting and indexing the past, once"), migrated, "s", Goal::Shown)];
     figures.extend(lists(name, &store, &past).await?);
+    figures.extend(queue(name, &store, &past).await?);
     figures.extend(sums(name, &store, &past).await?);
     store.close().await;
     Ok(figures)
@@ -187,6 +191,45 @@ async fn lists(name: &str, store: &Store, past: &Past) -> Result<Vec<Figure>, St
     Ok(figures)
 }
 
+/// Pages of the queue, and the place of one in it.
+async fn queue(name: &str, store: &Store, past: &Past) -> Result<Vec<Figure>, StoreError> {
+    use futures::FutureExt;
+    type Question<'a> = (&'a str, Box<dyn Fn(usize) -> (queue::Filter, Option<queue::Place>) + 'a>);
+    let none = queue::Filter::default;
+    let place = |n: usize| Some(past.place(DEPLOYMENTS - QUEUED + n * 13 % QUEUED));
+    let (app, environment) = (past.apps[0].0.clone(), past.apps[0].1.clone());
+    let questions: Vec<Question<'_>> = vec![
+        ("first page", Box::new(|_| (none(), None))),
+        ("page somewhere", Box::new(|n| (none(), place(n)))),
+        (
+            "of the large app, page somewhere",
+            Box::new(|n| (queue::Filter { app: Some(app.clone()), ..none() }, place(n / 2))),
+        ),
+        (
+            "of its environment",
+            Box::new(|_| (queue::Filter { environment: Some(environment.clone()), ..none() }, None)),
+        ),
+    ];
+    let mut figures = Vec::new();
+    for (what, question) in &questions {
+        let asked = ask(format!("{name}: queue, {what}"), |n| {
+            let (filter, after) = question(n);
+            async move { Ok(queue::list(store, &filter, after.as_ref(), 51).await?.len()) }.boxed_local()
+        });
+        figures.extend(asked.await?);
+    }
+    let ahead = ask(format!("{name}: queue, place of one"), |n| {
+        let id = past.id(DEPLOYMENTS - QUEUED + n * 13 % QUEUED);
+        async move {
+            let entry = queue::find(store, &id).await?.ok_or_else(|| StoreError::Internal(format!("{id} waits")))?;
+            Ok(queue::ahead(store, &none(), &entry).await? as usize)
+        }
+        .boxed_local()
+    });
+    figures.extend(ahead.await?);
+    Ok(figures)
+}
+
 async fn sums(name: &str, store: &Store, past: &Past) -> Result<Vec<Figure>, StoreError> {
     use futures::FutureExt;
     let mut figures = Vec::new();
@@ -264,6 +307,18 @@ async fn template(url: &DatabaseUrl) -> Result<Template, StoreError> {
         deployment: deployment(0, at, &app.name.to_string(), 1),
     };
     deployments::insert(&tx, &record).await?;
+    let entry = queue::Entry {
+        deployment: record.deployment.id.clone(),
+        app: app.id.clone(),
+        environment: environment.id.clone(),
+        host: environment.host.clone(),
+        priority: Priority::Normal,
+        rank: 0,
+        not_before: None,
+        enqueued_at: at,
+        attempt: 1,
+    };
+    queue::insert(&tx, &entry).await?;
     tx.commit().await?;
     store.close().await;
 
@@ -300,6 +355,11 @@ impl Past {
         id(n, self.at(n))
     }
 
+    /// Of one that waits.
+    fn place(&self, n: usize) -> queue::Place {
+        queue::Place { rank: rank(self.at(n), None, Priority::Normal), deployment: self.id(n) }
+    }
+
     fn at(&self, n: usize) -> DateTime<Utc> {
         self.began + TimeDelta::milliseconds(STEP_MS * n as i64)
     }
@@ -333,7 +393,7 @@ fn name(text: &str) -> domain::Name {
 
 fn deployment(n: usize, at: DateTime<Utc>, app: &str, generation: u64) -> Deployment {
     let phase = match n % 100 {
-        _ if n + 300 >= DEPLOYMENTS => Phase::Queued,
+        _ if n + QUEUED >= DEPLOYMENTS => Phase::Queued,
         0..=89 => Phase::Active,
         90..=95 => Phase::Failed,
         96..=98 => Phase::Cancelled,
@@ -433,6 +493,7 @@ async fn fill(url: &DatabaseUrl, template: &Template) -> Result<(Past, f64), Sto
     import.rows("environments", &rows("environments", Box::new(row))).await?;
     let mut generations = vec![0_u64; APPS];
     let mut batch = Vec::new();
+    let mut waiting = Vec::new();
     for n in 0..DEPLOYMENTS {
         let app = Past::app(n);
         generations[app] += 1;
@@ -451,11 +512,22 @@ async fn fill(url: &DatabaseUrl, template: &Template) -> Result<(Past, f64), Sto
                 "finished_at": d.finished_at.map(|at| at.timestamp_micros()),
             }),
         ));
+        if d.phase == Phase::Queued {
+            let (place, at) = (past.place(n), past.at(n).timestamp_micros());
+            waiting.push(copy(
+                "queue",
+                json!({
+                    "deployment_id": place.deployment, "app_id": app_id, "environment_id": environment_id,
+                    "rank": place.rank, "enqueued_at": at,
+                }),
+            ));
+        }
         if batch.len() == 5000 || n + 1 == DEPLOYMENTS {
             import.rows("deployments", &batch).await?;
             batch.clear();
         }
     }
+    import.rows("queue", &waiting).await?;
     let counting = Instant::now();
     import.finish().await?;
     Ok((past, counting.elapsed().as_secs_f64()))

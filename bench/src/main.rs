@@ -9,14 +9,19 @@
 mod alone;
 mod cutovers;
 mod deploy;
+mod failover;
 mod figure;
 mod history;
 mod kills;
 mod many;
 mod page;
+mod passes;
+mod peer;
 mod proxy;
+mod queue;
 mod rest;
 mod site;
+mod start;
 mod steps;
 mod switch;
 mod table;
@@ -35,10 +40,13 @@ struct Benchmark {
     run: fn() -> LocalBoxFuture<'static, Outcome>,
 }
 
-const ALL: [Benchmark; 9] = [
+const ALL: [Benchmark; 12] = [
     Benchmark { name: "rest", run: || rest::run().boxed_local() },
     Benchmark { name: "deploy", run: || deploy::run().boxed_local() },
     Benchmark { name: "steps", run: || steps::run().boxed_local() },
+    Benchmark { name: "queue", run: || queue::run().boxed_local() },
+    Benchmark { name: "start", run: || start::run().boxed_local() },
+    Benchmark { name: "failover", run: || failover::run().boxed_local() },
     Benchmark { name: "switch", run: || switch::run().boxed_local() },
     Benchmark { name: "proxy", run: || proxy::run().boxed_local() },
     Benchmark { name: "cutovers", run: || cutovers::run().boxed_local() },
@@ -52,6 +60,9 @@ async fn main() {
     let chosen: Vec<String> = std::env::args().skip(1).collect();
     if chosen == ["upstream"] {
         return upstream::serve().await;
+    }
+    if chosen == ["queue-worker"] {
+        return queue::work().await;
     }
     let unknown: Vec<_> = chosen.iter().filter(|name| ALL.iter().all(|b| b.name != **name)).cloned().collect();
     if !unknown.is_empty() {

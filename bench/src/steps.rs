@@ -1,38 +1,48 @@
-//! Durable steps of sagas against the disk itself.
+//! Durable steps of sagas against the disk itself, and against DBOS on PostgreSQL.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures::future::join_all;
-use saga::{Cancel, Engine, Failure, Fence, HistoryOf, Journal, JournalError, RecordOf, Saga, SagaId, Stage, Step};
+use plimsoll_tests::postgres::Postgres;
+use saga::{Cancel, Engine, Fence, Saga, SagaId};
 use store::{DatabaseUrl, Store, sagas};
 
 use crate::Outcome;
 use crate::figure::{Figure, Goal};
+use crate::passes::{Passes, State, StoreJournal};
+use crate::peer::Peer;
 
-const STAGES: usize = 50;
+/// Of a saga against the disk, and of one against DBOS.
+const LONG: usize = 50;
+const SHORT: usize = 10;
+/// Sagas at a time.
+const AT_ONCE: usize = 64;
 const TIME: Duration = Duration::from_secs(4);
 /// What one commit writes, about.
 const BLOCK: usize = 4096;
 
+pub(crate) async fn run() -> Outcome {
+    let mut figures = on_sqlite().await?;
+    figures.extend(on_postgres().await?);
+    Ok(figures)
+}
+
 /// Sagas of 50 stages that do nothing, journaled in SQLite with `synchronous=FULL`: one after the other, then 64 at a time. Against
 /// what the same disk gives a program that appends 4 KiB to a file and calls fdatasync, before and after.
-pub(crate) async fn run() -> Outcome {
+async fn on_sqlite() -> Outcome {
     let dir = tempfile::Builder::new()
         .prefix("plimsoll-bench-")
         .tempdir_in(plimsoll_tests::server::binary().parent().unwrap())
         .map_err(|e| e.to_string())?;
     let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.map_err(|e| e.to_string())?;
-    // The epoch of a saga that nobody has taken from another.
-    let fence = Fence(0);
 
     let (appended, overwritten) = (disk(dir.path(), true), disk(dir.path(), false));
-    let one = steps(&store, fence, 1).await;
-    let many = steps(&store, fence, 64).await;
+    let one = steps::<LONG>(&store, 1).await;
+    let many = steps::<LONG>(&store, AT_ONCE).await;
     let appended = (appended + disk(dir.path(), true)) / 2.0;
     store.close().await;
     let disk = "append 4 KiB + fdatasync";
@@ -42,6 +52,46 @@ pub(crate) async fn run() -> Outcome {
             .against(disk, appended),
         Figure::new("one saga, beside a block overwritten in place", one, "/s", Goal::Shown)
             .against("overwrite 4 KiB + fdatasync", overwritten),
+    ])
+}
+
+/// Sagas of ten stages that do nothing, and DBOS's workflows of ten steps that do nothing, in one PostgreSQL: one after the other,
+/// and 64 at a time; for DBOS what is better of 16 and 64 threads.
+async fn on_postgres() -> Outcome {
+    let postgres = Postgres::start_durable();
+    let url: DatabaseUrl = postgres.create_database().parse().map_err(|e| format!("{e}"))?;
+    let store = Store::open(&url).await.map_err(|e| e.to_string())?;
+    let one = steps::<SHORT>(&store, 1).await;
+    let many = steps::<SHORT>(&store, AT_ONCE).await;
+    store.close().await;
+    // Its driver knows the scheme by its long name.
+    let url = postgres.create_database().replacen("postgres://", "postgresql://", 1);
+    let (at_once, seconds) = (AT_ONCE.to_string(), TIME.as_secs().to_string());
+    let env = [("DATABASE_URL", url.as_str()), ("AT_ONCE", &at_once), ("SECONDS", &seconds)];
+    let printed = match Peer::Dbos.output(&[], &env) {
+        Ok(printed) => printed,
+        Err(why) => {
+            eprintln!("  not compared: {why}");
+            String::new()
+        }
+    };
+    let peer = |at_once: &[usize]| {
+        let found = printed.lines().filter_map(|line| {
+            let (threads, rate) = line.strip_prefix("steps ")?.split_once(' ')?;
+            at_once.contains(&threads.parse().ok()?).then(|| rate.parse::<f64>().ok())?
+        });
+        found.reduce(f64::max)
+    };
+    let figure = |name: &str, value, threads: &[usize]| {
+        let figure = Figure::new(name, value, "/s", Goal::RatioAtLeast(1.0));
+        match peer(threads) {
+            Some(rate) => figure.against("DBOS (Python)", rate),
+            None => Figure { goal: Goal::Shown, ..figure },
+        }
+    };
+    Ok(vec![
+        figure("durable steps, one saga of ten, PostgreSQL", one, &[1]),
+        figure("durable steps, 64 sagas of ten, PostgreSQL", many, &[16, AT_ONCE]),
     ])
 }
 
@@ -62,9 +112,11 @@ fn disk(dir: &Path, append: bool) -> f64 {
 }
 
 /// Steps a second with so many sagas at a time.
-async fn steps(store: &Store, fence: Fence, at_once: usize) -> f64 {
-    let engine = Engine::<Nothing>::new(Arc::new(StoreJournal(store.clone())), Arc::new(()), Vec::new()).unwrap();
-    let engine = Arc::new(engine);
+async fn steps<const STAGES: usize>(store: &Store, at_once: usize) -> f64 {
+    // The epoch of a saga that nobody has taken from another.
+    let fence = Fence(0);
+    let journal = Arc::new(StoreJournal(store.clone()));
+    let engine = Arc::new(Engine::<Passes<STAGES>>::new(journal, Arc::new(()), Vec::new()).unwrap());
     let began = Instant::now();
     let lanes = (0..at_once).map(|lane| {
         let engine = Arc::clone(&engine);
@@ -76,10 +128,11 @@ async fn steps(store: &Store, fence: Fence, at_once: usize) -> f64 {
                 let name = id.as_str().to_owned();
                 let created = store.write_together(move |tx| {
                     let name = name.clone();
-                    Box::pin(async move { sagas::create(tx, &name, Nothing::NAME, Nothing::VERSION).await })
+                    let (kind, version) = (Passes::<STAGES>::NAME, Passes::<STAGES>::VERSION);
+                    Box::pin(async move { sagas::create(tx, &name, kind, version).await })
                 });
                 created.await.unwrap();
-                engine.start(&id, fence, 0).await.unwrap();
+                engine.start(&id, fence, State::default()).await.unwrap();
                 engine.run(&id, fence, &Cancel::new()).await.unwrap();
                 done += 1;
             }
@@ -88,76 +141,4 @@ async fn steps(store: &Store, fence: Fence, at_once: usize) -> f64 {
     });
     let sagas: usize = join_all(lanes).await.into_iter().map(Result::unwrap).sum();
     (sagas * STAGES) as f64 / began.elapsed().as_secs_f64()
-}
-
-/// A stage's name lives as long as the program.
-static NAMES: LazyLock<Vec<&str>> =
-    LazyLock::new(|| (0..STAGES).map(|n| &*Box::leak(format!("pass_{n}").into_boxed_str())).collect());
-
-struct Nothing;
-
-impl Saga for Nothing {
-    type World = ();
-    type State = usize;
-    type Error = String;
-    const NAME: &'static str = "nothing";
-    const VERSION: u32 = 1;
-
-    fn stages() -> Vec<Box<dyn Stage<Self>>> {
-        NAMES.iter().map(|name| Box::new(Pass(name)) as Box<dyn Stage<Self>>).collect()
-    }
-
-    fn timed_out(stage: &str, limit: Duration) -> String {
-        format!("{stage} took longer than {limit:?}")
-    }
-
-    fn panicked(stage: &str, message: String) -> String {
-        format!("{stage} panicked: {message}")
-    }
-}
-
-/// Counts, and does nothing else.
-struct Pass(&'static str);
-
-#[async_trait]
-impl Stage<Nothing> for Pass {
-    fn name(&self) -> &'static str {
-        self.0
-    }
-
-    async fn run(&self, (): &(), state: usize, _: &Step) -> Result<usize, Failure<String>> {
-        Ok(state + 1)
-    }
-}
-
-/// The store's journal without what deployments add to it.
-struct StoreJournal(Store);
-
-#[async_trait]
-impl Journal<Nothing> for StoreJournal {
-    async fn load(&self, id: &SagaId) -> Result<Vec<RecordOf<Nothing>>, JournalError> {
-        let rows = sagas::load(&self.0, id.as_str()).await.map_err(unavailable)?;
-        rows.into_iter().map(|(_, value)| serde_json::from_value(value).map_err(unavailable)).collect()
-    }
-
-    async fn append(
-        &self,
-        id: &SagaId,
-        fence: Fence,
-        seq: u64,
-        records: &[RecordOf<Nothing>],
-        _: &HistoryOf<Nothing>,
-    ) -> Result<(), JournalError> {
-        let values: Arc<[_]> = records.iter().map(|record| serde_json::to_value(record).unwrap()).collect();
-        let id = id.clone();
-        let written = self.0.write_together(move |tx| {
-            let (id, values) = (id.clone(), Arc::clone(&values));
-            Box::pin(async move { sagas::append(tx, id.as_str(), fence.0, seq, &values).await.map(drop) })
-        });
-        written.await.map_err(unavailable)
-    }
-}
-
-fn unavailable(error: impl std::fmt::Display) -> JournalError {
-    JournalError::Unavailable(error.to_string())
 }

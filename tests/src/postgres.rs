@@ -44,23 +44,27 @@ pub const USER: &str = "plimsoll";
 
 const START_LIMIT: Duration = Duration::from_secs(90);
 
+/// For tests: what they write need not outlive the machine.
+const QUICK: [&str; 4] = ["-c", "fsync=off", "-c", "shared_buffers=16MB"];
+
 /// Runs as the user of the cluster. `read` fails when the test process closes the pipe or dies.
 const KEEPER: &str = r#"
 dir=$1 bin=$2 port=$3
+shift 3
 "$bin/initdb" -D "$dir/data" -U plimsoll -A scram-sha-256 --pwfile "$dir/password" -E UTF8 --no-locale --no-sync || {
     echo 'FATAL: initdb failed'
 }
 run() {
-    "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c fsync=off \
-        -c max_connections=200 -c shared_buffers=16MB -c dynamic_shared_memory_type=mmap &
+    "$bin/postgres" -D "$dir/data" -p "$port" -k "$dir" -c listen_addresses=127.0.0.1 -c max_connections=200 \
+        -c dynamic_shared_memory_type=mmap "$@" &
     pid=$!
 }
-run
+run "$@"
 while read -r order; do
     case $order in
     fast) kill -INT "$pid"; wait "$pid" ;;
     immediate) kill -QUIT "$pid"; wait "$pid" ;;
-    start) run ;;
+    start) run "$@" ;;
     esac
 done
 kill -QUIT "$pid"
@@ -83,6 +87,18 @@ impl Postgres {
     /// # Panics
     /// As [`Postgres::shared`].
     pub fn start() -> Postgres {
+        Self::start_with(&QUICK)
+    }
+
+    /// As it comes, so that what is committed is on the disk; for what is measured.
+    ///
+    /// # Panics
+    /// As [`Postgres::shared`].
+    pub fn start_durable() -> Postgres {
+        Self::start_with(&[])
+    }
+
+    fn start_with(settings: &[&str]) -> Postgres {
         let bin = find_bin().unwrap_or_else(|| {
             panic!(
                 "PostgreSQL is not installed, and this test needs a real one: install the package `postgresql` \
@@ -92,7 +108,7 @@ impl Postgres {
         let mut last = String::new();
         // Between the choice of a free port and its use somebody else may take it.
         for _ in 0..3 {
-            match Self::try_start(&bin) {
+            match Self::try_start(&bin, settings) {
                 Ok(postgres) => return postgres,
                 Err(error) => last = error,
             }
@@ -185,7 +201,7 @@ impl Postgres {
         }
     }
 
-    fn try_start(bin: &Path) -> Result<Postgres, String> {
+    fn try_start(bin: &Path, settings: &[&str]) -> Result<Postgres, String> {
         let dir = tempfile::Builder::new()
             .prefix("plimsoll-pg-")
             .tempdir()
@@ -194,7 +210,7 @@ impl Postgres {
         let dir = dir.keep();
         let port = free_port().map_err(|e| format!("no free port on 127.0.0.1: {e}"))?;
         let log = dir.join("log");
-        let (mut keeper, password) = keep(bin, &dir, port).map_err(|e| format!("{}: {e}", dir.display()))?;
+        let (mut keeper, password) = keep(bin, &dir, port, settings).map_err(|e| format!("{}: {e}", dir.display()))?;
         let psql = bin.join("psql");
         let psql = if psql.exists() { psql } else { "psql".into() };
         let orders = Mutex::new(keeper.stdin.take());
@@ -226,7 +242,7 @@ impl Drop for Postgres {
 }
 
 /// Starts the keeper; returns it with the password of the superuser.
-fn keep(bin: &Path, dir: &Path, port: u16) -> io::Result<(Child, String)> {
+fn keep(bin: &Path, dir: &Path, port: u16, settings: &[&str]) -> io::Result<(Child, String)> {
     // PostgreSQL refuses to run as root.
     let user = if Uid::effective().is_root() { Some(unprivileged()?) } else { None };
     let mut random = [0; 16];
@@ -240,6 +256,7 @@ fn keep(bin: &Path, dir: &Path, port: u16) -> io::Result<(Child, String)> {
         .args(["-c", KEEPER, "keeper"])
         .args([dir, bin])
         .arg(port.to_string())
+        .args(settings)
         .current_dir(dir)
         .env("LC_ALL", "C")
         .stdin(Stdio::piped())

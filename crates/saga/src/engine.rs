@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::cancel::Attached;
 use crate::{
     Cancel, EngineError, Event, Fence, HistoryOf, IllegalTransition, Journal, Listener, OutcomeOf, Plan, PlanError,
     Record, RecordOf, Remedy, Saga, SagaId, Stage,
@@ -110,6 +111,34 @@ impl<G: Saga> Engine<G> {
     pub async fn run(&self, id: &SagaId, fence: Fence, cancel: &Cancel) -> Result<OutcomeOf<G>, EngineError> {
         let attached = cancel.attach();
         let history = self.history(id).await?;
+        self.go_on(id, fence, history, cancel, attached).await
+    }
+
+    /// The same for a caller that has read the journal already, in the write that gave it `fence` or after it: nobody else can have
+    /// added to it since.
+    ///
+    /// # Errors
+    /// Those of [`Engine::run`].
+    pub async fn run_read(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        journal: &[RecordOf<G>],
+        cancel: &Cancel,
+    ) -> Result<OutcomeOf<G>, EngineError> {
+        let attached = cancel.attach();
+        let history = self.replay(id, journal)?;
+        self.go_on(id, fence, history, cancel, attached).await
+    }
+
+    async fn go_on(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        history: HistoryOf<G>,
+        cancel: &Cancel,
+        attached: Attached<'_>,
+    ) -> Result<OutcomeOf<G>, EngineError> {
         let mut drive = Drive::resume(self, id, fence, history);
         let result = drive.go_to_rest(cancel).await;
         if let Ok((_, later)) = &result {
@@ -145,11 +174,15 @@ impl<G: Saga> Engine<G> {
     /// [`EngineError::Unknown`] if it was never started; the errors for a saga that this program may not resume.
     pub async fn history(&self, id: &SagaId) -> Result<HistoryOf<G>, EngineError> {
         let records = self.load(id).await?;
+        self.replay(id, &records)
+    }
+
+    fn replay(&self, id: &SagaId, records: &[RecordOf<G>]) -> Result<HistoryOf<G>, EngineError> {
         if records.is_empty() {
             return Err(EngineError::Unknown { id: id.clone() });
         }
         let history =
-            HistoryOf::<G>::replay(&records).map_err(|source| EngineError::Illegal { id: id.clone(), source })?;
+            HistoryOf::<G>::replay(records).map_err(|source| EngineError::Illegal { id: id.clone(), source })?;
         self.check_resumable(id, &history)?;
         Ok(history)
     }

@@ -251,7 +251,7 @@ fn phase(name: &str) -> Result<Phase, StoreError> {
         .ok_or_else(|| StoreError::corrupt(format!("the phase `{name}`"), "there is none of that name"))
 }
 
-fn kind(name: &str) -> Result<DeploymentKind, StoreError> {
+pub(crate) fn kind(name: &str) -> Result<DeploymentKind, StoreError> {
     DeploymentKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == name)

@@ -1,4 +1,5 @@
-//! Writers that wait at the same time share one transaction, and so one wait for the disk.
+//! Writers that wait at the same time share one transaction, and so one wait for the disk. What they add to journals shares
+//! its statements, too.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,13 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use tokio::sync::oneshot;
 
+use crate::appends::{self, Append};
 use crate::{Store, StoreError, Tx};
 
-/// How many share a transaction at most: enough to make the disk's share of each small, few enough to be short.
+/// How many with statements of their own share a transaction at most: enough to make the disk's share of each small, few
+/// enough to be short.
 const LARGEST: usize = 64;
+/// And how many in all.
+const MOST: usize = 1024;
 
 /// What one writer does. It may be called twice, in two transactions of which one is undone.
-type Work = Box<dyn for<'a> Fn(&'a Tx) -> Written<'a> + Send + Sync>;
+pub type Work = Box<dyn for<'a> Fn(&'a Tx) -> Written<'a> + Send + Sync>;
 /// The writing of one writer in a transaction.
 pub type Written<'a> = Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send + 'a>>;
 
@@ -26,7 +31,9 @@ pub(crate) struct Group {
 }
 
 struct Member {
-    work: Work,
+    append: Option<Append>,
+    /// Done after the append, if that was not refused.
+    work: Option<Work>,
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
 
@@ -37,7 +44,12 @@ impl Group {
 
     fn next(&self) -> Vec<Member> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waiting.len().min(LARGEST);
+        let mut own = 0;
+        let fits = |member: &&Member| {
+            own += usize::from(member.work.is_some());
+            own <= LARGEST
+        };
+        let count = waiting.iter().take(MOST).take_while(fits).count();
         waiting.drain(..count).collect()
     }
 }
@@ -54,8 +66,21 @@ impl Store {
     where
         W: for<'a> Fn(&'a Tx) -> Written<'a> + Send + Sync + 'static,
     {
+        self.join(None, Some(Box::new(work))).await
+    }
+
+    /// Adds to the journal of a saga, durably, and then does `work` in the same transaction, which others may share who call this
+    /// at the same time: their additions take no statements of their own. Else as [`Store::write_together`].
+    ///
+    /// # Errors
+    /// Those of [`appends::one`], of `work` and of [`Tx::commit`].
+    pub async fn append_together(&self, append: Append, work: Option<Work>) -> Result<(), StoreError> {
+        self.join(Some(append), work).await
+    }
+
+    async fn join(&self, append: Option<Append>, work: Option<Work>) -> Result<(), StoreError> {
         let (answer, answered) = oneshot::channel();
-        self.group.join(Member { work: Box::new(work), answer });
+        self.group.join(Member { append, work, answer });
         let store = self.clone();
         // A task of its own: it writes for others too, who must not suffer when this caller goes away.
         tokio::spawn(async move { store.write_waiting().await });
@@ -75,23 +100,28 @@ impl Store {
         }
         let together = match self.begin(turn).await {
             Ok(tx) => all(tx, &members).await,
-            Err(error) => Together::Known(Err(error)),
+            Err(error) => Together::Known(members.iter().map(|_| Err(error.clone())).collect()),
         };
         match together {
-            Together::Known(result) => members.into_iter().for_each(|member| member.tell(result.clone())),
+            Together::Known(results) => {
+                members.into_iter().zip(results).for_each(|(member, result)| member.tell(result))
+            }
             // Whose error it was and whom it touched isn't asked: each gets a transaction of its own.
             Together::Spoilt => {
                 for member in members {
-                    let result = self.alone(&member.work).await;
+                    let result = self.alone(&member).await;
                     member.tell(result);
                 }
             }
         }
     }
 
-    async fn alone(&self, work: &Work) -> Result<(), StoreError> {
+    async fn alone(&self, member: &Member) -> Result<(), StoreError> {
         let tx = self.write().await?;
-        done(work, &tx).await?;
+        if let Some(append) = &member.append {
+            appends::one(&tx, append).await?;
+        }
+        done(member, &tx).await?;
         tx.commit().await
     }
 }
@@ -104,25 +134,50 @@ impl Member {
 }
 
 enum Together {
-    /// What it came to, for each of them alike.
-    Known(Result<(), StoreError>),
+    /// What it came to for each of them.
+    Known(Vec<Result<(), StoreError>>),
     /// One of several failed, and nothing was written.
     Spoilt,
 }
 
 async fn all(tx: Tx, members: &[Member]) -> Together {
-    for member in members {
-        if let Err(error) = done(&member.work, &tx).await {
+    match in_one(&tx, members).await {
+        Ok(mut results) => {
+            let committed = tx.commit().await;
+            if committed.is_err() {
+                results.iter_mut().filter(|result| result.is_ok()).for_each(|result| *result = committed.clone());
+            }
+            Together::Known(results)
+        }
+        Err(error) => {
             // Where the database is away nobody's own try would end otherwise, and each would wait for it anew.
             let away = matches!(error, StoreError::Unavailable { .. });
-            return if away || members.len() == 1 { Together::Known(Err(error)) } else { Together::Spoilt };
+            match away || members.len() == 1 {
+                true => Together::Known(members.iter().map(|_| Err(error.clone())).collect()),
+                false => Together::Spoilt,
+            }
         }
     }
-    Together::Known(tx.commit().await)
+}
+
+/// A refused addition to a journal has written nothing, and is nobody else's concern; any other error spoils the transaction.
+async fn in_one(tx: &Tx, members: &[Member]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    let appends: Vec<&Append> = members.iter().filter_map(|member| member.append.as_ref()).collect();
+    let mut appended = appends::all(tx, &appends).await?.into_iter();
+    let mut results = Vec::with_capacity(members.len());
+    for member in members {
+        let appended = member.append.as_ref().and_then(|_| appended.next()).unwrap_or(Ok(()));
+        if appended.is_ok() {
+            done(member, tx).await?;
+        }
+        results.push(appended);
+    }
+    Ok(results)
 }
 
 /// A panic is an error of whoever's work it is, and nobody else's. What it left half-done is undone with the transaction.
-async fn done(work: &Work, tx: &Tx) -> Result<(), StoreError> {
+async fn done(member: &Member, tx: &Tx) -> Result<(), StoreError> {
+    let Some(work) = &member.work else { return Ok(()) };
     let panicked = |_| Err(StoreError::Internal("a write panicked; see the server's log".to_owned()));
     AssertUnwindSafe(async { work(tx).await }).catch_unwind().await.unwrap_or_else(panicked)
 }

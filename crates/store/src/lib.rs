@@ -12,12 +12,14 @@
 //! its commit, and the order of event cursors is the order of commits. The price
 //! is that a `Tx` must be short: never await anything else while holding one.
 //! Who writes often, as journals do, shares transactions with others who do so at
-//! the same moment: [`Store::write_together`].
+//! the same moment: [`Store::write_together`], and [`Store::append_together`] for additions
+//! to journals, of which many cost no more statements than one.
 //!
 //! Points in time have microsecond precision and are rounded down on their way in
 //! ([`time::micros`]).
 
 pub mod analytics;
+pub mod appends;
 pub mod apps;
 pub mod beats;
 pub mod bypasses;
@@ -40,12 +42,14 @@ pub mod queue;
 pub mod releases;
 pub mod retention;
 mod row;
+mod rows;
 pub mod sagas;
 pub mod schedules;
 pub mod search;
 pub mod servers;
 mod session;
 pub mod settings;
+pub mod starts;
 mod store;
 pub mod time;
 pub mod timing;
@@ -58,7 +62,7 @@ mod wake;
 pub mod windows;
 
 pub use error::{Constraint, StoreError};
-pub use group::Written;
+pub use group::{Work, Written};
 pub use leadership::{Candidate, Leadership};
 pub use session::{Session, Tx};
 pub use store::{Kind, Store};

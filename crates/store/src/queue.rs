@@ -174,23 +174,31 @@ pub async fn heads(
     only: Option<Priority>,
 ) -> Result<Vec<Candidate>, StoreError> {
     let connection = session.connection();
-    let sql = "WITH RECURSIVE place(id) AS (\
-               SELECT min(environment_id) FROM queue WHERE host = $1 \
-               UNION ALL \
-               SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 AND q.environment_id > place.id) \
-               FROM place WHERE place.id IS NOT NULL) \
-               SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
-               e.running FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL \
-               JOIN queue h ON h.deployment_id = (SELECT q.deployment_id FROM queue q \
-               WHERE q.host = $1 AND q.environment_id = place.id AND (q.not_before IS NULL OR q.not_before <= $2) \
-               AND ($3 IS NULL OR q.priority = $3) ORDER BY q.rank, q.deployment_id LIMIT 1)";
+    // SQLite can't join with what depends on another table's row, so there the row is found twice.
+    let head = match connection.get_database_backend() {
+        DbBackend::Postgres => format!("CROSS JOIN LATERAL (SELECT q.* {FIRST_OF_PLACE}) h"),
+        _ => format!("JOIN queue h ON h.deployment_id = (SELECT q.deployment_id {FIRST_OF_PLACE})"),
+    };
+    let sql = format!(
+        "WITH RECURSIVE place(id) AS (\
+         SELECT min(environment_id) FROM queue WHERE host = $1 \
+         UNION ALL \
+         SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 AND q.environment_id > place.id) \
+         FROM place WHERE place.id IS NOT NULL) \
+         SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
+         e.running FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL {head}"
+    );
     let only: Value = match only {
         Some(priority) => priority.as_str().into(),
         None => Value::String(None),
     };
-    let rows = rows(connection, sql, [host.into(), time::to_db(now).into(), only]).await?;
+    let rows = rows(connection, &sql, [host.into(), time::to_db(now).into(), only]).await?;
     rows.iter().map(candidate).collect()
 }
+
+const FIRST_OF_PLACE: &str = "FROM queue q WHERE q.host = $1 AND q.environment_id = place.id \
+                              AND (q.not_before IS NULL OR q.not_before <= $2) \
+                              AND ($3 IS NULL OR q.priority = $3) ORDER BY q.rank, q.deployment_id LIMIT 1";
 
 /// Those on `host` whose time has come, where nothing is at work, and which windows do not hold; by rank.
 pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> Result<Vec<Candidate>, StoreError> {

@@ -11,8 +11,9 @@ use domain::event::EventKind;
 use domain::failure::Failure;
 use domain::phase::Phase;
 use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
+use store::appends::{Append, End};
 use store::deployments::{DeploymentUpdate, Record as Row};
-use store::{Constraint, Store, StoreError, Tx};
+use store::{Constraint, Store, StoreError, Tx, Work};
 
 use super::project::{Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
@@ -55,18 +56,14 @@ impl<G: Deploying> Journal<G> for StoreJournal {
             .collect::<Result<_, _>>()
             .map_err(|e| JournalError::Corrupt(e.to_string()))?;
         let began = Instant::now();
-        let append = Arc::new(Append {
-            id: id.clone(),
-            fence,
-            seq,
-            values,
-            records: records.iter().map(|record| record.event.clone()).collect(),
-            after: after.clone(),
+        let append = Addition::append(id, fence, seq, values, after);
+        let events = records.iter().map(|record| record.event.clone()).collect();
+        let addition = Arc::new(Addition { id: id.clone(), fence, records: events, after: after.clone() });
+        let rest: Work = Box::new(move |tx| {
+            let addition = Arc::clone(&addition);
+            Box::pin(async move { addition.follow(tx).await })
         });
-        let written = self.store.write_together(move |tx| {
-            let append = Arc::clone(&append);
-            Box::pin(async move { append.write(tx).await })
-        });
+        let written = self.store.append_together(append, Some(rest));
         written.await.map_err(|e| match e {
             StoreError::Fenced { by, .. } => JournalError::Fenced { held: fence, current: Fence(by) },
             StoreError::Conflict(Constraint::SagaSequence { expected, actual }) => {
@@ -90,20 +87,31 @@ fn ends(after: &saga::History<State, Failure>) -> bool {
     after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. }))
 }
 
-/// One append, as a value: the store may write it together with those of other deployments.
-struct Append {
+/// What an addition to the journal means, as a value: the store may write it together with that of other deployments.
+struct Addition {
     id: SagaId,
     fence: Fence,
-    seq: u64,
-    values: Vec<serde_json::Value>,
     records: Vec<Event<State, Failure>>,
     after: saga::History<State, Failure>,
 }
 
-impl Append {
-    async fn write(&self, tx: &Tx) -> Result<(), StoreError> {
+impl Addition {
+    /// The addition itself; if it ends the saga, the next one of the environment may start with it.
+    fn append(
+        id: &SagaId,
+        fence: Fence,
+        seq: u64,
+        records: Vec<serde_json::Value>,
+        after: &saga::History<State, Failure>,
+    ) -> Append {
+        let order = &after.state().order;
+        let end = End { environment: order.environment.clone(), deployment: order.deployment.clone() };
+        Append { saga: id.as_str().to_owned(), fence: fence.0, seq, records, end: ends(after).then_some(end) }
+    }
+
+    /// What else is written in the transaction that has made the addition.
+    async fn follow(&self, tx: &Tx) -> Result<(), StoreError> {
         let Self { id, after, .. } = self;
-        store::sagas::append(tx, id.as_str(), self.fence.0, self.seq, &self.values).await?;
         for record in &self.records {
             effect(tx, record, after).await?;
         }
@@ -116,17 +124,9 @@ impl Append {
             store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
         }
         store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
-        match after.outcome() {
-            Some(saga::Outcome::Stuck { .. }) => {
-                // Any server of the host may try again what is stuck.
-                store::sagas::give_up(tx, id.as_str(), self.fence.0).await?;
-            }
-            Some(_) => {
-                store::sagas::finish(tx, id.as_str()).await?;
-                // In the same transaction: the next one may start with this one's end.
-                store::environments::end(tx, &order.environment, &order.deployment).await?;
-            }
-            None => {}
+        if matches!(after.outcome(), Some(saga::Outcome::Stuck { .. })) {
+            // Any server of the host may try again what is stuck.
+            store::sagas::give_up(tx, id.as_str(), self.fence.0).await?;
         }
         Ok(())
     }
@@ -168,8 +168,9 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
     }
     let values = records.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| nonsense(&id, &e))?;
     let events = records.into_iter().map(|record| record.event).collect();
-    let append = Append { id, fence: Fence(row.fence), seq: 1, values, records: events, after: history };
-    append.write(tx).await?;
+    let fence = Fence(row.fence);
+    store::appends::one(tx, &Addition::append(&id, fence, 1, values, &history)).await?;
+    Addition { id, fence, records: events, after: history }.follow(tx).await?;
     Ok(true)
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Taken {
     pub(crate) fence: u64,
     /// Who wanted it cancelled before it was taken.
     pub(crate) cancel_by: Option<String>,
+    /// Its journal, if that was read in the transaction that took it.
+    pub(crate) journal: Option<Vec<serde_json::Value>>,
 }
 
 /// A slot that is kept free; given back when dropped.
@@ -124,7 +126,7 @@ impl Runner {
     /// away meanwhile, is still on its way out, this one waits for it. Who takes over what another has left may go beyond
     /// the number of slots: what was begun is not to wait.
     pub(crate) fn spawn(&self, taken: Taken, slot: Option<Slot>) {
-        let Taken { deployment, kind, fence, cancel_by } = taken;
+        let Taken { deployment, kind, fence, cancel_by, mut journal } = taken;
         let cancel = Cancel::new();
         if let Some(by) = cancel_by {
             cancel.place(reason(&by));
@@ -148,8 +150,9 @@ impl Runner {
             let driven = async {
                 let mut again = shared.again.subscribe();
                 loop {
+                    let journal = journal.take();
                     tokio::select! {
-                        () = shared.drive(&deployment, kind, Fence(fence), &cancel) => return,
+                        () = shared.drive(&deployment, kind, Fence(fence), &cancel, journal) => return,
                         () = asked(&mut again, &deployment) => tracing::warn!("its step is dropped and run again"),
                     }
                 }
@@ -243,20 +246,41 @@ impl Shared {
         free
     }
 
-    async fn drive(&self, deployment: &DeploymentId, kind: DeploymentKind, fence: Fence, cancel: &Cancel) {
+    async fn drive(
+        &self,
+        deployment: &DeploymentId,
+        kind: DeploymentKind,
+        fence: Fence,
+        cancel: &Cancel,
+        journal: Option<Vec<serde_json::Value>>,
+    ) {
         match kind {
-            DeploymentKind::Deploy => self.run(&self.deploy, deployment, fence, cancel).await,
-            DeploymentKind::Rollback => self.run(&self.rollback, deployment, fence, cancel).await,
-            DeploymentKind::Promotion => self.run(&self.promotion, deployment, fence, cancel).await,
+            DeploymentKind::Deploy => self.run(&self.deploy, deployment, fence, cancel, journal).await,
+            DeploymentKind::Rollback => self.run(&self.rollback, deployment, fence, cancel, journal).await,
+            DeploymentKind::Promotion => self.run(&self.promotion, deployment, fence, cancel, journal).await,
         }
     }
 
     /// Runs to an outcome, waiting out a database that is away.
-    async fn run<G: Deploying>(&self, engine: &Engine<G>, deployment: &DeploymentId, fence: Fence, cancel: &Cancel) {
+    async fn run<G: Deploying>(
+        &self,
+        engine: &Engine<G>,
+        deployment: &DeploymentId,
+        fence: Fence,
+        cancel: &Cancel,
+        journal: Option<Vec<serde_json::Value>>,
+    ) {
+        // What can't be read here is read again by the engine, which says what is wrong with it.
+        let mut journal =
+            journal.and_then(|all| all.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>().ok());
         let id = SagaId::new(deployment.as_str());
         let mut pause = Duration::from_millis(200);
         loop {
-            match engine.run(&id, fence, cancel).await {
+            let ran = match journal.take() {
+                Some(journal) => engine.run_read(&id, fence, &journal, cancel).await,
+                None => engine.run(&id, fence, cancel).await,
+            };
+            match ran {
                 Ok(Outcome::Stuck { stage, error, .. }) => {
                     tracing::error!(%deployment, stage, "stuck: {error}");
                     return;

@@ -27,6 +27,9 @@ pub(crate) use wishes::{ANSWER, refusal};
 
 /// The safety net: a notice that was lost costs no more than this.
 const LOOK: Duration = Duration::from_secs(1);
+/// The loop rests four times as long as it looked, and no longer than this: where much ends and begins it looks less often and
+/// starts more at a time.
+const REST: Duration = Duration::from_millis(20);
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -40,6 +43,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     loop {
         let Some(strong) = inner.upgrade() else { return };
         moved.borrow_and_update();
+        let began = Instant::now();
         let pass = async {
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
@@ -50,8 +54,10 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             pass(&strong).await
         };
         let Some(next) = stopping.run_until_cancelled(pass).await else { return };
+        let rest = (began.elapsed() * 4).min(REST);
         let freed = strong.clone();
         let pause = async {
+            tokio::time::sleep(rest).await;
             tokio::select! {
                 _ = moved.changed() => {}
                 () = freed.runner.freed() => {}

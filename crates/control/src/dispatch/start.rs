@@ -1,12 +1,15 @@
 //! From the queue to work.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::queue::{Candidate, Choice, Waiting, choose};
 use store::environments::Environment;
 use store::queue::Entry;
-use store::{StoreError, Tx};
+use store::starts::{Ready, Started};
+use store::{Session, StoreError, Tx};
 
 use super::Gate;
 use crate::control::Inner;
@@ -25,102 +28,98 @@ pub(crate) enum Accepted {
 pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreError> {
     let (store, host) = (&inner.world.store, inner.member.host.as_str());
     let mut opens = None;
+    let mut outrun = false;
     // Each round starts at most one of an environment; a short one may make room for the next at once.
     while inner.runner.free() > 0 && !inner.stopping.is_cancelled() {
-        let now = Utc::now();
-        let (heads, gate) = Gate::heads(store, host, now).await?;
+        let (chosen, gate) = choice(inner, store).await?;
         opens = gate.opens();
-        if heads.is_empty() {
-            break;
-        }
-        let waiting = heads.iter().map(|head| head.app.clone()).collect();
-        let apps = store::queue::facts(store, &waiting).await?;
-        let Choice { start, .. } = choose(heads, &apps, inner.runner.free(), now, |c| gate.closed(c));
-        if start.is_empty() {
+        if chosen.is_empty() {
             break;
         }
         let tx = store.write().await?;
-        let mut begun = Vec::new();
-        let mut ended = Vec::new();
-        for chosen in start {
-            let Some(slot) = inner.runner.reserve() else { break };
-            match begin(inner, &tx, &chosen.deployment).await? {
-                Begun::Taken(taken) => begun.push((taken, slot)),
-                Begun::Ended => ended.push(chosen.deployment),
-                Begun::NotNow => {}
-            }
-        }
-        let some = !begun.is_empty() || !ended.is_empty();
+        // Who was outrun by another server looks again now that nobody else can write.
+        let chosen = if outrun { choice(inner, &tx).await?.0 } else { chosen };
+        let slots: Vec<Slot> = (0..chosen.len()).map_while(|_| inner.runner.reserve()).collect();
+        let Begun { taken, ended } = begin(inner, &tx, &chosen, slots.len()).await?;
         tx.commit().await?;
-        for (taken, slot) in begun {
+        let none = taken.is_empty() && ended.is_empty();
+        // A slot too many is given back.
+        for (taken, slot) in taken.into_iter().zip(slots) {
             inner.runner.spawn(taken, Some(slot));
         }
         for deployment in ended {
             count_end(inner, &deployment).await;
         }
-        if !some {
-            // Somebody else was quicker; the next notice tells what came of it.
+        if none && outrun {
+            // The next notice tells what came of it.
             break;
         }
+        outrun = none;
     }
     let next = store::queue::next_time(store, host, Utc::now()).await?;
     Ok(next.into_iter().chain(opens).min())
 }
 
-enum Begun {
-    Taken(Taken),
-    /// It was pointless, and has ended.
-    Ended,
-    /// What was so a moment ago is not so any more.
-    NotNow,
-}
-
-/// Takes one out of the queue and makes it this server's, if it still may start.
-async fn begin(inner: &Inner, tx: &Tx, id: &DeploymentId) -> Result<Begun, StoreError> {
-    let Some(entry) = store::queue::find(tx, id).await? else { return Ok(Begun::NotNow) };
-    let environment = store::environments::get(tx, &entry.environment).await?;
+/// What may start here now, as far as `session` sees, and what holds the others.
+async fn choice(inner: &Inner, session: &impl Session) -> Result<(Vec<DeploymentId>, Gate), StoreError> {
     let now = Utc::now();
-    if environment.running.is_some() || waits(tx, &entry, &environment, now).await?.is_some() {
-        return Ok(Begun::NotNow);
-    }
-    let deployment = store::deployments::get(tx, id).await?.deployment;
-    let serving = store::environments::serving(tx, &environment).await?;
-    if deployment.generation < environment.generation && entry.not_before.is_some() {
-        // Its time has come now: it is newer than what was deployed since it was ordered.
-        let generation = store::environments::next_generation(tx, &environment.id).await?;
-        match regenerate(tx, id, generation).await {
-            // It had begun before an older version of Plimsoll was stopped: it goes on as what it is.
-            Err(StoreError::Conflict(_)) => {}
-            other => other?,
-        }
-    } else if deployment.generation < serving && end_unstarted(tx, id, Unwanted::Superseded { newer: serving }).await? {
-        store::queue::remove(tx, id).await?;
-        return Ok(Begun::Ended);
-    }
-    store::queue::remove(tx, id).await?;
-    Ok(match take(inner, tx, id, deployment.kind, &environment, now).await? {
-        Some(taken) => Begun::Taken(taken),
-        None => Begun::NotNow,
-    })
+    let (heads, gate) = Gate::heads(session, &inner.member.host, now).await?;
+    let waiting = heads.iter().map(|head| head.app.clone()).collect();
+    let apps = store::queue::facts(session, &waiting).await?;
+    let Choice { start, .. } = choose(heads, &apps, inner.runner.free(), now, |c| gate.closed(c));
+    Ok((start.into_iter().map(|start| start.deployment).collect(), gate))
 }
 
-/// Makes a deployment that nobody drives this server's, and the one that is at work in its environment.
-async fn take(
-    inner: &Inner,
-    tx: &Tx,
-    id: &DeploymentId,
-    kind: DeploymentKind,
-    environment: &Environment,
-    now: DateTime<Utc>,
-) -> Result<Option<Taken>, StoreError> {
-    let saga = store::sagas::get(tx, id.as_str()).await?;
-    let Some(fence) = store::sagas::take(tx, id.as_str(), &inner.member.id, saga.owner.as_ref()).await? else {
-        return Ok(None);
-    };
-    store::environments::start(tx, &environment.id, id).await?;
-    store::apps::started(tx, &environment.app_id, now).await?;
-    let cancel_by = saga.cancel_by.filter(|_| saga.cancel_requested);
-    Ok(Some(Taken { deployment: id.clone(), kind, fence, cancel_by }))
+#[derive(Default)]
+struct Begun {
+    taken: Vec<Taken>,
+    /// They were pointless, and have ended.
+    ended: Vec<DeploymentId>,
+}
+
+/// Takes these out of the queue and makes them this server's, as far as they still may start: what was so a moment ago may
+/// not be so any more.
+async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId], slots: usize) -> Result<Begun, StoreError> {
+    let now = Utc::now();
+    let ready = store::starts::ready(tx, chosen).await?;
+    let candidates: Vec<Candidate> = ready.iter().map(Ready::candidate).collect();
+    let gate = Gate::of(tx, &candidates, now).await?;
+    let apps = store::queue::facts(tx, &candidates.iter().map(|c| c.app.clone()).collect()).await?;
+    let Choice { start, .. } = choose(candidates, &apps, slots, now, |c| gate.closed(c));
+    let mut ready: BTreeMap<DeploymentId, Ready> =
+        ready.into_iter().map(|ready| (ready.entry.deployment.clone(), ready)).collect();
+    let (mut begun, mut entries, mut kinds) = (Begun::default(), Vec::new(), BTreeMap::new());
+    for Ready { entry, kind, generation, newest, serving, .. } in
+        start.iter().filter_map(|start| ready.remove(&start.deployment))
+    {
+        let id = &entry.deployment;
+        if generation < newest && entry.not_before.is_some() {
+            // Its time has come now: it is newer than what was deployed since it was ordered.
+            let generation = store::environments::next_generation(tx, &entry.environment).await?;
+            match regenerate(tx, id, generation).await {
+                // It had begun before an older version of Plimsoll was stopped: it goes on as what it is.
+                Err(StoreError::Conflict(_)) => {}
+                other => other?,
+            }
+        } else if generation < serving && end_unstarted(tx, id, Unwanted::Superseded { newer: serving }).await? {
+            store::queue::remove(tx, id).await?;
+            begun.ended.push(entry.deployment);
+            continue;
+        }
+        kinds.insert(id.clone(), kind);
+        entries.push(entry);
+    }
+    let started = store::starts::start(tx, &inner.member.id, &entries, now).await?;
+    begun.taken = started
+        .into_iter()
+        .filter_map(|started| kinds.remove(&started.deployment).map(|kind| taken(started, kind)))
+        .collect();
+    Ok(begun)
+}
+
+fn taken(started: Started, kind: DeploymentKind) -> Taken {
+    let Started { deployment, fence, cancel_by, journal } = started;
+    Taken { deployment, kind, fence, cancel_by, journal: Some(journal) }
 }
 
 /// What keeps it from starting, but for a free slot and what is at work in its environment.
@@ -161,9 +160,10 @@ impl Inner {
             && store::queue::head_of(tx, &entry.environment).await?.is_none()
             && let Some(slot) = self.runner.reserve()
             && waits(tx, &entry, &environment, now).await?.is_none()
-            && let Some(taken) = take(self, tx, &entry.deployment, kind, &environment, now).await?
+            && let Some(started) =
+                store::starts::start(tx, &self.member.id, std::slice::from_ref(&entry), now).await?.pop()
         {
-            return Ok(Accepted::Starts(taken, slot));
+            return Ok(Accepted::Starts(taken(started, kind), slot));
         }
         store::queue::insert(tx, &entry).await?;
         Ok(Accepted::Waits)

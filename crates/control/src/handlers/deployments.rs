@@ -209,7 +209,13 @@ impl Control {
         // It may be from before there was a queue.
         store::environments::start(&tx, &environment.id, &deployment.id).await.map_err(store_error)?;
         commit(tx).await?;
-        Ok(Some(Taken { deployment: deployment.id.clone(), kind: deployment.kind, fence, cancel_by: None }))
+        Ok(Some(Taken {
+            deployment: deployment.id.clone(),
+            kind: deployment.kind,
+            fence,
+            cancel_by: None,
+            journal: None,
+        }))
     }
 
     /// Has a server of its machine try a stuck deployment again, and waits for that.

@@ -1,6 +1,7 @@
 //! Which of those that wait may start now.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use chrono::{DateTime, Utc};
 
@@ -84,38 +85,35 @@ pub fn choose(
             }
         }
     }
-    // One at a time, as each start moves its app behind the others.
-    while !may.is_empty() {
-        let full = choice.start.len() >= slots;
-        let limit_of = |c: &Candidate| apps.get(&c.app).filter(|facts| facts.running >= facts.limit).map(|f| f.limit);
-        let mut next: Option<(i64, usize)> = None;
-        let mut kept = Vec::with_capacity(may.len());
-        for candidate in may.drain(..) {
-            match limit_of(&candidate) {
-                Some(limit) => choice.wait.push((candidate.deployment, Waiting::ProjectLimit { limit })),
-                None if full => choice.wait.push((candidate.deployment, Waiting::NoSlot)),
-                None => {
-                    let last = apps.get(&candidate.app).map_or(0, |facts| facts.last_started);
-                    let turn = turn(candidate.rank, candidate.enqueued_at, last);
-                    let first = |best: &(i64, usize)| {
-                        let other: &Candidate = &kept[best.1];
-                        (turn, &candidate.deployment) < (best.0, &other.deployment)
-                    };
-                    if next.as_ref().is_none_or(first) {
-                        next = Some((turn, kept.len()));
-                    }
-                    kept.push(candidate);
-                }
+    // The first of them one at a time, as each start moves its app behind the others: a place that was true when it was taken
+    // is looked at again when its turn comes. It can only have become a later one.
+    let place = |candidate: &Candidate, apps: &BTreeMap<AppId, Facts>| {
+        let last = apps.get(&candidate.app).map_or(0, |facts| facts.last_started);
+        turn(candidate.rank, candidate.enqueued_at, last)
+    };
+    let mut order: BinaryHeap<_> = may
+        .iter()
+        .enumerate()
+        .map(|(index, candidate)| Reverse((place(candidate, &apps), &candidate.deployment, index)))
+        .collect();
+    while let Some(Reverse((turn, _, index))) = order.pop() {
+        let candidate = &may[index];
+        let now_at = place(candidate, &apps);
+        let facts = apps.get_mut(&candidate.app);
+        if let Some(limit) = facts.as_ref().filter(|facts| facts.running >= facts.limit).map(|facts| facts.limit) {
+            choice.wait.push((candidate.deployment.clone(), Waiting::ProjectLimit { limit }));
+        } else if choice.start.len() >= slots {
+            choice.wait.push((candidate.deployment.clone(), Waiting::NoSlot));
+        } else if now_at > turn {
+            order.push(Reverse((now_at, &candidate.deployment, index)));
+        } else {
+            if let Some(facts) = facts {
+                facts.running += 1;
+                facts.last_started = facts.last_started.max(now.timestamp_micros());
             }
+            let Candidate { deployment, app, environment, .. } = candidate.clone();
+            choice.start.push(Start { deployment, app, environment });
         }
-        may = kept;
-        let Some((_, index)) = next else { break };
-        let Candidate { deployment, app, environment, .. } = may.swap_remove(index);
-        if let Some(facts) = apps.get_mut(&app) {
-            facts.running += 1;
-            facts.last_started = facts.last_started.max(now.timestamp_micros());
-        }
-        choice.start.push(Start { deployment, app, environment });
     }
     choice
 }
@@ -266,6 +264,33 @@ mod tests {
                 let slotless = choice.wait.iter().any(|(_, why)| *why == Waiting::NoSlot);
                 prop_assert!(!slotless);
             }
+        }
+
+        /// What is started is what a look at all of them before each start would choose.
+        #[test]
+        fn each_start_is_the_first_of_those_that_may(all in entries(), slots in 0usize..9, limit in 1u32..4) {
+            let apps = facts(0..4, limit);
+            let now = at(8_000_000_000);
+            let choice = choose(all.clone(), &apps, slots, now, open);
+            let mut left: Vec<Candidate> = Vec::new();
+            for candidate in all {
+                if left.iter().all(|other| other.environment != candidate.environment) {
+                    left.push(candidate);
+                }
+            }
+            let mut apps = apps;
+            let mut expected = Vec::new();
+            while expected.len() < slots {
+                left.retain(|c| apps[&c.app].running < apps[&c.app].limit);
+                let place = |c: &Candidate| (turn(c.rank, c.enqueued_at, apps[&c.app].last_started), c.deployment.clone());
+                let Some(index) = (0..left.len()).min_by_key(|index| place(&left[*index])) else { break };
+                let first = left.remove(index);
+                let facts = apps.get_mut(&first.app).unwrap();
+                facts.running += 1;
+                facts.last_started = facts.last_started.max(now.timestamp_micros());
+                expected.push(first.deployment);
+            }
+            prop_assert_eq!(choice.start.into_iter().map(|s| s.deployment).collect::<Vec<_>>(), expected);
         }
 
         /// However much comes of higher priority, a low one starts once the time that it lets others go before has passed.

@@ -16,6 +16,7 @@ mod plans;
 mod records;
 mod releases;
 mod schedules;
+mod starts;
 mod transfer;
 mod upkeep;
 mod uploads;
@@ -59,6 +60,8 @@ const CASES: &[(&str, Case)] = &[
     ("old events and keys", |db| Box::pin(upkeep::old_events_and_keys(db))),
     ("sagas", |db| Box::pin(records::sagas(db))),
     ("fences", |db| Box::pin(records::fences(db))),
+    ("starting many", |db| Box::pin(starts::together(db))),
+    ("adding to many journals", |db| Box::pin(starts::appends(db))),
     ("leases", |db| Box::pin(records::leases(db))),
     ("hosts", |db| Box::pin(cluster::hosts(db))),
     ("servers", |db| Box::pin(cluster::servers(db))),

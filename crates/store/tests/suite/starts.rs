@@ -1,0 +1,137 @@
+//! Many that are started, and many that add to their journals, in one transaction.
+
+use std::collections::BTreeSet;
+
+use domain::deployment::DeploymentKind;
+use domain::queue::Priority;
+use domain::{DeploymentId, ServerId};
+use serde_json::json;
+use store::appends::{Append, End};
+use store::{Constraint, Store, StoreError, apps, environments, queue, sagas, starts};
+
+use crate::database::Database;
+use crate::fixture::{self, id, kept};
+
+/// More than one statement takes, and no power of two.
+const MANY: usize = 300;
+
+/// Deployments that wait, each in an environment of its own.
+async fn waiting(store: &Store, count: usize) -> Vec<queue::Entry> {
+    let tx = store.write().await.unwrap();
+    let app = fixture::app(&tx, "shop").await;
+    let mut entries = Vec::new();
+    for n in 0..count {
+        let environment = fixture::environment(&tx, &app, &format!("e{n}")).await;
+        let record = fixture::deployment(&tx, &environment).await;
+        let saga = record.deployment.id.to_string();
+        sagas::create(&tx, &saga, "deploy", 1).await.unwrap();
+        sagas::append(&tx, &saga, 0, 0, &[json!({ "of": n, "text": "\u{0}" })]).await.unwrap();
+        let entry = queue::Entry {
+            deployment: record.deployment.id,
+            app: app.id.clone(),
+            environment: environment.id,
+            host: "here".into(),
+            priority: Priority::Normal,
+            rank: (count - n) as i64,
+            not_before: None,
+            enqueued_at: kept(),
+            attempt: 1,
+        };
+        queue::insert(&tx, &entry).await.unwrap();
+        entries.push(entry);
+    }
+    tx.commit().await.unwrap();
+    entries
+}
+
+pub(crate) async fn together(db: Database) {
+    let store = db.open().await;
+    let entries = waiting(&store, MANY).await;
+    let ids: Vec<DeploymentId> = entries.iter().map(|entry| entry.deployment.clone()).collect();
+    let server: ServerId = id();
+    let tx = store.write().await.unwrap();
+    let ready = starts::ready(&tx, &ids).await.unwrap();
+    assert!(ready.iter().map(|ready| &ready.entry).eq(entries.iter().rev()), "lower ranks first");
+    assert!(ready.iter().all(|r| r.kind == DeploymentKind::Deploy && r.running.is_none() && r.generation == r.newest));
+    // One has ended by another way, and one is wanted to.
+    sagas::finish(&tx, ids[7].as_str()).await.unwrap();
+    sagas::request_cancel(&tx, ids[8].as_str(), "ann").await.unwrap();
+    let started = starts::start(&tx, &server, &entries, kept()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let others = ids.iter().filter(|id| **id != ids[7]);
+    assert!(started.iter().map(|started| &started.deployment).eq(others), "in the order in which they were given");
+    for (n, started) in (0..).filter(|n| *n != 7).zip(&started) {
+        assert_eq!(started.journal, [json!({ "of": n, "text": "\u{0}" })]);
+        assert_eq!((started.fence, started.cancel_by.as_deref()), (1, (n == 8).then_some("ann")));
+    }
+    let driven: BTreeSet<String> = sagas::of_owner(&store, &server).await.unwrap().into_iter().map(|s| s.id).collect();
+    assert_eq!(driven.len(), MANY - 1);
+    assert_eq!(queue::count(&store, &queue::Filter::default()).await.unwrap(), 0);
+    assert_eq!(environments::busy(&store).await.unwrap().len(), MANY - 1);
+    assert_eq!(starts::ready(&store, &ids).await.unwrap(), []);
+    let facts = queue::facts_of(&store, &entries[0].app).await.unwrap();
+    assert_eq!((facts.running as usize, facts.last_started), (MANY - 1, kept().timestamp_micros()));
+
+    // One at a time in an environment.
+    let tx = store.write().await.unwrap();
+    let environment = environments::get(&tx, &entries[0].environment).await.unwrap();
+    let next = fixture::deployment(&tx, &environment).await.deployment.id;
+    sagas::create(&tx, next.as_str(), "deploy", 1).await.unwrap();
+    let entry = queue::Entry { deployment: next, ..entries[0].clone() };
+    let busy = starts::start(&tx, &server, &[entry], kept()).await.unwrap_err();
+    assert_eq!(busy, StoreError::Conflict(Constraint::EnvironmentBusy { by: ids[0].clone() }));
+    assert_eq!(apps::find(&tx, &fixture::name("shop")).await.unwrap().unwrap().concurrency, 2);
+}
+
+pub(crate) async fn appends(db: Database) {
+    let store = db.open().await;
+    let entries = waiting(&store, MANY).await;
+    let server: ServerId = id();
+    let tx = store.write().await.unwrap();
+    starts::start(&tx, &server, &entries, kept()).await.unwrap();
+    // They meet while somebody else writes.
+    let append = |n: usize, fence: u64, seq: u64| {
+        let End { environment, deployment } =
+            End { environment: entries[n].environment.clone(), deployment: entries[n].deployment.clone() };
+        let saga = deployment.to_string();
+        // Every third ends with it.
+        let end = n.is_multiple_of(3).then_some(End { environment, deployment });
+        Append { saga, fence, seq, records: vec![json!(n), json!("\u{0}")], end }
+    };
+    let mut asked: Vec<Append> = (0..MANY).map(|n| append(n, 1, 1)).collect();
+    let refused = [append(1, 0, 1), append(2, 1, 7), append(4, 1, 1), Append { saga: "x".into(), ..append(5, 1, 1) }];
+    asked.extend(refused);
+    let writers: Vec<_> = asked
+        .into_iter()
+        .map(|append| {
+            let store = store.clone();
+            tokio::spawn(async move { store.append_together(append, None).await })
+        })
+        .collect();
+    tx.commit().await.unwrap();
+    let mut results = Vec::new();
+    for writer in writers {
+        results.push(writer.await.unwrap());
+    }
+    // Of two for one saga one is right, whichever came first.
+    let both = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(both, MANY);
+    let sequence = |actual| StoreError::Conflict(Constraint::SagaSequence { expected: actual, actual: 3 });
+    assert!(matches!(results[MANY], Err(StoreError::Fenced { by: 1, .. })), "{:?}", results[MANY]);
+    assert!(matches!(results[MANY + 1], Err(StoreError::Conflict(Constraint::SagaSequence { expected: 7, .. }))));
+    assert!(results[4] == Err(sequence(1)) || results[MANY + 2] == Err(sequence(1)));
+    assert!(matches!(results[MANY + 3], Err(StoreError::NotFound { .. })));
+    for (n, entry) in entries.iter().enumerate() {
+        let saga = sagas::get(&store, entry.deployment.as_str()).await.unwrap();
+        assert_eq!((saga.seq, saga.finished), (3, n.is_multiple_of(3)));
+        let journal = sagas::load(&store, &saga.id).await.unwrap();
+        assert_eq!(journal[1..], [(1, json!(n)), (2, json!("\u{0}"))]);
+    }
+    assert_eq!(environments::busy(&store).await.unwrap().len(), MANY - MANY / 3);
+    // What follows an addition is one with it.
+    let rest: store::Work = Box::new(|_| Box::pin(async { Err(StoreError::Internal("no".into())) }));
+    let failed = store.append_together(Append { seq: 3, ..append(1, 1, 3) }, Some(rest)).await;
+    assert_eq!(failed, Err(StoreError::Internal("no".into())));
+    assert_eq!(sagas::get(&store, entries[1].deployment.as_str()).await.unwrap().seq, 3);
+}
