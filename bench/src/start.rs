@@ -88,6 +88,7 @@ impl<'a> World<'a> {
             priority: Default::default(),
             not_before,
             bypass_window: None,
+            plan: None,
         };
         Ok(self.server.client().call::<Deploy>(&request).await?.id)
     }
