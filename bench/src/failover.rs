@@ -92,11 +92,12 @@ impl World {
         std::fs::write(self.gate(), "").map_err(|e| e.to_string())?;
         self.first.speak_to(&peer);
         self.first.end(&id).await;
-        // The one that was stopped comes back, the other one goes.
         idle(peer.client()).await;
-        self.first.restart().await;
+        // The next round begins with the first one alone again. It comes after the other has gone, or clients of this machine
+        // would be told of that one.
         let mut peer = peer;
         peer.stop();
+        self.first.restart().await;
         idle(self.first.client()).await;
         std::fs::remove_file(self.gate()).map_err(|e| e.to_string())?;
         Ok(took.as_secs_f64())

@@ -16,6 +16,8 @@ use crate::control::Inner;
 
 /// Between two looks at the lock files of peers.
 const LOOK: Duration = Duration::from_millis(100);
+/// Looks at the hearts of others in a lease: what stands still is noticed a tenth of its lease too late at most.
+const LOOKS: u32 = 10;
 /// How long a killed process may take to be gone.
 const END: Duration = Duration::from_secs(10);
 
@@ -38,7 +40,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
         let Some(inner) = inner.upgrade() else { return };
         let (member, store) = (&inner.member, &inner.world.store);
         let pass = async {
-            if looked.is_none_or(|at| at.elapsed() >= member.lease / BEATS) {
+            if looked.is_none_or(|at| at.elapsed() >= member.lease / LOOKS) {
                 looked = Some(Instant::now());
                 member.observe(store).await;
                 member.end_those_who_stand_still(store).await;
