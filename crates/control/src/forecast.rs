@@ -1,7 +1,8 @@
 //! What the queue will do: facts for [`domain::estimate`], gathered.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -21,6 +22,8 @@ use crate::dispatch::rules;
 const QUICK: usize = 500;
 const KEEP_SHORT: Duration = Duration::from_millis(300);
 const KEEP_LONG: Duration = Duration::from_secs(5);
+/// The age up to which that of a long queue is shown while a new one is made.
+const STALE: Duration = Duration::from_secs(60);
 /// Beyond this nobody can say anything useful.
 const MOST: u64 = 100_000;
 /// Deployments that say how long one takes when little is known of an environment.
@@ -43,24 +46,47 @@ impl Foreseen {
     }
 }
 
-/// The last result, as long as it is good.
+/// The last result, and whether a new one is being made.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Option<(Instant, std::sync::Arc<Foreseen>)>>);
+pub(crate) struct Kept {
+    last: Mutex<Option<(Instant, Arc<Foreseen>)>>,
+    making: AtomicBool,
+}
 
-/// Foresees the whole queue.
-pub(crate) async fn foresee(inner: &Inner) -> Result<std::sync::Arc<Foreseen>, StoreError> {
-    let kept = |keep: Option<(Instant, std::sync::Arc<Foreseen>)>| {
-        let mut kept = inner.foreseen.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if keep.is_some() {
-            *kept = keep;
-        }
-        kept.clone()
-    };
-    if let Some((at, foreseen)) = kept(None)
-        && at.elapsed() < if foreseen.world.waiting.len() > QUICK { KEEP_LONG } else { KEEP_SHORT }
-    {
-        return Ok(foreseen);
+impl Kept {
+    fn last(&self) -> Option<(Instant, Arc<Foreseen>)> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    fn keep(&self, foreseen: &Arc<Foreseen>) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), foreseen.clone()));
+    }
+}
+
+/// Foresees the whole queue. Of a long one the last result is good while the next is made, for a while: nobody who looks has to
+/// wait for that.
+pub(crate) async fn foresee(inner: &Arc<Inner>) -> Result<Arc<Foreseen>, StoreError> {
+    let Some((at, last)) = inner.foreseen.last() else { return make(inner).await };
+    let long = last.world.waiting.len() > QUICK;
+    match at.elapsed() {
+        age if age < if long { KEEP_LONG } else { KEEP_SHORT } => Ok(last),
+        age if long && age < STALE => {
+            if !inner.foreseen.making.swap(true, Ordering::Relaxed) {
+                let inner = inner.clone();
+                tokio::spawn(async move {
+                    if let Err(e) = make(&inner).await {
+                        tracing::debug!("the queue can't be foreseen: {e}");
+                    }
+                    inner.foreseen.making.store(false, Ordering::Relaxed);
+                });
+            }
+            Ok(last)
+        }
+        _ => make(inner).await,
+    }
+}
+
+async fn make(inner: &Inner) -> Result<Arc<Foreseen>, StoreError> {
     let now = Utc::now();
     let (world, durations) = gather(inner, now).await?;
     // Long queues take a while, and others want the thread.
@@ -70,14 +96,14 @@ pub(crate) async fn foresee(inner: &Inner) -> Result<std::sync::Arc<Foreseen>, S
     });
     let (world, forecasts) = played.await.map_err(|e| StoreError::Internal(e.to_string()))?;
     let forecasts = forecasts.into_iter().map(|f| (f.deployment.clone(), f)).collect();
-    let foreseen = std::sync::Arc::new(Foreseen { world, forecasts, durations });
-    kept(Some((Instant::now(), foreseen.clone())));
+    let foreseen = Arc::new(Foreseen { world, forecasts, durations });
+    inner.foreseen.keep(&foreseen);
     Ok(foreseen)
 }
 
 /// Foresees the start of one more, ordered now for this environment with the priority `normal`.
 pub(crate) async fn foresee_new(
-    inner: &Inner,
+    inner: &Arc<Inner>,
     environment: &Environment,
     past_windows: bool,
 ) -> Result<Forecast, StoreError> {

@@ -25,7 +25,7 @@ Exit codes:
   1    a bug or a broken machine; the server's log says more
   2    the command line is wrong, or an answer was needed and nobody was there to give it
   3    no such app, environment, deployment, release, upload, token or certificate
-  4    not possible in the present state: already there, in use, too old; a promotion that is blocked
+  4    not possible in the present state: already there, in use, too old; a promotion that is blocked, a plan that would fail
   5    a valid API token is needed, or one that may do more
   6    the deployment failed, was rolled back or is stuck; a smoke test failed
   7    the deployment was cancelled; or a question was answered with no

@@ -1,5 +1,7 @@
 //! Deployments.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::Failure;
@@ -71,6 +73,13 @@ pub async fn insert(tx: &Tx, record: &Record) -> Result<(), StoreError> {
 
 pub async fn get(session: &impl Session, id: &DeploymentId) -> Result<Record, StoreError> {
     row(session, id).await?.try_into()
+}
+
+/// Those of these that there are; at most a page of them.
+pub async fn many(session: &impl Session, ids: &[&DeploymentId]) -> Result<BTreeMap<DeploymentId, Record>, StoreError> {
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.as_str())));
+    let records = query.all(session.connection()).await?.into_iter().map(Record::try_from);
+    records.map(|record| record.map(|record| (record.deployment.id.clone(), record))).collect()
 }
 
 /// Newest first, those that were made before `before`.

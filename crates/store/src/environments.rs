@@ -66,6 +66,16 @@ pub async fn get(session: &impl Session, id: &EnvironmentId) -> Result<Environme
     row(session, id).await?.try_into()
 }
 
+/// Those of these that there are; at most a page of them.
+pub async fn many(
+    session: &impl Session,
+    ids: &[&EnvironmentId],
+) -> Result<BTreeMap<EnvironmentId, Environment>, StoreError> {
+    let query = Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.as_str())));
+    let all = query.all(session.connection()).await?.into_iter().map(Environment::try_from);
+    all.map(|found| found.map(|environment| (environment.id.clone(), environment))).collect()
+}
+
 /// Those of one app, by name.
 pub async fn list(session: &impl Session, app: &AppId) -> Result<Vec<Environment>, StoreError> {
     let query = Entity::find().filter(Column::AppId.eq(app.as_str())).order_by_asc(Column::Name);

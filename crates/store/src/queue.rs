@@ -14,6 +14,7 @@ use sea_orm::{
 use crate::entity::apps;
 use crate::entity::queue::{Column, Entity, Model};
 use crate::row::{insert as insert_row, number, parse, parse_option};
+use crate::rows::Parameters;
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -35,6 +36,22 @@ pub struct Entry {
     pub enqueued_at: DateTime<Utc>,
     /// From 1.
     pub attempt: u32,
+}
+
+impl Entry {
+    /// What decides whether it may start; `running` is at work in its environment.
+    pub fn candidate(&self, running: Option<DeploymentId>) -> Candidate {
+        Candidate {
+            deployment: self.deployment.clone(),
+            app: self.app.clone(),
+            environment: self.environment.clone(),
+            priority: self.priority,
+            rank: self.rank,
+            not_before: self.not_before,
+            enqueued_at: self.enqueued_at,
+            running,
+        }
+    }
 }
 
 /// Where a page of the queue ends: the next one begins behind it.
@@ -309,9 +326,32 @@ pub async fn end(session: &impl Session, way: Direction) -> Result<Option<Entry>
 
 /// The first of an environment's queue, whatever its time.
 pub async fn head_of(session: &impl Session, id: &EnvironmentId) -> Result<Option<DeploymentId>, StoreError> {
-    let query = Entity::find().filter(Column::EnvironmentId.eq(id.as_str()));
-    let query = query.order_by_asc(Column::Rank).order_by_asc(Column::DeploymentId);
-    query.one(session.connection()).await?.map(|row| parse(&row.deployment_id)).transpose()
+    Ok(heads_of(session, &[id]).await?.remove(id))
+}
+
+/// The same of each of these that has one; at most a page of them.
+pub async fn heads_of(
+    session: &impl Session,
+    ids: &[&EnvironmentId],
+) -> Result<BTreeMap<EnvironmentId, DeploymentId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut parameters = Parameters::of(session.connection());
+    let these = parameters.rows(ids.iter().map(|id| [id.as_str().into()]));
+    // One look into the index for each, however many wait.
+    let sql = format!(
+        "SELECT e.id, (SELECT q.deployment_id FROM queue q WHERE q.environment_id = e.id \
+         ORDER BY q.rank, q.deployment_id LIMIT 1) AS head FROM environments e WHERE e.id IN ({these})"
+    );
+    let mut heads = BTreeMap::new();
+    for row in parameters.query(session.connection(), sql).await? {
+        let head: Option<String> = row.try_get("", "head")?;
+        if let Some(head) = head {
+            heads.insert(parse(&row.try_get::<String>("", "id")?)?, parse(&head)?);
+        }
+    }
+    Ok(heads)
 }
 
 fn matching(filter: &Filter) -> Condition {

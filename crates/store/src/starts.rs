@@ -32,17 +32,7 @@ pub struct Ready {
 
 impl Ready {
     pub fn candidate(&self) -> Candidate {
-        let entry = &self.entry;
-        Candidate {
-            deployment: entry.deployment.clone(),
-            app: entry.app.clone(),
-            environment: entry.environment.clone(),
-            priority: entry.priority,
-            rank: entry.rank,
-            not_before: entry.not_before,
-            enqueued_at: entry.enqueued_at,
-            running: self.running.clone(),
-        }
+        self.entry.candidate(self.running.clone())
     }
 }
 

@@ -160,13 +160,20 @@ async fn a_damaged_backup_is_refused_before_anything_is_written() {
         let error = verify(&damaged, None).unwrap_err();
         assert_eq!(error.status, 422, "{error}");
     };
+    let content = zstd::decode_all(&whole[..]).unwrap();
+    let mut harmless = 0;
     for n in 0..24 {
         let at = whole.len() * n / 24;
         let mut flipped = whole.clone();
         flipped[at] ^= 0x10;
-        check(&flipped);
+        // Compressed zeros can be written in several ways: what unpacks to the same is not damaged.
+        match zstd::decode_all(&flipped[..]) {
+            Ok(same) if same == content => harmless += 1,
+            _ => check(&flipped),
+        }
         check(&whole[..at]);
     }
+    assert!(harmless < 3, "{harmless} of 24 changed bytes change nothing");
     check(&whole[..whole.len() - 1]);
     check(b"no archive at all");
     let refused = restore(world.to(&damaged, &target)).await.unwrap_err();

@@ -129,24 +129,11 @@ async fn waits(
     environment: &Environment,
     now: DateTime<Utc>,
 ) -> Result<Option<Waiting>, StoreError> {
-    let candidates = vec![candidate(entry, environment)];
+    let candidates = vec![entry.candidate(environment.running.clone())];
     let gate = Gate::of(tx, &candidates, now).await?;
     let apps = [(entry.app.clone(), store::queue::facts_of(tx, &entry.app).await?)].into();
     let Choice { mut wait, .. } = choose(candidates, &apps, 1, now, |c| gate.closed(c));
     Ok(wait.pop().map(|(_, waiting)| waiting))
-}
-
-pub(super) fn candidate(entry: &Entry, environment: &Environment) -> Candidate {
-    Candidate {
-        deployment: entry.deployment.clone(),
-        app: entry.app.clone(),
-        environment: entry.environment.clone(),
-        priority: entry.priority,
-        rank: entry.rank,
-        not_before: entry.not_before,
-        enqueued_at: entry.enqueued_at,
-        running: environment.running.clone(),
-    }
 }
 
 impl Inner {

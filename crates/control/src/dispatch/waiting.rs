@@ -1,10 +1,10 @@
 //! What a queued deployment waits for, as it is told to people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
 use domain::phase::Phase;
-use domain::queue::{Facts, Waiting, choose};
+use domain::queue::{Candidate, Facts, Waiting, choose};
 use domain::{AppId, DeploymentId, EnvironmentId};
 use store::deployments::Record;
 use store::environments::Environment;
@@ -12,48 +12,75 @@ use store::queue::Entry;
 use store::{Session, StoreError};
 
 use super::Gate;
-use super::start::candidate;
 use crate::control::Inner;
 
 /// Who is asked about the queue; what is true of many entries is read once.
 pub(crate) struct Waits<'a> {
     inner: &'a Inner,
-    environments: BTreeMap<EnvironmentId, (Environment, Option<DeploymentId>)>,
+    environments: BTreeMap<EnvironmentId, Environment>,
+    heads: BTreeMap<EnvironmentId, DeploymentId>,
     apps: BTreeMap<AppId, Facts>,
     windows: Option<Vec<store::windows::Record>>,
+    /// Those that were looked at last, and what holds them.
+    seen: BTreeSet<DeploymentId>,
+    gate: Gate,
 }
 
 impl<'a> Waits<'a> {
     pub(crate) fn new(inner: &'a Inner) -> Self {
-        Self { inner, environments: BTreeMap::new(), apps: BTreeMap::new(), windows: None }
+        Self {
+            inner,
+            environments: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            apps: BTreeMap::new(),
+            windows: None,
+            seen: BTreeSet::new(),
+            gate: Gate::default(),
+        }
     }
 
-    /// Why this entry has not started yet.
-    pub(crate) async fn of(&mut self, session: &impl Session, entry: &Entry) -> Result<Waiting, StoreError> {
-        if !self.environments.contains_key(&entry.environment) {
-            let environment = store::environments::get(session, &entry.environment).await?;
-            let head = store::queue::head_of(session, &entry.environment).await?;
-            self.environments.insert(entry.environment.clone(), (environment, head));
+    /// Reads what decides about these, with a few statements for all of them; at most a page.
+    pub(crate) async fn look(&mut self, session: &impl Session, entries: &[Entry]) -> Result<(), StoreError> {
+        let new: BTreeSet<&EnvironmentId> =
+            entries.iter().map(|entry| &entry.environment).filter(|id| !self.environments.contains_key(id)).collect();
+        let new: Vec<&EnvironmentId> = new.into_iter().collect();
+        if !new.is_empty() {
+            self.heads.extend(store::queue::heads_of(session, &new).await?);
+            self.environments.extend(store::environments::many(session, &new).await?);
         }
-        if !self.apps.contains_key(&entry.app) {
-            self.apps.insert(entry.app.clone(), store::queue::facts_of(session, &entry.app).await?);
+        let apps: BTreeSet<AppId> =
+            entries.iter().map(|entry| entry.app.clone()).filter(|id| !self.apps.contains_key(id)).collect();
+        if !apps.is_empty() {
+            self.apps.extend(store::queue::facts(session, &apps).await?);
         }
-        let (inner, now) = (self.inner, Utc::now());
+        let now = Utc::now();
         if self.windows.is_none() {
             self.windows = Some(store::windows::list(session, Some(now)).await?);
         }
         let windows = self.windows.as_deref().unwrap_or_default();
-        let Some((environment, head)) = self.environments.get(&entry.environment) else { return Ok(Waiting::Turn) };
-        let mut candidate = candidate(entry, environment);
-        if candidate.running.is_none() {
-            // Nothing is at work there: then the first of the queue goes before it.
-            candidate.running = head.clone().filter(|head| *head != entry.deployment);
+        let candidates: Vec<Candidate> = entries.iter().filter_map(|entry| self.candidate(entry)).collect();
+        self.gate = Gate::with(session, windows, &candidates, now).await?;
+        self.seen = entries.iter().map(|entry| entry.deployment.clone()).collect();
+        Ok(())
+    }
+
+    fn candidate(&self, entry: &Entry) -> Option<Candidate> {
+        let running = self.environments.get(&entry.environment)?.running.clone();
+        // Where nothing is at work, the first of the queue goes before it.
+        let first = || self.heads.get(&entry.environment).cloned().filter(|head| *head != entry.deployment);
+        Some(entry.candidate(running.or_else(first)))
+    }
+
+    /// Why this entry has not started yet.
+    pub(crate) async fn of(&mut self, session: &impl Session, entry: &Entry) -> Result<Waiting, StoreError> {
+        if !self.seen.contains(&entry.deployment) {
+            self.look(session, std::slice::from_ref(entry)).await?;
         }
+        let (inner, now) = (self.inner, Utc::now());
+        let Some(candidate) = self.candidate(entry) else { return Ok(Waiting::Turn) };
         let slots = if entry.host == inner.member.host { inner.runner.free() } else { 1 };
-        let candidates = vec![candidate];
-        let gate = Gate::with(session, windows, &candidates, now).await?;
-        let waits =
-            choose(candidates, &self.apps, slots, now, |c| gate.closed(c)).wait.pop().map(|(_, waiting)| waiting);
+        let waits = choose(vec![candidate], &self.apps, slots, now, |c| self.gate.closed(c)).wait.pop();
+        let waits = waits.map(|(_, waiting)| waiting);
         Ok(match waits {
             Some(waiting @ (Waiting::NotBefore { .. } | Waiting::Window(_))) => waiting,
             _ if !inner.member.host_lives(&entry.host) => Waiting::NoServer { host: entry.host.clone() },
@@ -66,7 +93,9 @@ impl<'a> Waits<'a> {
     pub(crate) async fn tell(&mut self, session: &impl Session, records: &mut [Record]) -> Result<(), StoreError> {
         let queued = |record: &&mut Record| record.deployment.phase == Phase::Queued;
         let ids: Vec<DeploymentId> = records.iter_mut().filter(queued).map(|r| r.deployment.id.clone()).collect();
-        for entry in store::queue::find_all(session, &ids).await? {
+        let entries = store::queue::find_all(session, &ids).await?;
+        self.look(session, &entries).await?;
+        for entry in entries {
             let waiting = self.of(session, &entry).await?.to_string();
             let record = records.iter_mut().find(|record| record.deployment.id == entry.deployment);
             if let Some(record) = record {

@@ -3,9 +3,10 @@
 use chrono::Utc;
 use domain::DeploymentId;
 use domain::event::EventKind;
-use domain::queue::{between, rank};
+use domain::queue::{Waiting, between, rank};
 use operations::queue::{Entry, Estimate, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
 use operations::{Error, Operation, Page};
+use store::deployments::Record;
 use store::queue::{Direction, Entry as Row, Filter, Place as After};
 use store::{Session, Tx};
 
@@ -46,13 +47,19 @@ impl Handle<List> for Control {
         // Counted once: those of one page follow on each other when nothing is filtered.
         let mut ahead = None;
         let mut waits = Waits::new(&self.inner);
+        waits.look(self.store(), &rows).await.map_err(store_error)?;
+        let ids: Vec<&DeploymentId> = rows.iter().map(|row| &row.deployment).collect();
+        let mut records = store::deployments::many(self.store(), &ids).await.map_err(store_error)?;
         for row in rows {
             let before = match (ahead, filter == Filter::default()) {
                 (Some(before), true) => before + 1,
                 _ => store::queue::ahead(self.store(), &Filter::default(), &row).await.map_err(store_error)?,
             };
             ahead = Some(before);
-            if let Some(entry) = shown(self.store(), &mut waits, &row, before + 1).await? {
+            // Gone since: it has started, and was removed with what is old.
+            if let Some(record) = records.remove(&row.deployment) {
+                let waiting = waits.of(self.store(), &row).await.map_err(store_error)?;
+                let entry = shown(record, waiting, &row, before + 1);
                 let took = foreseen.took(&row.app, &row.environment);
                 let start = foreseen.forecasts.get(&row.deployment).and_then(|forecast| forecast.start);
                 let estimate = start.map(|start| Estimate {
@@ -99,7 +106,8 @@ impl Control {
     {
         let row = waiting(&tx, id).await?;
         let ahead = store::queue::ahead(&tx, &Filter::default(), &row).await.map_err(store_error)?;
-        let entry = shown(&tx, &mut Waits::new(&self.inner), &row, ahead + 1).await?.ok_or_else(Error::internal)?;
+        let waiting = Waits::new(&self.inner).of(&tx, &row).await.map_err(store_error)?;
+        let entry = shown(deployment_with(&tx, id).await?, waiting, &row, ahead + 1);
         let (priority, not_before) = (row.priority, row.not_before);
         let event = EventKind::DeploymentRequeued { by: caller.name.clone(), priority, not_before };
         let (app, environment) = (Some(&entry.app), Some(&entry.environment));
@@ -149,19 +157,9 @@ impl Control {
 }
 
 /// `None` when it was started or ended meanwhile.
-async fn shown(
-    session: &impl Session,
-    waits: &mut Waits<'_>,
-    row: &Row,
-    position: u64,
-) -> Result<Option<Entry>, Error> {
-    let record = match store::deployments::get(session, &row.deployment).await {
-        Err(store::StoreError::NotFound { .. }) => return Ok(None),
-        other => other.map_err(store_error)?,
-    };
-    let waiting = waits.of(session, row).await.map_err(store_error)?;
+fn shown(record: Record, waiting: Waiting, row: &Row, position: u64) -> Entry {
     let deployment = record.deployment;
-    Ok(Some(Entry {
+    Entry {
         deployment: deployment.id,
         app: deployment.app,
         environment: deployment.environment,
@@ -175,7 +173,7 @@ async fn shown(
         waiting,
         estimate: None,
         requested_by: deployment.requested_by,
-    }))
+    }
 }
 
 async fn waiting(session: &impl Session, id: &DeploymentId) -> Result<Row, Error> {
