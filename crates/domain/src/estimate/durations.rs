@@ -36,6 +36,7 @@ pub struct Took {
 /// What an estimate was made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "EstimateBasis")]
 pub enum Basis {
     /// Deployments to the same environment.
     Environment,
