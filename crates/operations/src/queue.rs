@@ -40,6 +40,7 @@ pub struct Entry {
 
 /// An estimate from how long deployments took.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "QueueEstimate")]
 pub struct Estimate {
     #[serde(flatten)]
     pub start: Start,
