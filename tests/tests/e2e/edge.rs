@@ -173,6 +173,8 @@ async fn the_ingress_is_restarted_under_load() {
     let load = crate::load(&server, "hello");
     load.go_on(20).await;
     processes::kill9(last);
+    // It may go on taking requests until the kernel has come round to it.
+    wait_for("it to be gone", Duration::from_secs(10), async || (!processes::is_alive(last)).then_some(())).await;
     let killed = load.elapsed();
     load.go_on(40).await;
     let tally = load.stop();
