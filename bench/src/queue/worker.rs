@@ -1,5 +1,6 @@
 //! One server's share of the queue: a store, a dispatcher and an engine in a process of their own.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use crate::passes::{Passes, StoreJournal};
 
 /// As the server's own dispatcher: `control::dispatch`.
 const LOOK: Duration = Duration::from_secs(1);
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(60);
 
 struct Worker {
     store: Store,
@@ -87,16 +88,15 @@ async fn due(worker: &Arc<Worker>) -> Result<(), StoreError> {
         let tx = worker.store.write().await?;
         let chosen = if outrun { choice(worker, &tx).await? } else { chosen };
         let now = Utc::now();
-        let ready = starts::ready(&tx, &chosen).await?;
+        let chosen = &chosen[..chosen.len().min(worker.free())];
+        let ready = starts::ready(&tx, chosen).await?;
         store::windows::list(&tx, Some(now)).await?;
         let candidates: Vec<_> = ready.iter().map(Ready::candidate).collect();
         let apps = store::queue::facts(&tx, &candidates.iter().map(|c| c.app.clone()).collect()).await?;
-        let start = choose(candidates, &apps, worker.free(), now, |_| None).start;
-        let entries: Vec<_> = ready
-            .into_iter()
-            .map(|ready| ready.entry)
-            .filter(|entry| start.iter().any(|start| start.deployment == entry.deployment))
-            .collect();
+        let start = choose(candidates, &apps, chosen.len(), now, |_| None).start;
+        let may: BTreeSet<_> = start.into_iter().map(|start| start.deployment).collect();
+        let entries: Vec<_> =
+            ready.into_iter().map(|ready| ready.entry).filter(|entry| may.contains(&entry.deployment)).collect();
         let started = starts::start(&tx, &worker.server, &entries, now).await?;
         worker.running.fetch_add(started.len(), Ordering::Relaxed);
         tx.commit().await?;
@@ -117,7 +117,7 @@ async fn choice(worker: &Worker, session: &impl Session) -> Result<Vec<Deploymen
     let heads = store::queue::heads(session, HOST, now, None).await?;
     store::windows::list(session, Some(now)).await?;
     let apps = store::queue::facts(session, &heads.iter().map(|head| head.app.clone()).collect()).await?;
-    let start = choose(heads, &apps, worker.free(), now, |_| None).start;
+    let start = choose(heads, &apps, worker.slots, now, |_| None).start;
     Ok(start.into_iter().map(|start| start.deployment).collect())
 }
 

@@ -229,9 +229,9 @@ pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> 
 
 /// How many deployments each of these apps has at work, its limit, and when it started one last.
 pub async fn facts(session: &impl Session, of: &BTreeSet<AppId>) -> Result<BTreeMap<AppId, Facts>, StoreError> {
-    // What is at work is little, however many there are that wait. One that is stuck takes nobody's place.
-    let sql = "SELECT e.app_id, count(*) AS running FROM environments e JOIN deployments d ON d.id = e.running \
-               WHERE e.running IS NOT NULL AND d.stuck IS NULL GROUP BY e.app_id";
+    // What is at work is little, however many there are that wait: each is looked up. One that is stuck takes nobody's place.
+    let sql = "SELECT e.app_id, count(*) AS running FROM environments e WHERE e.running IS NOT NULL \
+               AND (SELECT d.stuck FROM deployments d WHERE d.id = e.running) IS NULL GROUP BY e.app_id";
     let mut running: BTreeMap<String, u32> = BTreeMap::new();
     for row in rows(session.connection(), sql, []).await? {
         running.insert(row.try_get("", "app_id")?, number("a count", row.try_get("", "running")?)?);

@@ -101,6 +101,11 @@ impl Runner {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// How many may be at work here.
+    pub(crate) fn slots(&self) -> usize {
+        self.shared.workers
+    }
+
     /// How many more may be started here.
     pub(crate) fn free(&self) -> usize {
         let table = self.shared.table();

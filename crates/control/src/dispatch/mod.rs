@@ -29,7 +29,7 @@ pub(crate) use wishes::{ANSWER, refusal};
 const LOOK: Duration = Duration::from_secs(1);
 /// The loop rests four times as long as it looked, and no longer than this: where much ends and begins it looks less often and
 /// starts more at a time.
-const REST: Duration = Duration::from_millis(20);
+const REST: Duration = Duration::from_millis(60);
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_millis(300);
 
