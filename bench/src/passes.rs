@@ -78,7 +78,7 @@ impl<const STAGES: usize> Journal<Passes<STAGES>> for StoreJournal {
         let records = records.iter().map(|record| serde_json::to_value(record).unwrap()).collect();
         let end = after.state().deployment.clone().filter(|_| after.outcome().is_some());
         let end = end.map(|(environment, deployment)| End { environment, deployment });
-        let append = Append { saga: id.as_str().to_owned(), fence: fence.0, seq, records, end };
+        let append = Append { saga: id.as_str().to_owned(), fence: fence.0, seq, records, end, advance: None };
         self.0.append_together(append, None).await.map_err(unavailable)
     }
 }

@@ -2,6 +2,8 @@
 
 mod apply;
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,7 +21,8 @@ pub struct History<S, E> {
     started_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     state: S,
-    stages: Vec<StageRecord<E>>,
+    /// Shared with the histories before and after, but for the one that an event changes.
+    stages: Vec<Arc<StageRecord<E>>>,
     progress: Progress<E>,
     cancel: Option<String>,
 }
@@ -161,7 +164,7 @@ impl<S, E> History<S, E> {
         &self.state
     }
 
-    pub fn stages(&self) -> &[StageRecord<E>] {
+    pub fn stages(&self) -> &[Arc<StageRecord<E>>] {
         &self.stages
     }
 
@@ -176,20 +179,21 @@ impl<S, E> History<S, E> {
 
     /// The stage that is at hand, or comes next if the saga is between two; none if all are over.
     pub fn current_stage(&self) -> Option<&StageRecord<E>> {
-        self.stages.get(self.progress.stage()?)
+        self.stages.get(self.progress.stage()?).map(Arc::as_ref)
     }
 
     /// The stage behind the current one in the saga's order.
     pub fn next_stage(&self) -> Option<&StageRecord<E>> {
-        self.stages.get(self.progress.stage()?.checked_add(1)?)
+        self.stages.get(self.progress.stage()?.checked_add(1)?).map(Arc::as_ref)
     }
 
     /// The stage ahead of the current one in the saga's order; the last one if all are done.
     pub fn previous_stage(&self) -> Option<&StageRecord<E>> {
-        match self.progress {
+        let stage = match self.progress {
             Progress::Done => self.stages.last(),
             _ => self.stages.get(self.progress.stage()?.checked_sub(1)?),
-        }
+        };
+        stage.map(Arc::as_ref)
     }
 
     /// Whether the point of no return is passed: nothing will be undone any more.
@@ -272,7 +276,7 @@ impl<E> Progress<E> {
         }
     }
 
-    fn describe(&self, stages: &[StageRecord<E>]) -> String {
+    fn describe(&self, stages: &[Arc<StageRecord<E>>]) -> String {
         match self.stage().and_then(|stage| stages.get(stage)) {
             Some(stage) => format!("{} at stage {}", self.name(), stage.name),
             None => self.name().to_owned(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use domain::{DeploymentId, EnvironmentId};
 use serde_json::Value;
 
+use crate::advances::{self, Advance};
 use crate::row::{long, to_json};
 use crate::rows::{Parameters, parts};
 use crate::session::sealed::Connected;
@@ -20,6 +21,8 @@ pub struct Append {
     pub seq: u64,
     pub records: Vec<Value>,
     pub end: Option<End>,
+    /// What it means for the deployment that the saga is.
+    pub advance: Option<Advance>,
 }
 
 /// Nothing more will be added, and the next deployment of the environment may start, in the same transaction.
@@ -29,7 +32,7 @@ pub struct End {
     pub deployment: DeploymentId,
 }
 
-/// Adds one. With the same errors as [`sagas::append`].
+/// Adds one, and nothing of what it means: see [`advance`]. With the same errors as [`sagas::append`].
 pub async fn one(tx: &Tx, append: &Append) -> Result<(), StoreError> {
     sagas::append(tx, &append.saga, append.fence, append.seq, &append.records).await?;
     if let Some(End { environment, deployment }) = &append.end {
@@ -37,6 +40,12 @@ pub async fn one(tx: &Tx, append: &Append) -> Result<(), StoreError> {
         crate::environments::end(tx, environment, deployment).await?;
     }
     Ok(())
+}
+
+/// Writes what these additions mean. With the same errors as [`advances::all`].
+pub async fn advance(tx: &Tx, appends: &[&Append]) -> Result<(), StoreError> {
+    let advances: Vec<&Advance> = appends.iter().filter_map(|append| append.advance.as_ref()).collect();
+    advances::all(tx, &advances).await
 }
 
 /// Adds these. Returns the error of each that is refused, which has then written nothing; the others are added.
@@ -53,7 +62,7 @@ pub(crate) async fn all(tx: &Tx, appends: &[&Append]) -> Result<Vec<Result<(), S
     let mut seen = BTreeSet::new();
     let (first, again): (Vec<&Append>, Vec<&Append>) =
         appends.iter().copied().partition(|append| !append.records.is_empty() && seen.insert(append.saga.as_str()));
-    let moved = advance(tx, &first).await?;
+    let moved = move_on(tx, &first).await?;
     let good: Vec<&Append> = first.into_iter().filter(|append| moved.contains(append.saga.as_str())).collect();
     write(tx, &good).await?;
     end(tx, &good).await?;
@@ -77,7 +86,7 @@ pub(crate) async fn all(tx: &Tx, appends: &[&Append]) -> Result<Vec<Result<(), S
 }
 
 /// Moves the counters of the sagas that are as they must be, and returns those.
-async fn advance(tx: &Tx, appends: &[&Append]) -> Result<BTreeSet<String>, StoreError> {
+async fn move_on(tx: &Tx, appends: &[&Append]) -> Result<BTreeSet<String>, StoreError> {
     let connection = tx.connection();
     let mut moved = BTreeSet::new();
     for part in parts(appends) {

@@ -12,10 +12,11 @@ use sea_orm::{
     ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select, Set,
 };
 
+use crate::advances::{self, Change};
 use crate::entity::deployments::{Column, Entity, Model};
 use crate::row::{from_json, from_json_option, insert as insert_row, long, number, parse, parse_option, text, to_json};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, analytics, beats, search, time};
+use crate::{Constraint, Session, StoreError, Tx, search, time};
 
 /// A deployment with the ids of what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,54 +193,9 @@ pub async fn update(
     at: DateTime<Utc>,
     update: DeploymentUpdate,
 ) -> Result<Deployment, StoreError> {
-    let row = row(tx, id).await?;
-    let from = phase(&row.phase)?;
-    let mut ends = false;
-    let mut change = row.into_active_model();
-    change.updated_at = Set(time::to_db(at));
-    if let Some(to) = update.phase.filter(|to| *to != from) {
-        if !from.may_become(to) {
-            return Err(StoreError::IllegalPhase { deployment: id.clone(), from, to });
-        }
-        change.phase = Set(to.as_str().to_owned());
-        ends = to.is_end();
-        if ends {
-            change.finished_at = Set(Some(time::to_db(at)));
-        }
-    }
-    if let Some(progress) = update.progress {
-        change.progress = Set(i32::from(progress));
-    }
-    if let Some(metadata) = &update.metadata {
-        change.metadata = Set(to_json(metadata)?);
-        change.commit_sha = Set(metadata.commit.as_ref().map(|commit| commit.sha.clone()));
-    }
-    if let Some(phases) = &update.phases {
-        change.phases = Set(to_json(phases)?);
-    }
-    if let Some(failure) = &update.failure {
-        change.failure = Set(Some(to_json(failure)?));
-    }
-    if let Some((release, number)) = &update.release {
-        change.release_id = Set(Some(release.to_string()));
-        change.release_number = Set(Some(i64::from(*number)));
-    }
-    if let Some(cancelling) = update.cancelling {
-        change.cancelling = Set(cancelling);
-    }
-    if let Some(stuck) = &update.stuck {
-        change.stuck = Set(stuck.as_deref().map(text));
-    }
-    change.update_without_returning(tx.connection()).await?;
-    let record = get(tx, id).await?;
-    if ends {
-        analytics::note(tx, &record).await?;
-        beats::end(tx, id).await?;
-        if let Some(release) = &record.deployment.release {
-            search::tag(tx, id, release).await?;
-        }
-    }
-    Ok(record.deployment)
+    let from = phase(&row(tx, id).await?.phase)?;
+    advances::change(tx, &[&Change { deployment: id.clone(), from, update, at }]).await?;
+    Ok(get(tx, id).await?.deployment)
 }
 
 /// Another generation of its environment, for one that was ordered for later.

@@ -11,7 +11,7 @@ use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::appends::{self, Append};
-use crate::{Store, StoreError, Tx};
+use crate::{Kind, Store, StoreError, Tx, lone};
 
 /// How many with statements of their own share a transaction at most: enough to make the disk's share of each small, few
 /// enough to be short.
@@ -32,7 +32,7 @@ pub(crate) struct Group {
 
 struct Member {
     append: Option<Append>,
-    /// Done after the append, if that was not refused.
+    /// Done after the append, if that was not refused, and before what the append means.
     work: Option<Work>,
     answer: oneshot::Sender<Result<(), StoreError>>,
 }
@@ -69,11 +69,11 @@ impl Store {
         self.join(None, Some(Box::new(work))).await
     }
 
-    /// Adds to the journal of a saga, durably, and then does `work` in the same transaction, which others may share who call this
+    /// Adds to the journal of a saga, durably, then does `work`, and writes what the addition means, in the same transaction, which others may share who call this
     /// at the same time: their additions take no statements of their own. Else as [`Store::write_together`].
     ///
     /// # Errors
-    /// Those of [`appends::one`], of `work` and of [`Tx::commit`].
+    /// Those of [`appends::one`], of `work`, of [`appends::advance`] and of [`Tx::commit`].
     pub async fn append_together(&self, append: Append, work: Option<Work>) -> Result<(), StoreError> {
         self.join(Some(append), work).await
     }
@@ -94,9 +94,19 @@ impl Store {
     /// work was done in an earlier turn find nothing to do.
     async fn write_waiting(&self) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let members = self.group.next();
+        let mut members = self.group.next();
         if members.is_empty() {
             return;
+        }
+        if let ([Member { append: Some(append), work: None, .. }], true) = (&members[..], self.kind() == Kind::Sqlite)
+            && lone::may(append)
+        {
+            match self.append_lone(append).await {
+                Ok(true) => return members.drain(..).for_each(|member| member.tell(Ok(()))),
+                // Refused: the usual way tells why.
+                Ok(false) => {}
+                Err(error) => return members.drain(..).for_each(|member| member.tell(Err(error.clone()))),
+            }
         }
         let together = match self.begin(turn).await {
             Ok(tx) => all(tx, &members).await,
@@ -122,6 +132,9 @@ impl Store {
             appends::one(&tx, append).await?;
         }
         done(member, &tx).await?;
+        if let Some(append) = &member.append {
+            appends::advance(&tx, &[append]).await?;
+        }
         tx.commit().await
     }
 }
@@ -172,6 +185,9 @@ async fn in_one(tx: &Tx, members: &[Member]) -> Result<Vec<Result<(), StoreError
         }
         results.push(appended);
     }
+    let added = members.iter().zip(&results).filter(|(_, result)| result.is_ok());
+    let added: Vec<&Append> = added.filter_map(|(member, _)| member.append.as_ref()).collect();
+    appends::advance(tx, &added).await?;
     Ok(results)
 }
 

@@ -18,6 +18,7 @@
 //! Points in time have microsecond precision and are rounded down on their way in
 //! ([`time::micros`]).
 
+pub mod advances;
 pub mod analytics;
 pub mod appends;
 pub mod apps;
@@ -36,6 +37,7 @@ pub mod idempotency;
 pub mod instances;
 mod leadership;
 pub mod leases;
+mod lone;
 mod migration;
 pub mod plans;
 pub mod queue;

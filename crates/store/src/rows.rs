@@ -25,7 +25,11 @@ pub(crate) struct Parameters {
 
 impl Parameters {
     pub(crate) fn of(connection: &impl ConnectionTrait) -> Self {
-        Self { backend: connection.get_database_backend(), values: Vec::new() }
+        Self::new(connection.get_database_backend())
+    }
+
+    pub(crate) fn new(backend: DbBackend) -> Self {
+        Self { backend, values: Vec::new() }
     }
 
     /// Its place in the statement.

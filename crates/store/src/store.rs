@@ -34,19 +34,19 @@ pub struct Store {
     kind: Kind,
     reader: DatabaseConnection,
     /// One connection: writers take turns.
-    writer: DatabaseConnection,
+    pub(crate) writer: DatabaseConnection,
     pub(crate) turn: Arc<Mutex<()>>,
     pub(crate) group: Group,
-    wakers: Wakers,
+    pub(crate) wakers: Wakers,
     /// With PostgreSQL a connection that waits for no writer; else the writer's.
     beside: DatabaseConnection,
     /// With PostgreSQL; what its connections are called is this server's alone.
     options: Option<PgConnectOptions>,
     _listening: Option<Arc<Listening>>,
     /// Whether the writing connection was left in the middle of something: see [`is_at_rest`].
-    doubted: Arc<AtomicBool>,
+    pub(crate) doubted: Arc<AtomicBool>,
     waits: Timing,
-    writes: Timing,
+    pub(crate) writes: Timing,
 }
 
 /// How many reads can run at the same time.

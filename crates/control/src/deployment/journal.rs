@@ -6,17 +6,19 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
-use domain::DeploymentId;
 use domain::event::EventKind;
 use domain::failure::Failure;
 use domain::phase::Phase;
+use domain::{DeploymentId, ReleaseId};
 use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
+use store::advances::{Advance, Change};
 use store::appends::{Append, End};
 use store::deployments::{DeploymentUpdate, Record as Row};
 use store::{Constraint, Store, StoreError, Tx, Work};
 
 use super::project::{Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
+use super::state::Order;
 use super::{Deploying, State};
 use crate::counters::Counters;
 
@@ -56,14 +58,19 @@ impl<G: Deploying> Journal<G> for StoreJournal {
             .collect::<Result<_, _>>()
             .map_err(|e| JournalError::Corrupt(e.to_string()))?;
         let began = Instant::now();
-        let append = Addition::append(id, fence, seq, values, after);
-        let events = records.iter().map(|record| record.event.clone()).collect();
-        let addition = Arc::new(Addition { id: id.clone(), fence, records: events, after: after.clone() });
-        let rest: Work = Box::new(move |tx| {
-            let addition = Arc::clone(&addition);
-            Box::pin(async move { addition.follow(tx).await })
+        // Nobody else changes it: whose epoch is over is refused.
+        let row = store::deployments::get(&self.store, &after.state().order.deployment).await.map_err(journal_error)?;
+        let events: Vec<_> = records.iter().map(|record| record.event.clone()).collect();
+        let append = addition(id, fence, seq, values, &events, &row, after);
+        let effects = effects(id, fence, &events, after);
+        let work = (!effects.is_empty()).then(|| -> Work {
+            let effects = Arc::new(effects);
+            Box::new(move |tx| {
+                let effects = Arc::clone(&effects);
+                Box::pin(async move { apply(tx, &effects).await })
+            })
         });
-        let written = self.store.append_together(append, Some(rest));
+        let written = self.store.append_together(append, work);
         written.await.map_err(|e| match e {
             StoreError::Fenced { by, .. } => JournalError::Fenced { held: fence, current: Fence(by) },
             StoreError::Conflict(Constraint::SagaSequence { expected, actual }) => {
@@ -87,48 +94,35 @@ fn ends(after: &saga::History<State, Failure>) -> bool {
     after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. }))
 }
 
-/// What an addition to the journal means, as a value: the store may write it together with that of other deployments.
-struct Addition {
-    id: SagaId,
+/// The records, and what they mean for the deployment, whose row is `row`. If they end the saga, the next one of the environment may start
+/// with it.
+fn addition(
+    id: &SagaId,
     fence: Fence,
-    records: Vec<Event<State, Failure>>,
-    after: saga::History<State, Failure>,
-}
-
-impl Addition {
-    /// The addition itself; if it ends the saga, the next one of the environment may start with it.
-    fn append(
-        id: &SagaId,
-        fence: Fence,
-        seq: u64,
-        records: Vec<serde_json::Value>,
-        after: &saga::History<State, Failure>,
-    ) -> Append {
-        let order = &after.state().order;
-        let end = End { environment: order.environment.clone(), deployment: order.deployment.clone() };
-        Append { saga: id.as_str().to_owned(), fence: fence.0, seq, records, end: ends(after).then_some(end) }
-    }
-
-    /// What else is written in the transaction that has made the addition.
-    async fn follow(&self, tx: &Tx) -> Result<(), StoreError> {
-        let Self { id, after, .. } = self;
-        for record in &self.records {
-            effect(tx, record, after).await?;
-        }
-        let order = &after.state().order;
-        let row = store::deployments::get(tx, &order.deployment).await?;
-        let projection = project(after);
-        for event in tell(&row, &projection, self.records.iter(), after) {
-            let at = after.updated_at();
-            let (app, environment) = (&order.app_name, &order.environment_name);
-            store::events::insert(tx, Some(app), Some(environment), Some(&order.deployment), &event, at).await?;
-        }
-        store::deployments::update(tx, &order.deployment, Utc::now(), update(projection)).await?;
-        if matches!(after.outcome(), Some(saga::Outcome::Stuck { .. })) {
-            // Any server of the host may try again what is stuck.
-            store::sagas::give_up(tx, id.as_str(), self.fence.0).await?;
-        }
-        Ok(())
+    seq: u64,
+    values: Vec<serde_json::Value>,
+    records: &[Event<State, Failure>],
+    row: &Row,
+    after: &saga::History<State, Failure>,
+) -> Append {
+    let order = &after.state().order;
+    let projection = project(after);
+    let events = tell(row, &projection, records.iter(), after);
+    let change = Change {
+        deployment: order.deployment.clone(),
+        from: row.deployment.phase,
+        update: update(projection),
+        at: Utc::now(),
+    };
+    let (app, environment) = (order.app_name.clone(), order.environment_name.clone());
+    let end = End { environment: order.environment.clone(), deployment: order.deployment.clone() };
+    Append {
+        saga: id.as_str().to_owned(),
+        fence: fence.0,
+        seq,
+        records: values,
+        end: ends(after).then_some(end),
+        advance: Some(Advance { app, environment, change, events, at: after.updated_at() }),
     }
 }
 
@@ -167,10 +161,13 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
         records.push(record);
     }
     let values = records.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| nonsense(&id, &e))?;
-    let events = records.into_iter().map(|record| record.event).collect();
+    let events: Vec<_> = records.into_iter().map(|record| record.event).collect();
     let fence = Fence(row.fence);
-    store::appends::one(tx, &Addition::append(&id, fence, 1, values, &history)).await?;
-    Addition { id, fence, records: events, after: history }.follow(tx).await?;
+    let row = store::deployments::get(tx, deployment).await?;
+    let addition = addition(&id, fence, 1, values, &events, &row, &history);
+    store::appends::one(tx, &addition).await?;
+    apply(tx, &effects(&id, fence, &events, &history)).await?;
+    store::appends::advance(tx, &[&addition]).await?;
     Ok(true)
 }
 
@@ -200,24 +197,42 @@ fn nonsense(id: &SagaId, why: &dyn std::fmt::Display) -> StoreError {
     StoreError::Corrupt { what: format!("the journal of {}", id.as_str()), why: why.to_string() }
 }
 
-/// What a record changes beyond the deployment's own row: passing the pivot makes the release active, and gives a
-/// release that was there before the labels that this deployment brings.
-async fn effect(
-    tx: &Tx,
-    event: &Event<State, Failure>,
+/// What an addition changes beyond the deployment's own row.
+enum Effect {
+    /// Passing the pivot makes the release active, and gives a release that was there before the labels that this deployment brings.
+    Activated { order: Order, release: ReleaseId, generation: u64 },
+    /// Any server of the host may try again what is stuck.
+    GivenUp { saga: SagaId, fence: Fence },
+}
+
+fn effects(
+    id: &SagaId,
+    fence: Fence,
+    records: &[Event<State, Failure>],
     after: &saga::History<State, Failure>,
-) -> Result<(), StoreError> {
-    let Event::StageFinished { stage, state } = event else { return Ok(()) };
-    let passed = after.stages().get(*stage).is_some_and(|s| s.name == ACTIVATE) && after.past_pivot();
-    match (&state.release, passed) {
-        (Some(release), true) => {
-            let order = &state.order;
-            store::releases::label(tx, &release.id, &order.labels).await?;
-            let generation = state.generation();
-            store::environments::activate(tx, &order.environment, &order.deployment, &release.id, generation).await
+) -> Vec<Effect> {
+    let activated = records.iter().filter_map(|event| {
+        let Event::StageFinished { stage, state } = event else { return None };
+        let passed = after.stages().get(*stage).is_some_and(|s| s.name == ACTIVATE) && after.past_pivot();
+        let release = state.release.as_ref().filter(|_| passed)?.id.clone();
+        Some(Effect::Activated { order: state.order.clone(), release, generation: state.generation() })
+    });
+    let stuck = matches!(after.outcome(), Some(saga::Outcome::Stuck { .. }));
+    activated.chain(stuck.then(|| Effect::GivenUp { saga: id.clone(), fence })).collect()
+}
+
+async fn apply(tx: &Tx, effects: &[Effect]) -> Result<(), StoreError> {
+    for effect in effects {
+        match effect {
+            Effect::Activated { order, release, generation } => {
+                store::releases::label(tx, release, &order.labels).await?;
+                let (environment, deployment) = (&order.environment, &order.deployment);
+                store::environments::activate(tx, environment, deployment, release, *generation).await?;
+            }
+            Effect::GivenUp { saga, fence } => store::sagas::give_up(tx, saga.as_str(), fence.0).await?,
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 /// The events that tell people what this append means.

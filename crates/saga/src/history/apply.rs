@@ -1,5 +1,7 @@
 //! Every legal transition of a saga, in one match.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{History, IllegalTransition, Progress, StageRecord, StageStatus, Way};
@@ -36,7 +38,7 @@ impl<S: Clone, E: Clone> History<S, E> {
             started_at: record.at,
             updated_at: record.at,
             state: state.clone(),
-            stages: stages.iter().map(StageRecord::pending).collect(),
+            stages: stages.iter().map(|stage| Arc::new(StageRecord::pending(stage))).collect(),
             progress: Progress::Ready { stage: 0 },
             cancel: None,
         })
@@ -189,21 +191,21 @@ impl<S: Clone, E: Clone> History<S, E> {
             }
             (At::Stuck { stage, way: Way::Forward, .. }, On::Resumed { remedy, .. }) => match remedy {
                 Remedy::Retry => {
-                    next.stages[*stage].status = StageStatus::Waiting;
+                    next.stage(*stage).status = StageStatus::Waiting;
                     At::Backoff { stage: *stage, attempt: 1, until: at }
                 }
                 Remedy::Skip => {
-                    next.stages[*stage].status = StageStatus::Skipped;
+                    next.stage(*stage).status = StageStatus::Skipped;
                     At::Ready { stage: stage + 1 }
                 }
             },
             (At::Stuck { stage, way: Way::Undo, why: Some(why), .. }, On::Resumed { remedy, .. }) => match remedy {
                 Remedy::Retry => {
-                    next.stages[*stage].status = StageStatus::UndoWaiting;
+                    next.stage(*stage).status = StageStatus::UndoWaiting;
                     At::UndoBackoff { stage: *stage, attempt: 1, until: at, why: why.clone() }
                 }
                 Remedy::Skip => {
-                    next.stages[*stage].status = StageStatus::UndoSkipped;
+                    next.stage(*stage).status = StageStatus::UndoSkipped;
                     At::Unwinding { remaining: *stage, why: why.clone() }
                 }
             },
@@ -218,8 +220,13 @@ impl<S: Clone, E: Clone> History<S, E> {
         self.cancel.is_none() && self.can_cancel().is_ok()
     }
 
+    /// Its own copy of it.
+    fn stage(&mut self, stage: usize) -> &mut StageRecord<E> {
+        Arc::make_mut(&mut self.stages[stage])
+    }
+
     fn begin(&mut self, stage: usize, attempt: u32, at: DateTime<Utc>) {
-        let record = &mut self.stages[stage];
+        let record = self.stage(stage);
         record.status = StageStatus::Running;
         record.attempts = attempt;
         record.interruptions = 0;
@@ -228,21 +235,21 @@ impl<S: Clone, E: Clone> History<S, E> {
     }
 
     fn begin_undo(&mut self, stage: usize, attempt: u32) {
-        let record = &mut self.stages[stage];
+        let record = self.stage(stage);
         record.status = StageStatus::Undoing;
         record.undo_attempts = attempt;
         record.interruptions = 0;
     }
 
     fn end(&mut self, stage: usize, status: StageStatus, error: Option<&E>, at: DateTime<Utc>) {
-        let record = &mut self.stages[stage];
+        let record = self.stage(stage);
         record.status = status;
         record.error = error.cloned();
         record.ended_at = Some(at);
     }
 
     fn interrupt(&mut self, stage: usize) {
-        let record = &mut self.stages[stage];
+        let record = self.stage(stage);
         record.interruptions = record.interruptions.saturating_add(1);
     }
 }

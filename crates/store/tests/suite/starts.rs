@@ -97,7 +97,7 @@ pub(crate) async fn appends(db: Database) {
         let saga = deployment.to_string();
         // Every third ends with it.
         let end = n.is_multiple_of(3).then_some(End { environment, deployment });
-        Append { saga, fence, seq, records: vec![json!(n), json!("\u{0}")], end }
+        Append { saga, fence, seq, records: vec![json!(n), json!("\u{0}")], end, advance: None }
     };
     let mut asked: Vec<Append> = (0..MANY).map(|n| append(n, 1, 1)).collect();
     let refused = [append(1, 0, 1), append(2, 1, 7), append(4, 1, 1), Append { saga: "x".into(), ..append(5, 1, 1) }];
