@@ -166,8 +166,9 @@ impl Runner {
             shared.world.outputs.close(&deployment);
             shared.table().running.remove(&deployment);
             shared.freed.notify_one();
-            // The archive it was made from may have served its purpose.
-            if let Err(e) = crate::uploads::sweep(&shared.world, chrono::Utc::now()).await {
+            // The archive it was made from may have served its purpose. A server that stops leaves that to the next one.
+            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, chrono::Utc::now()));
+            if let Some(Err(e)) = swept.await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
             }
         };
