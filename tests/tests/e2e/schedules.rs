@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::event::EventKind;
 use domain::phase::Phase;
 use domain::schedule::RunOutcome;
 use operations::Page;
@@ -134,6 +135,38 @@ async fn a_freeze_holds_all_but_rollbacks_and_a_critical_one_with_a_reason() {
     assert!(server.cli(&["windows", "delete", freeze.id.as_str(), "--yes"]).status.success());
     assert!(server.end(&held.id).await.phase.is_end());
     assert!(queue(&server).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_waits_is_not_held_by_a_freeze_that_comes() {
+    let (server, repo, _) = with_app("hello").await;
+    let gate = server.shared().join("go");
+    let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    repo.commit(plimsoll_tests::App::new("v2").build(&build).files(), "v2");
+    let at_work = server.deploy("hello").await;
+    server.reach(&at_work.id, Phase::Building).await;
+    let held = server.deploy("hello").await;
+    let back = server.rollback("hello", Some(1)).await.unwrap();
+    let records = || json::<Page<Bypass>>(&server, &["windows", "bypasses"]).items;
+    assert_eq!(records(), []);
+
+    let freeze: Window =
+        json(&server, &["windows", "freeze", "--app", "hello", "--until", "in 1h", "--reason", "big sale"]);
+    let waits = |id| queue(&server).into_iter().find(|entry| entry.deployment == id).unwrap().waiting_for;
+    assert!(waits(held.id.clone()).contains("big sale"));
+    let behind = waits(back.id.clone());
+    assert!(behind.contains(at_work.id.as_str()), "{behind}");
+    std::fs::write(gate, "").unwrap();
+    active(server.end(&at_work.id).await);
+    active(server.end(&back.id).await);
+    server.assert_serves("hello", "/", "v1").await;
+    assert_eq!(server.deployment(&held.id).await.phase, Phase::Queued);
+    // It is on record like one that was asked for in the freeze.
+    let records = records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0].deployment, records[0].window.as_ref()), (&back.id, Some(&freeze.id)));
+    assert_eq!(records[0].reason, "a rollback is not held by windows");
+    assert!(server.events(&back.id).await.iter().any(|e| matches!(e.kind, EventKind::WindowBypassed { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]
