@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::EventKind;
 use domain::phase::Phase;
-use domain::schedule::RunOutcome;
+use domain::schedule::{Missed, RunOutcome};
 use operations::Page;
 use operations::queue::{Ahead, Entry};
-use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest};
+use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest, Update, UpdateRequest};
 use operations::windows::{Bypass, Window};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::{Server, wait_for};
@@ -63,8 +63,15 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     let (mut server, _repo, _) = with_app("hello").await;
-    let made: Schedule = json(&server, &["deploy", "hello", "--cron", "* * * * * UTC", "--schedule", "often"]);
-    let first = made.upcoming[0];
+    // Made for another time, and then changed.
+    let made: Schedule = json(&server, &["deploy", "hello", "--cron", "0 6 1 1 * UTC", "--schedule", "often"]);
+    let often = ["schedules", "change", "often", "--cron", "* * * * * UTC", "--missed", "skip"];
+    let changed: Schedule = json(&server, &often);
+    assert_eq!((&changed.id, changed.cron.to_string().as_str()), (&made.id, "* * * * * UTC"));
+    assert_eq!((made.missed, changed.missed, &changed.order), (Missed::RunOnce, Missed::Skip, &made.order));
+    let told = String::from_utf8(server.cli(&["events", "--app", "hello"]).stdout).unwrap();
+    assert!(told.contains("schedule often changed by") && told.contains("cron * * * * * UTC, missed skip"), "{told}");
+    let first = changed.upcoming[0];
     assert!(first > Utc::now() && first < Utc::now() + TimeDelta::seconds(61));
     // It is the same after a restart.
     server.stop();
@@ -204,6 +211,10 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
         (vec!["deploy", "hello", "--cron", "0 0 30 2 * UTC"], "never comes"),
         (vec!["deploy", "hello", "--cron", "0 6 * * * Londn"], "not a time zone"),
         (vec!["deploy", "hello", "--cron", "0 6 * * * UTC", "--missed", "maybe"], "run_once or skip"),
+        (vec!["schedules", "change", "nightly"], "--cron"),
+        (vec!["schedules", "change", "nightly", "--cron", "61 6 * * * UTC"], "minute `61`"),
+        (vec!["schedules", "change", "nightly", "--missed", "maybe"], "run_once or skip"),
+        (vec!["schedules", "change", "nightly", "--cron", "0 6 * * * UTC"], "plimsoll schedules list"),
         (vec!["queue", "timeline", "--hours", "0"], "1 to 168"),
         (vec!["queue", "list", "--limit", "0"], "1 to 500"),
         (vec!["windows", "freeze", "--until", "in 1h", "--reason", " "], "reason"),
@@ -229,5 +240,11 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
     };
     let wrong = refused(server.client().call::<Create>(&request).await);
     assert!(wrong.status == 422 && wrong.detail.contains("time zone is missing"), "{wrong:?}");
+    for (cron, words) in [(Some("0 0 30 2 * UTC"), "never comes"), (None, "nothing says")] {
+        let cron = cron.map(str::to_owned);
+        let request = UpdateRequest { schedule: "nightly".into(), enabled: None, cron, missed: None };
+        let wrong = refused(server.client().call::<Update>(&request).await);
+        assert!(wrong.status == 422 && wrong.detail.contains(words), "{wrong:?}");
+    }
     assert!(queue(&server).is_empty());
 }

@@ -85,16 +85,23 @@ pub(crate) async fn rows(db: Database) {
     let run = LastRun { planned_at: kept(), at: kept(), outcome: RunOutcome::Deployed { deployment: id() } };
     let next = Some(kept() + TimeDelta::days(1));
     let tx = store.write().await.unwrap();
-    assert!(schedules::advance(&tx, &one.id, kept(), next, &run).await.unwrap());
-    assert!(!schedules::advance(&tx, &one.id, kept(), next, &run).await.unwrap());
+    assert!(schedules::advance(&tx, &one, next, &run).await.unwrap());
+    assert!(!schedules::advance(&tx, &one, next, &run).await.unwrap());
     tx.commit().await.unwrap();
     let found = schedules::find(&store, &one.id).await.unwrap().unwrap();
     let advanced = Schedule { next_at: next, last_planned_at: Some(kept()), last_run: Some(run), ..one.clone() };
     assert_eq!(found, advanced);
 
+    // One that was changed since it was read is not moved on, also when the next run is at the same time.
+    let changed = Schedule { cron: "0 6 * * * UTC".parse().unwrap(), missed: Missed::RunOnce, ..advanced.clone() };
     let tx = store.write().await.unwrap();
-    schedules::set_enabled(&tx, &one.id, false, None).await.unwrap();
-    assert!(matches!(schedules::set_enabled(&tx, &id(), true, None).await, Err(StoreError::NotFound { .. })));
+    schedules::change(&tx, &changed).await.unwrap();
+    assert_eq!(schedules::find(&tx, &one.id).await.unwrap().as_ref(), Some(&changed));
+    let run = advanced.last_run.clone().unwrap();
+    assert!(!schedules::advance(&tx, &advanced, None, &run).await.unwrap());
+    schedules::change(&tx, &Schedule { enabled: false, next_at: None, ..changed }).await.unwrap();
+    let nobody = schedules::change(&tx, &Schedule { id: id(), ..one.clone() }).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound { .. })));
     assert!(schedules::remove(&tx, &other.id).await.unwrap());
     assert!(!schedules::remove(&tx, &other.id).await.unwrap());
     tx.commit().await.unwrap();
