@@ -147,9 +147,11 @@ async fn a_freeze_holds_all_but_rollbacks_and_a_critical_one_with_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rollback_that_waits_is_not_held_by_a_freeze_that_comes() {
     let (server, repo, _) = with_app("hello").await;
+    repo.commit(plimsoll_tests::App::new("v2").files(), "v2");
+    server.deploy_well("hello").await;
     let gate = server.shared().join("go");
     let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
-    repo.commit(plimsoll_tests::App::new("v2").build(&build).files(), "v2");
+    repo.commit(plimsoll_tests::App::new("v3").build(&build).files(), "v3");
     let at_work = server.deploy("hello").await;
     server.reach(&at_work.id, Phase::Building).await;
     let held = server.deploy("hello").await;
