@@ -69,7 +69,7 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     let changed: Schedule = json(&server, &often);
     assert_eq!((&changed.id, changed.cron.to_string().as_str()), (&made.id, "* * * * * UTC"));
     assert_eq!((made.missed, changed.missed, &changed.order), (Missed::RunOnce, Missed::Skip, &made.order));
-    let told = String::from_utf8(server.cli(&["events", "--app", "hello"]).stdout).unwrap();
+    let told = String::from_utf8(server.cli(&["events", "--app", "hello", "--limit", "500"]).stdout).unwrap();
     assert!(told.contains("schedule often changed by") && told.contains("cron * * * * * UTC, missed skip"), "{told}");
     let first = changed.upcoming[0];
     assert!(first > Utc::now() && first < Utc::now() + TimeDelta::seconds(61));
