@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::unistd::{Uid, User};
+
+use crate::server::free_address;
 
 /// A running cluster that listens on 127.0.0.1 alone. It ends, and its files go, when this is dropped or when the
 /// test process ends in whatever way, `kill -9` included.
@@ -106,7 +108,7 @@ impl Postgres {
             )
         });
         let mut last = String::new();
-        // Between the choice of a free port and its use somebody else may take it.
+        // Who is no test of ours may take the port between its choice and its use.
         for _ in 0..3 {
             match Self::try_start(&bin, settings) {
                 Ok(postgres) => return postgres,
@@ -208,7 +210,7 @@ impl Postgres {
             .map_err(|e| format!("no temporary folder: {e}"))?;
         // The keeper removes it.
         let dir = dir.keep();
-        let port = free_port().map_err(|e| format!("no free port on 127.0.0.1: {e}"))?;
+        let port = free_address().port();
         let log = dir.join("log");
         let (mut keeper, password) = keep(bin, &dir, port, settings).map_err(|e| format!("{}: {e}", dir.display()))?;
         let psql = bin.join("psql");
@@ -304,8 +306,4 @@ fn find_bin() -> Option<PathBuf> {
         .find(|bin| bin.join("initdb").exists() && bin.join("postgres").exists())?;
     // A link on PATH leads to the folder that has all the programs.
     fs::canonicalize(bin.join("initdb")).ok()?.parent().map(Path::to_path_buf)
-}
-
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -363,15 +364,34 @@ pub fn binary() -> PathBuf {
     })
 }
 
-/// An address of this machine that was free a moment ago, outside of the ranges for apps and outgoing connections.
+/// An address of this machine where nobody listens, outside of the ranges for apps and outgoing connections. No other test is given
+/// it until this process ends, not even while the program that listens there is started anew.
+///
+/// # Panics
+/// When the temporary folder can't be written to.
 pub fn free_address() -> SocketAddr {
     let mut bytes = [0; 2];
     loop {
         std::io::Read::read_exact(&mut fs::File::open("/dev/urandom").unwrap(), &mut bytes).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 10_000 + u16::from_le_bytes(bytes) % 10_000));
+        let Some(held) = hold(address.port()) else { continue };
         if TcpListener::bind(address).is_ok() {
+            // Never closed: the kernel gives the lock back with the process, however that ends.
+            let _ = held.into_raw_fd();
             return address;
         }
+    }
+}
+
+/// The lock file of a port, unless another test has it, or another part of this one.
+fn hold(port: u16) -> Option<fs::File> {
+    let dir = std::env::temp_dir().join(format!("plimsoll-test-ports-{}", nix::unistd::geteuid()));
+    fs::create_dir_all(&dir).unwrap();
+    let file = fs::File::options().create(true).truncate(false).write(true).open(dir.join(port.to_string())).unwrap();
+    match file.try_lock() {
+        Ok(()) => Some(file),
+        Err(fs::TryLockError::WouldBlock) => None,
+        Err(fs::TryLockError::Error(error)) => panic!("can't lock port {port} in {}: {error}", dir.display()),
     }
 }
 
@@ -386,4 +406,15 @@ pub fn files_below(dir: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_given_out_once() {
+        let port = free_address().port();
+        assert!(hold(port).is_none(), "{port} is ours");
+    }
 }

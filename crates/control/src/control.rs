@@ -64,6 +64,11 @@ pub struct Options {
     pub url: String,
 }
 
+/// In which the database has to answer a server that stops, or is taken to be away.
+const PROBE: Duration = Duration::from_secs(2);
+/// What has not come to rest by then at a stop ends with the process, which is as safe as a kill.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// The usual [`Options::lease`].
 pub const LEASE: Duration = Duration::from_secs(10);
 
@@ -91,6 +96,8 @@ pub(crate) struct Inner {
     /// Fires when the server stops; followers and reconcilers end with it.
     pub(crate) stopping: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Whether the database answered when the server was about to stop.
+    answers: OnceCell<bool>,
     /// What [`Control::announce`] wrote, to be withdrawn.
     pub(crate) announced: Mutex<Option<crate::announce::Announcement>>,
     /// It beats as long as this is held.
@@ -175,6 +182,7 @@ impl Control {
             started_at: Utc::now(),
             stopping,
             tasks,
+            answers: OnceCell::new(),
             announced: Mutex::new(None),
             _heart: heart,
             _lock: lock,
@@ -203,14 +211,29 @@ impl Control {
         Ok(Started { control: Self { inner }, first_token })
     }
 
+    /// Whether a server that is about to stop can count on its database; said within two seconds. Asked once: a stop does
+    /// not wait for it to come back.
+    pub async fn database_answers(&self) -> bool {
+        *self.inner.answers.get_or_init(|| self.store().answers(PROBE)).await
+    }
+
     /// Stops taking work, lets running steps be dropped between two journal writes, withdraws the
     /// announcement, and hands everything over to the servers that stay. Apps and ingress go on.
+    ///
+    /// It takes some seconds at most. Where the database is away, or something does not come to rest, nothing is handed over:
+    /// this is then like a kill, and the others find the lock file free, or the lease run out, once the process is gone.
     pub async fn shutdown(&self) {
         self.inner.stopping.cancel();
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
+        let at_rest = tokio::time::timeout(GRACE, self.inner.tasks.wait()).await.is_ok();
         self.withdraw();
-        self.inner.member.leave(self.store()).await;
+        if !at_rest {
+            tracing::warn!(left = self.inner.tasks.len(), "not all came to rest; it ends with the process");
+        } else if !self.database_answers().await {
+            tracing::warn!("the database is away, so that it is not told that this server stops; its lease runs out");
+        } else {
+            self.inner.member.leave(self.store()).await;
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The leader's clock: runs schedules whose time has come.
 //!
 //! A plan is carried out once: its schedule moves on in the very transaction that accepts its deployment, under the
-//! leader's epoch, and only from the plan that was read. So a crash before the commit leaves the plan for whoever leads
+//! leader's epoch, and only if it still is as it was read. So a crash before the commit leaves the plan for whoever leads
 //! then, and one after it leaves nothing to do; who leads no more is refused.
 //!
 //! The database is read when something was written and when a plan is due; in between only the clock is looked at, so
@@ -141,7 +141,7 @@ async fn carry_out(control: &Control, epoch: u64, schedule: &Schedule, now: Date
     };
     let deployment = record.deployment.id.clone();
     let run = LastRun { planned_at, at: now, outcome: RunOutcome::Deployed { deployment: deployment.clone() } };
-    if !store::schedules::advance(&tx, &schedule.id, planned_at, next, &run).await.map_err(store_error)? {
+    if !store::schedules::advance(&tx, schedule, next, &run).await.map_err(store_error)? {
         return Ok(());
     }
     control.accept::<Deploy, deployment::Deploy>(&caller, tx, &environment, record, state, when).await?;
@@ -183,7 +183,7 @@ async fn give_up(
         let tx = control.store().write().await?;
         leases::check(&tx, leases::LEADER, epoch).await?;
         let run = LastRun { planned_at, at: store::time::micros(Utc::now()), outcome };
-        if store::schedules::advance(&tx, &schedule.id, planned_at, next, &run).await? {
+        if store::schedules::advance(&tx, schedule, next, &run).await? {
             let (id, name) = (schedule.id.clone(), schedule.name.clone());
             let event = EventKind::ScheduleSkipped { schedule: id, name, planned_at, why };
             let (app, environment) = (Some(&schedule.app), Some(&schedule.environment));

@@ -94,7 +94,8 @@ pub struct Deployment {
     pub app: Name,
     pub environment: Name,
     pub kind: DeploymentKind,
-    /// Of the environment; a later deployment has a higher one, and wins.
+    /// The number that its environment gave it, from 1, when it was accepted, or when the time had come that it was ordered
+    /// for. A later deployment has a higher one, and wins.
     pub generation: u64,
     pub phase: Phase,
     /// Percent.

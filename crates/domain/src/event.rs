@@ -9,6 +9,7 @@ use crate::id::{CertificateId, DeploymentId, ReleaseId, ScheduleId, TokenId, Upl
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::queue::Priority;
+use crate::schedule::{Cron, Missed};
 use crate::smoke::SmokeResult;
 
 /// An entry of the event log. `cursor` grows by time of commit.
@@ -62,7 +63,14 @@ pub enum EventKind {
     ScheduleChanged {
         schedule: ScheduleId,
         name: Name,
+        /// As it is from now on.
         enabled: bool,
+        /// When it runs from now on, if that was changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cron: Option<Cron>,
+        /// What becomes of missed runs from now on, if that was changed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        missed: Option<Missed>,
         by: String,
     },
     ScheduleDeleted {

@@ -14,7 +14,9 @@ pub struct InstanceKey {
     pub environment: EnvironmentId,
     pub deployment: DeploymentId,
     pub release: ReleaseId,
-    /// Of the environment when the deployment was accepted; higher is newer.
+    /// Under which its deployment acts on the environment: from 1, higher is newer, and each is given to one deployment. It is the
+    /// deployment's own `generation`, or a higher one where its turn came after that of a deployment that was asked for
+    /// later. Fixed when the instance gets its port; the runtime starts none below the highest it has seen in the environment.
     pub generation: u64,
     pub component: Name,
     /// Counts from 0.

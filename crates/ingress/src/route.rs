@@ -15,7 +15,7 @@ pub struct EnvironmentRoutes {
     pub environment: EnvironmentId,
     pub app: Name,
     pub environment_name: Name,
-    /// Of the deployment that decided it. An older one is refused.
+    /// Under which the deployment that decided it acts; that of an instance's key. A lower one than before is refused.
     pub generation: u64,
     pub deployment: DeploymentId,
     /// The label under which requests are counted.

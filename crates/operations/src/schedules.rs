@@ -140,7 +140,8 @@ impl Operation for Get {
     const SUMMARY: &'static str = "Show a schedule, its next runs, and what came of the last";
 }
 
-/// Lets it run, or keeps it from running. Plans of the time in which it was disabled are not missed.
+/// Changes when it runs, lets it run, or keeps it from running; what is absent stays as it is. Plans of the time in which it was
+/// disabled are not missed, nor are those of a cron expression that it has no more.
 pub struct Update;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -149,7 +150,15 @@ pub struct UpdateRequest {
     /// Id of the schedule (`sch_…`), or a name that it alone has.
     pub schedule: String,
     /// Whether it runs from now on.
-    pub enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Another cron expression with a time zone, such as `0 6 * * MON-FRI Europe/London`. It runs next at the first of its
+    /// times from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cron: Option<String>,
+    /// What to do about runs that were missed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missed: Option<Missed>,
 }
 
 impl Operation for Update {
@@ -159,7 +168,7 @@ impl Operation for Update {
     const METHOD: Method = Method::Put;
     const PATH: &'static str = "/api/v1/schedules/{schedule}";
     const EFFECT: Effect = Effect::Write;
-    const SUMMARY: &'static str = "Enable or disable a schedule";
+    const SUMMARY: &'static str = "Change when a schedule runs, enable or disable it";
 }
 
 pub struct Delete;

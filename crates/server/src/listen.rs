@@ -28,8 +28,9 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct From(pub(crate) IpAddr);
 
-/// Serves the API until `shutdown` resolves, then lets requests in flight end, for ten
-/// seconds at most. Streams end at once, in a way that makes clients come back.
+/// Serves the API until `shutdown` resolves, then lets requests in flight end, for ten seconds at most. Where the
+/// database is away they wait for that in vain, and are cut off once it is known. Streams end at once, in a way that makes
+/// clients come back.
 pub async fn serve(
     control: Control,
     settings: &Settings,
@@ -37,8 +38,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let closing = CancellationToken::new();
-    let router = routes::router(Plane::new(control, closing.clone()), settings);
-    serve_router(router, listener, shutdown, closing).await
+    let router = routes::router(Plane::new(control.clone(), closing.clone()), settings);
+    let patience = async move { if control.database_answers().await { GRACE } else { Duration::ZERO } };
+    serve_router(router, listener, shutdown, closing, patience).await
 }
 
 /// Serves `/metrics`, `/healthz` and `/readyz` alone, without tokens, until `shutdown` resolves.
@@ -51,7 +53,7 @@ pub async fn serve_metrics(
 ) -> io::Result<()> {
     let closing = CancellationToken::new();
     let router = routes::watching(Plane::new(control, closing.clone()));
-    serve_router(router, listener, shutdown, closing).await
+    serve_router(router, listener, shutdown, closing, async { GRACE }).await
 }
 
 async fn serve_router(
@@ -59,6 +61,7 @@ async fn serve_router(
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
     closing: CancellationToken,
+    patience: impl Future<Output = Duration>,
 ) -> io::Result<()> {
     let connections = TaskTracker::new();
     let mut shutdown = std::pin::pin!(shutdown);
@@ -82,8 +85,13 @@ async fn serve_router(
     drop(listener);
     closing.cancel();
     connections.close();
-    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
-        tracing::warn!(left = connections.len(), "requests were still in flight when the server stopped");
+    let over = async { tokio::time::sleep(patience.await).await };
+    tokio::select! {
+        biased;
+        () = connections.wait() => {}
+        () = over => {
+            tracing::warn!(left = connections.len(), "requests were still in flight when the server stopped");
+        }
     }
     Ok(())
 }
@@ -166,7 +174,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let server = tokio::spawn(serve_router(router, listener, async { _ = stopped.await }, closing));
+        let server =
+            tokio::spawn(serve_router(router, listener, async { _ = stopped.await }, closing, async { LIMIT }));
 
         let mut follower = get_path(address, "/stream").await;
         let mut head = vec![0; 4096];
@@ -194,6 +203,33 @@ mod tests {
         // Closed in order, or reset when it had not even been accepted.
         let idle = tokio::time::timeout(LIMIT, idle.read(&mut head)).await.unwrap();
         assert!(matches!(idle, Ok(0) | Err(_)), "{idle:?}");
+        tokio::time::timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_waits_no_longer_than_there_is_hope() {
+        let (begun, given_up) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let seen = begun.clone();
+        let never = get(move || async move {
+            seen.notify_one();
+            std::future::pending::<&'static str>().await
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = async move { begun.notified().await };
+        let hopeless = given_up.clone();
+        let patience = async move {
+            hopeless.notified().await;
+            Duration::ZERO
+        };
+        let router = Router::new().route("/never", never);
+        let server = tokio::spawn(serve_router(router, listener, stop, CancellationToken::new(), patience));
+        let _request = get_path(address, "/never").await;
+        while TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert!(!server.is_finished(), "the request may still be answered");
+        given_up.notify_one();
         tokio::time::timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
     }
 }

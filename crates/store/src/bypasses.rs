@@ -1,10 +1,14 @@
 //! Deployments that went past a closed window: who wanted it, and why. They stay when the deployment goes.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
+use domain::deployment::DeploymentKind;
 use domain::{BypassId, DeploymentId, Name, WindowId};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::bypasses::{Column, Entity, Model};
+use crate::entity::deployments;
 use crate::row::{insert as insert_row, parse, parse_option, text};
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -46,15 +50,23 @@ pub async fn insert(tx: &Tx, bypass: &Bypass) -> Result<(), StoreError> {
     }
 }
 
-/// Which of these deployments may go past closed windows.
-pub async fn among(session: &impl Session, deployments: &[&DeploymentId]) -> Result<Vec<DeploymentId>, StoreError> {
-    let mut found = Vec::new();
+/// Which of these deployments windows do not hold: those with a record here, and rollbacks, which end an outage.
+pub async fn among(session: &impl Session, of: &[&DeploymentId]) -> Result<BTreeSet<DeploymentId>, StoreError> {
+    let mut found = BTreeSet::new();
     // SQLite takes so many values in a statement, and no more.
-    for some in deployments.chunks(500) {
-        let ids = some.iter().map(|id| id.as_str());
-        let query = Entity::find().select_only().column(Column::DeploymentId).filter(Column::DeploymentId.is_in(ids));
-        for id in query.into_tuple::<String>().all(session.connection()).await? {
-            found.push(parse(&id)?);
+    for some in of.chunks(500) {
+        let ids = || some.iter().map(|id| id.as_str());
+        let recorded =
+            Entity::find().select_only().column(Column::DeploymentId).filter(Column::DeploymentId.is_in(ids()));
+        let rollbacks = deployments::Entity::find()
+            .select_only()
+            .column(deployments::Column::Id)
+            .filter(deployments::Column::Id.is_in(ids()))
+            .filter(deployments::Column::Kind.eq(DeploymentKind::Rollback.as_str()));
+        let connection = session.connection();
+        let recorded = recorded.into_tuple::<String>().all(connection).await?;
+        for id in recorded.into_iter().chain(rollbacks.into_tuple::<String>().all(connection).await?) {
+            found.insert(parse(&id)?);
         }
     }
     Ok(found)

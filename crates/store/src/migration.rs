@@ -7,6 +7,7 @@ mod cluster;
 mod first;
 mod plans;
 mod promotion;
+mod rollbacks;
 mod schedules;
 mod schema;
 mod token_scope;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(plans::Plans),
             Box::new(analytics::Analytics),
             Box::new(upkeep::Upkeep),
+            Box::new(rollbacks::Rollbacks),
         ]
     }
 }

@@ -11,6 +11,7 @@ use sea_orm::{
     QueryResult, QuerySelect, Statement, Value,
 };
 
+use crate::deployments::NOT_ENDED;
 use crate::entity::apps;
 use crate::entity::queue::{Column, Entity, Model};
 use crate::row::{insert as insert_row, number, parse, parse_option};
@@ -217,13 +218,23 @@ const FIRST_OF_PLACE: &str = "FROM queue q WHERE q.host = $1 AND q.environment_i
                               AND (q.not_before IS NULL OR q.not_before <= $2) \
                               AND ($3 IS NULL OR q.priority = $3) ORDER BY q.rank, q.deployment_id LIMIT 1";
 
-/// Those on `host` whose time has come, where nothing is at work, and which windows do not hold; by rank.
+/// Those on `host` whose time has come, where nothing is at work, and which windows do not hold (rollbacks, and those
+/// with a bypass); by rank.
 pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> Result<Vec<Candidate>, StoreError> {
-    let sql = "SELECT q.deployment_id, q.app_id, q.environment_id, q.priority, q.rank, q.not_before, q.enqueued_at, \
-               e.running FROM queue q JOIN bypasses b ON b.deployment_id = q.deployment_id \
-               JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
-               WHERE q.host = $1 AND (q.not_before IS NULL OR q.not_before <= $2) ORDER BY q.rank, q.deployment_id";
-    let rows = rows(session.connection(), sql, [host.into(), time::to_db(now).into()]).await?;
+    let columns = "q.deployment_id, q.app_id, q.environment_id, q.priority, q.rank, q.not_before, q.enqueued_at, \
+                   e.running";
+    let waits = "JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
+                 WHERE q.host = $1 AND (q.not_before IS NULL OR q.not_before <= $2)";
+    // Each half begins with what is little, and not with the queue, which may be long: SQLite keeps to the order of a CROSS
+    // JOIN. One that is in both is told of once.
+    let sql = format!(
+        "SELECT {columns} FROM bypasses b CROSS JOIN queue q {waits} AND q.deployment_id = b.deployment_id \
+         UNION \
+         SELECT {columns} FROM (SELECT id FROM deployments WHERE kind = 'rollback' AND {NOT_ENDED}) d \
+         CROSS JOIN queue q {waits} AND q.deployment_id = d.id \
+         ORDER BY rank, deployment_id"
+    );
+    let rows = rows(session.connection(), &sql, [host.into(), time::to_db(now).into()]).await?;
     rows.iter().map(candidate).collect()
 }
 

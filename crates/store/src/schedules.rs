@@ -103,37 +103,36 @@ pub async fn next(session: &impl Session, now: DateTime<Utc>) -> Result<Option<D
     first.and_then(|row| row.next_at).map(time::from_db).transpose()
 }
 
-/// Moves the plan on from `planned` to `next`. `false` when it is not what is planned any more: somebody else has
-/// carried it out, or changed it, and the caller must not.
+/// Moves the plan on to `next`, of a schedule as it was read. `false` when it is not as it was any more: somebody else has
+/// carried the plan out, or changed the schedule, by whose old cron expression `next` may be, and the caller must not.
 pub async fn advance(
     tx: &Tx,
-    id: &ScheduleId,
-    planned: DateTime<Utc>,
+    read: &Schedule,
     next: Option<DateTime<Utc>>,
     last_run: &LastRun,
 ) -> Result<bool, StoreError> {
+    // Nobody else writes until this transaction ends.
+    if find(tx, &read.id).await?.as_ref() != Some(read) {
+        return Ok(false);
+    }
     let update = Entity::update_many()
         .col_expr(Column::NextAt, Expr::value(next.map(time::to_db)))
-        .col_expr(Column::LastPlannedAt, Expr::value(Some(time::to_db(planned))))
+        .col_expr(Column::LastPlannedAt, Expr::value(read.next_at.map(time::to_db)))
         .col_expr(Column::LastRun, Expr::value(Some(to_json(last_run)?)))
-        .filter(Column::Id.eq(id.as_str()))
-        .filter(Column::NextAt.eq(time::to_db(planned)));
+        .filter(Column::Id.eq(read.id.as_str()));
     Ok(update.exec(tx.connection()).await?.rows_affected > 0)
 }
 
-/// Enables it, with its next run, or disables it. `NotFound` when it is not there.
-pub async fn set_enabled(
-    tx: &Tx,
-    id: &ScheduleId,
-    enabled: bool,
-    next: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
+/// Writes when it runs and whether it does: `cron`, `missed`, `enabled` and `next_at`. `NotFound` when it is not there.
+pub async fn change(tx: &Tx, schedule: &Schedule) -> Result<(), StoreError> {
     let update = Entity::update_many()
-        .col_expr(Column::Enabled, Expr::value(enabled))
-        .col_expr(Column::NextAt, Expr::value(next.map(time::to_db)))
-        .filter(Column::Id.eq(id.as_str()));
+        .col_expr(Column::Cron, Expr::value(schedule.cron.to_string()))
+        .col_expr(Column::Missed, Expr::value(schedule.missed.as_str()))
+        .col_expr(Column::Enabled, Expr::value(schedule.enabled))
+        .col_expr(Column::NextAt, Expr::value(schedule.next_at.map(time::to_db)))
+        .filter(Column::Id.eq(schedule.id.as_str()));
     match update.exec(tx.connection()).await?.rows_affected {
-        0 => Err(StoreError::not_found("schedule", id)),
+        0 => Err(StoreError::not_found("schedule", &schedule.id)),
         _ => Ok(()),
     }
 }

@@ -101,6 +101,17 @@ impl Store {
         self.write().await.map(drop)
     }
 
+    /// Whether the database answers within `limit` a question that waits for no writer. SQLite, a file of ours, is there.
+    pub async fn answers(&self, limit: Duration) -> bool {
+        match self.kind {
+            Kind::Sqlite => true,
+            Kind::Postgres => {
+                let asked = tokio::time::timeout(limit, self.beside.execute_unprepared("SELECT 1")).await;
+                matches!(asked, Ok(Ok(_)))
+            }
+        }
+    }
+
     /// How long writers waited for their turn.
     pub fn waits(&self) -> Timed {
         self.waits.timed()

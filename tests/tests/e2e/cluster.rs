@@ -11,9 +11,9 @@ use operations::cluster::{Cluster, Show, ShowRequest, Standing};
 use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get};
 use operations::plans;
 use plimsoll_tests::flow::{active, refused};
-use plimsoll_tests::postgres::Postgres;
+use plimsoll_tests::postgres::{Postgres, Shutdown};
 use plimsoll_tests::server::signal;
-use plimsoll_tests::{App, Peer, Repo, Server, processes, wait_for};
+use plimsoll_tests::{App, Peer, Repo, Server, http, processes, wait_for};
 
 /// Seconds.
 const LEASE: u64 = 3;
@@ -164,6 +164,42 @@ async fn a_clean_stop_hands_over_at_once() {
     driven_by(world.second.client(), &deployment.id, world.second.pid()).await;
     assert!(stopped.elapsed() < Duration::from_secs(1), "after {:?}", stopped.elapsed());
     world.ends_well(&deployment.id, "v2").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_does_not_wait_for_a_database_that_is_away() {
+    let postgres = Postgres::start();
+    let url = postgres.create_database();
+    let server = Server::start_with(&[], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
+    let (mut server, repo, _) = crate::on(server, "hello").await;
+    let gate = server.shared().join("go");
+    let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    repo.commit(App::new("v2").build(&build).files(), "v2");
+    let deployment = server.deploy("hello").await;
+    server.reach(&deployment.id, Phase::Building).await;
+
+    postgres.stop(Shutdown::Fast);
+    let client = server.client().clone();
+    let asked = tokio::spawn(async move { client.call::<Show>(&ShowRequest {}).await });
+    // Said after five seconds, so that the question is waiting by then.
+    let ready = http::get(server.api(), "localhost", "/readyz").await.unwrap();
+    assert_eq!(ready.0, 503, "{ready:?}");
+    assert!(!asked.is_finished(), "it waits for the database to come back");
+    let told = Instant::now();
+    // With the status 0, as ever.
+    server.stop();
+    let took = told.elapsed();
+    assert!(took < Duration::from_secs(10), "it ended after {took:?}");
+    assert!(asked.await.unwrap().is_err());
+    assert!(server.log().contains("the database is away"), "{}", server.log());
+    // Nobody's request was concerned, and what was at work goes on once both are back.
+    server.assert_serves("hello", "/", "v1").await;
+    postgres.resume();
+    server.restart().await;
+    std::fs::write(gate, "").unwrap();
+    active(server.end(&deployment.id).await);
+    server.assert_serves("hello", "/", "v2").await;
+    assert_eq!(cluster(server.client()).await.servers.len(), 1, "who could not say so is forgotten all the same");
 }
 
 #[tokio::test(flavor = "multi_thread")]

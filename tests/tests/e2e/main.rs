@@ -21,6 +21,7 @@ mod openapi;
 mod plans;
 mod postgres;
 mod promotion;
+mod retries;
 mod rollback;
 mod schedules;
 mod secrets;

@@ -188,6 +188,33 @@ async fn a_promotion_that_fails_leaves_nothing() {
     assert_eq!(staging(&server).await.len(), 32, "staging has its files still");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_promotion_that_waits_needs_the_environment_that_it_comes_from_no_more() {
+    let (server, repo, _) = crate::with_app("hello").await;
+    assert!(server.cli(&["envs", "create", "staging", "--app", "hello"]).status.success());
+    let log = server.shared().join("log");
+    repo.commit(App::new("v2").release(&format!("umask 0; echo migrated >> {}", log.display())).files(), "v2");
+    assert_eq!(deploy_to_staging(&server).await, "v2");
+    let gate = server.shared().join("go");
+    let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    repo.commit(App::new("v3").build(&build).files(), "v3");
+    let before = server.deploy("hello").await;
+    server.reach(&before.id, Phase::Building).await;
+    let promotion = promote(&server).await.unwrap();
+    assert_eq!(promotion.phase, Phase::Queued);
+
+    // It is of staging alone: production's deployment is at work meanwhile.
+    server.cli_json(&["envs", "delete", "staging", "--app", "hello", "--yes", "--json"]);
+    std::fs::write(gate, "").unwrap();
+    active(server.end(&before.id).await);
+    let promoted = active(server.end(&promotion.id).await);
+    server.assert_serves("hello", "/", "v2").await;
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "migrated\nmigrated\n", "once in each environment");
+    assert_eq!(promoted.metadata.promotion.unwrap().from.as_str(), "staging");
+    let gone = refused(promote(&server).await);
+    assert!(gone.status == 404 && gone.detail.contains("staging"), "{gone:?}");
+}
+
 /// A promotion is begun, and its server killed once it is seen in `phase`, while visitors come; then there is a server again.
 async fn server_dies_in(phase: Phase, server: &mut Server, load: &RawLoad) -> Deployment {
     let promotion = promote(server).await.unwrap();

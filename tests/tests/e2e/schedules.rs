@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::event::EventKind;
 use domain::phase::Phase;
-use domain::schedule::RunOutcome;
+use domain::schedule::{Missed, RunOutcome};
 use operations::Page;
 use operations::queue::{Ahead, Entry};
-use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest};
+use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest, Update, UpdateRequest};
 use operations::windows::{Bypass, Window};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::{Server, wait_for};
@@ -62,8 +63,15 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     let (mut server, _repo, _) = with_app("hello").await;
-    let made: Schedule = json(&server, &["deploy", "hello", "--cron", "* * * * * UTC", "--schedule", "often"]);
-    let first = made.upcoming[0];
+    // Made for another time, and then changed.
+    let made: Schedule = json(&server, &["deploy", "hello", "--cron", "0 6 1 1 * UTC", "--schedule", "often"]);
+    let often = ["schedules", "change", "often", "--cron", "* * * * * UTC", "--missed", "skip"];
+    let changed: Schedule = json(&server, &often);
+    assert_eq!((&changed.id, changed.cron.to_string().as_str()), (&made.id, "* * * * * UTC"));
+    assert_eq!((made.missed, changed.missed, &changed.order), (Missed::RunOnce, Missed::Skip, &made.order));
+    let told = String::from_utf8(server.cli(&["events", "--app", "hello", "--limit", "500"]).stdout).unwrap();
+    assert!(told.contains("schedule often changed by") && told.contains("cron * * * * * UTC, missed skip"), "{told}");
+    let first = changed.upcoming[0];
     assert!(first > Utc::now() && first < Utc::now() + TimeDelta::seconds(61));
     // It is the same after a restart.
     server.stop();
@@ -137,6 +145,40 @@ async fn a_freeze_holds_all_but_rollbacks_and_a_critical_one_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_that_waits_is_not_held_by_a_freeze_that_comes() {
+    let (server, repo, _) = with_app("hello").await;
+    repo.commit(plimsoll_tests::App::new("v2").files(), "v2");
+    server.deploy_well("hello").await;
+    let gate = server.shared().join("go");
+    let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    repo.commit(plimsoll_tests::App::new("v3").build(&build).files(), "v3");
+    let at_work = server.deploy("hello").await;
+    server.reach(&at_work.id, Phase::Building).await;
+    let held = server.deploy("hello").await;
+    let back = server.rollback("hello", Some(1)).await.unwrap();
+    let records = || json::<Page<Bypass>>(&server, &["windows", "bypasses"]).items;
+    assert_eq!(records(), []);
+
+    let freeze: Window =
+        json(&server, &["windows", "freeze", "--app", "hello", "--until", "in 1h", "--reason", "big sale"]);
+    let waits = |id| queue(&server).into_iter().find(|entry| entry.deployment == id).unwrap().waiting_for;
+    assert!(waits(held.id.clone()).contains("big sale"));
+    let behind = waits(back.id.clone());
+    assert!(behind.contains(at_work.id.as_str()), "{behind}");
+    std::fs::write(gate, "").unwrap();
+    active(server.end(&at_work.id).await);
+    active(server.end(&back.id).await);
+    server.assert_serves("hello", "/", "v1").await;
+    assert_eq!(server.deployment(&held.id).await.phase, Phase::Queued);
+    // It is on record like one that was asked for in the freeze.
+    let records = records();
+    assert_eq!(records.len(), 1, "{records:?}");
+    assert_eq!((&records[0].deployment, records[0].window.as_ref()), (&back.id, Some(&freeze.id)));
+    assert_eq!(records[0].reason, "a rollback is not held by windows");
+    assert!(server.events(&back.id).await.iter().any(|e| matches!(e.kind, EventKind::WindowBypassed { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn outside_of_its_windows_an_environment_waits_for_the_next_one() {
     let (server, _repo, _) = with_app("hello").await;
     // Two hours that are not now.
@@ -171,6 +213,10 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
         (vec!["deploy", "hello", "--cron", "0 0 30 2 * UTC"], "never comes"),
         (vec!["deploy", "hello", "--cron", "0 6 * * * Londn"], "not a time zone"),
         (vec!["deploy", "hello", "--cron", "0 6 * * * UTC", "--missed", "maybe"], "run_once or skip"),
+        (vec!["schedules", "change", "nightly"], "--cron"),
+        (vec!["schedules", "change", "nightly", "--cron", "61 6 * * * UTC"], "minute `61`"),
+        (vec!["schedules", "change", "nightly", "--missed", "maybe"], "run_once or skip"),
+        (vec!["schedules", "change", "nightly", "--cron", "0 6 * * * UTC"], "plimsoll schedules list"),
         (vec!["queue", "timeline", "--hours", "0"], "1 to 168"),
         (vec!["queue", "list", "--limit", "0"], "1 to 500"),
         (vec!["windows", "freeze", "--until", "in 1h", "--reason", " "], "reason"),
@@ -196,5 +242,11 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
     };
     let wrong = refused(server.client().call::<Create>(&request).await);
     assert!(wrong.status == 422 && wrong.detail.contains("time zone is missing"), "{wrong:?}");
+    for (cron, words) in [(Some("0 0 30 2 * UTC"), "never comes"), (None, "nothing says")] {
+        let cron = cron.map(str::to_owned);
+        let request = UpdateRequest { schedule: "nightly".into(), enabled: None, cron, missed: None };
+        let wrong = refused(server.client().call::<Update>(&request).await);
+        assert!(wrong.status == 422 && wrong.detail.contains(words), "{wrong:?}");
+    }
     assert!(queue(&server).is_empty());
 }

@@ -18,6 +18,7 @@ pub(crate) mod runner;
 pub(crate) mod smoke;
 pub(crate) mod stages;
 pub(crate) mod state;
+pub(crate) mod strand;
 pub(crate) mod world;
 
 use std::marker::PhantomData;

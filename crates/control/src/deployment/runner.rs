@@ -8,6 +8,7 @@ use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use operations::Error;
 use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
+use store::StoreError;
 use tokio::sync::Notify;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::journal::StoreJournal;
+use super::strand::{free, strand};
 use super::{Deploy, Deploying, Promotion, Rollback, World};
 
 /// The engines, and the deployments that run on them.
@@ -44,7 +46,7 @@ struct Table {
     running: HashMap<DeploymentId, Cancel>,
     /// Slots that are kept for deployments about to be recorded as started.
     reserved: usize,
-    /// Those that ended without an outcome, with the epoch.
+    /// Those that can't go on, of which not even that could be written down, with the epoch.
     given_up: HashMap<DeploymentId, u64>,
 }
 
@@ -166,8 +168,9 @@ impl Runner {
             shared.world.outputs.close(&deployment);
             shared.table().running.remove(&deployment);
             shared.freed.notify_one();
-            // The archive it was made from may have served its purpose.
-            if let Err(e) = crate::uploads::sweep(&shared.world, chrono::Utc::now()).await {
+            // The archive it was made from may have served its purpose. A server that stops leaves that to the next one.
+            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, chrono::Utc::now()));
+            if let Some(Err(e)) = swept.await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
             }
         };
@@ -181,20 +184,22 @@ impl Runner {
         Some(cancel.request(reason(by)).await)
     }
 
-    /// Tries the step again at which a deployment got stuck that this server has taken.
+    /// Tries the step again at which a deployment got stuck that this server has taken. One that was stuck as another version
+    /// did not know it goes on where it was.
     pub(crate) async fn unstick(&self, taken: Taken, by: &str) -> Result<(), EngineError> {
         let id = SagaId::new(taken.deployment.as_str());
         let fence = Fence(taken.fence);
-        match taken.kind {
-            DeploymentKind::Deploy => {
-                self.shared.deploy.unstick(&id, fence, Remedy::Retry, by).await?;
+        let resumed = match taken.kind {
+            DeploymentKind::Deploy => self.shared.deploy.unstick(&id, fence, Remedy::Retry, by).await.map(drop),
+            DeploymentKind::Rollback => self.shared.rollback.unstick(&id, fence, Remedy::Retry, by).await.map(drop),
+            DeploymentKind::Promotion => self.shared.promotion.unstick(&id, fence, Remedy::Retry, by).await.map(drop),
+        };
+        match resumed {
+            Err(EngineError::NotStuck { .. }) => {
+                let freed = free(&self.shared.world.store, &taken.deployment, taken.fence).await;
+                freed.map_err(|e| EngineError::Journal { id, source: JournalError::Unavailable(e.to_string()) })?;
             }
-            DeploymentKind::Rollback => {
-                self.shared.rollback.unstick(&id, fence, Remedy::Retry, by).await?;
-            }
-            DeploymentKind::Promotion => {
-                self.shared.promotion.unstick(&id, fence, Remedy::Retry, by).await?;
-            }
+            other => other?,
         }
         self.spawn(taken, None);
         Ok(())
@@ -306,8 +311,19 @@ impl Shared {
                 }
                 Err(e) => {
                     tracing::error!(%deployment, "can't go on: {e}");
-                    self.table().given_up.insert(deployment.clone(), fence.0);
-                    return;
+                    let why = format!("this version of Plimsoll can't go on with it: {e}");
+                    match strand(&self.world.store, deployment, fence.0, &why).await {
+                        Ok(()) => return,
+                        Err(StoreError::Unavailable { .. }) => {
+                            tokio::time::sleep(pause).await;
+                            pause = (pause * 2).min(Duration::from_secs(10));
+                        }
+                        Err(e) => {
+                            tracing::error!(%deployment, "nor can that be said: {e}");
+                            self.table().given_up.insert(deployment.clone(), fence.0);
+                            return;
+                        }
+                    }
                 }
             }
         }

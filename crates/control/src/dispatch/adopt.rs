@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
-use saga::EngineError;
 use store::StoreError;
 use store::queue::Orphan;
 
@@ -72,10 +71,7 @@ async fn take(inner: &Inner, orphan: &Orphan, kind: DeploymentKind) -> Result<Op
 async fn resume(inner: &Inner, taken: Taken, by: &str) {
     let (deployment, fence) = (taken.deployment.clone(), taken.fence);
     let Err(e) = inner.runner.unstick(taken, by).await else { return };
-    match e {
-        EngineError::NotStuck { .. } => {}
-        e => tracing::error!(%deployment, "can't resume: {e}"),
-    }
+    tracing::error!(%deployment, "can't resume: {e}");
     let given_up = async {
         let tx = inner.world.store.write().await?;
         store::sagas::give_up(&tx, deployment.as_str(), fence).await?;

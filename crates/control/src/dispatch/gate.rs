@@ -53,8 +53,13 @@ impl Gate {
         }
         let held = candidates.iter().filter(|c| closed.contains_key(&c.environment)).map(|c| &c.deployment);
         let held: Vec<&DeploymentId> = held.collect();
-        let passing = store::bypasses::among(session, &held).await?.into_iter().collect();
+        let passing = store::bypasses::among(session, &held).await?;
         Ok(Self { closed, passing })
+    }
+
+    /// Whether windows hold all in an environment but those that go past them.
+    pub(super) fn is_closed(&self, environment: &EnvironmentId) -> bool {
+        self.closed.contains_key(environment)
     }
 
     /// What keeps a candidate from starting.

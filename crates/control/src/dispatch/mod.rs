@@ -7,6 +7,7 @@
 
 mod adopt;
 mod gate;
+mod past;
 mod start;
 mod waiting;
 mod wishes;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::Inner;
 
 pub(crate) use gate::{Gate, rules};
+pub(crate) use past::{bypass, let_back};
 pub(crate) use start::{Accepted, count_end};
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};

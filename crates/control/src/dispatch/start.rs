@@ -11,7 +11,7 @@ use store::queue::Entry;
 use store::starts::{Ready, Started};
 use store::{Session, StoreError, Tx};
 
-use super::Gate;
+use super::{Gate, let_back};
 use crate::control::Inner;
 use crate::deployment::journal::{Unwanted, end_unstarted, regenerate};
 use crate::deployment::runner::{Slot, Taken};
@@ -106,6 +106,12 @@ async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId]) -> Result<Begun,
             store::queue::remove(tx, id).await?;
             begun.ended.push(entry.deployment);
             continue;
+        }
+        if kind == DeploymentKind::Rollback && gate.is_closed(&entry.environment) {
+            // Closed since it was accepted, perhaps.
+            let environment = store::environments::get(tx, &entry.environment).await?;
+            let deployment = store::deployments::get(tx, id).await?.deployment;
+            let_back(tx, &environment, &deployment, now).await?;
         }
         kinds.insert(id.clone(), kind);
         entries.push(entry);

@@ -99,12 +99,11 @@ impl Handle<Cancel> for Control {
 impl Handle<Resume> for Control {
     async fn handle(&self, caller: &Caller, request: DeploymentRequest) -> Result<Deployment, Error> {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
-        let not_stuck = || Error::conflict("the deployment is not stuck, so there is nothing to try again");
         if deployment.stuck.is_none() {
             // One that is stalled runs its step again, on the server that drives it; one that nobody drives is taken over anyway.
             let tx = self.write().await?;
             if !store::beats::ask_again(&tx, &deployment.id).await.map_err(store_error)? {
-                return Err(not_stuck());
+                return Err(Error::conflict("the deployment is not stuck, so there is nothing to try again"));
             }
             self.remember::<Resume>(&tx, caller, &deployment).await?;
             commit(tx).await?;
@@ -122,7 +121,6 @@ impl Handle<Resume> for Control {
         }
         match resumed {
             Ok(()) => self.answer::<Resume>(caller, &deployment.id).await,
-            Err(EngineError::NotStuck { .. }) => Err(not_stuck()),
             Err(EngineError::Journal { source: saga::JournalError::Unavailable(why), .. }) => {
                 Err(Error::unavailable(format!("the deployment's journal can't be written: {why}")))
             }

@@ -24,7 +24,7 @@ use crate::caller::{Caller, Handle};
 use crate::deployment::journal::{Unwanted, end_unstarted};
 use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
-use crate::dispatch::{Accepted, count_end};
+use crate::dispatch::{self, Accepted, count_end};
 use crate::error::{archive_error, io_error, store_error};
 use crate::uploads::no_upload;
 
@@ -69,7 +69,7 @@ impl Control {
         }
         draft.deployment.source = Some(source);
         if let Some(reason) = bypass {
-            super::windows::bypass(tx, &environment, &draft.deployment, &reason).await?;
+            dispatch::bypass(tx, &environment, &draft.deployment, &reason).await.map_err(store_error)?;
         }
         let state = State::deploy(Order { labels, ..order(&draft) });
         Ok(Prepared { environment, record: draft, state, when })
@@ -88,7 +88,8 @@ impl Handle<Rollback> for Control {
         let (spec, commit) = (release.spec.clone(), release.commit.clone());
         let state = State::rollback(order(&draft), release.into(), spec, commit);
         let when = When { priority: request.priority, not_before: None };
-        super::windows::let_back(&tx, &environment, &draft.deployment).await?;
+        let at = draft.deployment.created_at;
+        dispatch::let_back(&tx, &environment, &draft.deployment, at).await.map_err(store_error)?;
         self.accept::<Rollback, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
     }
 }

@@ -21,6 +21,7 @@ use crate::deployment::promise::{HINT, broken};
 use crate::deployment::rehearse::rehearse;
 use crate::deployment::state::Order;
 use crate::deployment::{self, State, path};
+use crate::dispatch;
 use crate::error::store_error;
 use crate::planning::{Wanted, scene_of};
 
@@ -174,7 +175,7 @@ impl Control {
                 }
                 draft.deployment.source = Some(source);
                 if let Some(reason) = bypass {
-                    windows::bypass(&tx, &environment, &draft.deployment, &reason).await?;
+                    dispatch::bypass(&tx, &environment, &draft.deployment, &reason).await.map_err(store_error)?;
                 }
                 let state = State::deploy(Order { labels, plan: Some(agreed), ..order(&draft) });
                 self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, draft, state, when).await
@@ -195,7 +196,8 @@ impl Control {
                 let (spec, commit) = (release.spec.clone(), release.commit.clone());
                 let order = Order { plan: Some(agreed), ..order(&draft) };
                 let state = State::rollback(order, release.into(), spec, commit);
-                windows::let_back(&tx, &environment, &draft.deployment).await?;
+                let at = draft.deployment.created_at;
+                dispatch::let_back(&tx, &environment, &draft.deployment, at).await.map_err(store_error)?;
                 self.accept::<Deploy, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
             }
             (DeploymentKind::Deploy | DeploymentKind::Promotion, _) => {

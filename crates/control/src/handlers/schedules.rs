@@ -1,9 +1,9 @@
-//! Schedules: making, looking at, enabling and removing them. What runs them is in [`crate::tick`].
+//! Schedules: making, looking at, changing and removing them. What runs them is in [`crate::tick`].
 
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::labels::Labels;
-use domain::schedule::{Cron, InvalidCron};
+use domain::schedule::{Cron, InvalidCron, Missed};
 use domain::source::Source;
 use domain::{Name, ScheduleId};
 use operations::deployments::DeployRequest;
@@ -27,7 +27,7 @@ impl Handle<Create> for Control {
     async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Schedule, Error> {
         let CreateRequest { app, environment, name, cron, missed, order } = request;
         check(&order)?;
-        let cron: Cron = cron.parse().map_err(|e: InvalidCron| Error::unprocessable(e.to_string()))?;
+        let cron = parsed(&cron)?;
         let now = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &app, &environment).await?;
@@ -55,7 +55,10 @@ impl Handle<Create> for Control {
         match store::schedules::insert(&tx, &row).await {
             Err(StoreError::Conflict(Constraint::Id { .. })) => {
                 return Err(Error::conflict(format!("`{}` has a schedule named `{}` already", row.app, row.name))
-                    .hint("give this one another name, or remove that one: `plimsoll schedules list`"));
+                    .hint(format!(
+                        "give this one another name, or change that one: `plimsoll schedules change {} --cron …`",
+                        row.name
+                    )));
             }
             other => other.map_err(store_error)?,
         }
@@ -90,17 +93,18 @@ impl Handle<Get> for Control {
 
 impl Handle<Update> for Control {
     async fn handle(&self, caller: &Caller, request: UpdateRequest) -> Result<Schedule, Error> {
-        let tx = self.write().await?;
-        let mut row = named(&tx, &request.schedule).await?;
-        if row.enabled != request.enabled {
-            row.enabled = request.enabled;
-            // Never a plan again that was carried out, should the clock have jumped back.
-            let after = row.last_planned_at.map_or(Utc::now(), |planned| planned.max(Utc::now()));
-            row.next_at = if row.enabled { row.cron.next_after(after) } else { None };
+        let UpdateRequest { schedule, enabled, cron, missed } = request;
+        if enabled.is_none() && cron.is_none() && missed.is_none() {
+            return Err(Error::unprocessable("nothing says what is to be changed of the schedule")
+                .hint("give `cron`, `missed` or `enabled`"));
         }
-        store::schedules::set_enabled(&tx, &row.id, row.enabled, row.next_at).await.map_err(store_error)?;
+        let cron = cron.as_deref().map(parsed).transpose()?;
+        let tx = self.write().await?;
+        let mut row = named(&tx, &schedule).await?;
+        let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
+        store::schedules::change(&tx, &row).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        let event = EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, by };
+        let event = EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, cron, missed, by };
         self.schedule_changed::<Update>(caller, tx, row, event).await
     }
 }
@@ -145,6 +149,34 @@ pub(crate) fn request(row: &Row) -> Result<DeployRequest, Error> {
         not_before: None,
         bypass_window: None,
     })
+}
+
+fn parsed(cron: &str) -> Result<Cron, Error> {
+    cron.parse().map_err(|e: InvalidCron| Error::unprocessable(e.to_string()))
+}
+
+/// Changes what is given of a schedule, and plans its next run. Returns the cron expression and the policy if they are new.
+fn change(
+    row: &mut Row,
+    enabled: Option<bool>,
+    cron: Option<Cron>,
+    missed: Option<Missed>,
+    now: DateTime<Utc>,
+) -> (Option<Cron>, Option<Missed>) {
+    let (cron, missed) = (cron.filter(|cron| *cron != row.cron), missed.filter(|missed| *missed != row.missed));
+    let enabled = enabled.filter(|enabled| *enabled != row.enabled);
+    row.enabled = enabled.unwrap_or(row.enabled);
+    row.missed = missed.unwrap_or(row.missed);
+    if let Some(cron) = &cron {
+        row.cron = cron.clone();
+    }
+    // As it was before, what is planned stays, also if its time has come.
+    if cron.is_some() || enabled.is_some() {
+        // Never a plan again that was carried out, should the clock have jumped back.
+        let after = row.last_planned_at.map_or(now, |planned| planned.max(now));
+        row.next_at = if row.enabled { row.cron.next_after(after) } else { None };
+    }
+    (cron, missed)
 }
 
 fn template(row: &Row) -> Result<Template, Error> {
@@ -210,5 +242,74 @@ async fn named(session: &impl Session, wanted: &str) -> Result<Row, Error> {
             Err(Error::conflict(format!("{several} schedules have that name"))
                 .hint(format!("name one by its id: {}", ids.join(", "))))
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::{AppId, EnvironmentId};
+
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// Each day at six; it ran on the 20th.
+    fn row() -> Row {
+        Row {
+            id: ScheduleId::from_ulid(Ulid::generate()),
+            app_id: AppId::from_ulid(Ulid::generate()),
+            environment_id: EnvironmentId::from_ulid(Ulid::generate()),
+            app: "shop".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            name: "daily".parse().unwrap(),
+            cron: "0 6 * * * UTC".parse().unwrap(),
+            missed: Missed::RunOnce,
+            enabled: true,
+            template: serde_json::json!({}),
+            created_by: "admin".into(),
+            created_at: at("2026-11-01T00:00:00Z"),
+            next_at: Some(at("2026-11-21T06:00:00Z")),
+            last_planned_at: Some(at("2026-11-20T06:00:00Z")),
+            last_run: None,
+        }
+    }
+
+    #[test]
+    fn another_cron_expression_counts_from_now_on() {
+        let now = at("2026-11-20T12:00:00Z");
+        let cron: Cron = "30 13 * * * UTC".parse().unwrap();
+        let mut changed = row();
+        let told = change(&mut changed, None, Some(cron.clone()), Some(Missed::Skip), now);
+        assert_eq!(told, (Some(cron.clone()), Some(Missed::Skip)));
+        assert_eq!((&changed.cron, changed.missed), (&cron, Missed::Skip));
+        assert_eq!(changed.next_at, Some(at("2026-11-20T13:30:00Z")));
+        // What was due and not yet carried out is no plan any more.
+        let mut due = row();
+        change(&mut due, None, Some(cron.clone()), None, at("2026-11-21T06:00:01Z"));
+        assert_eq!(due.next_at, Some(at("2026-11-21T13:30:00Z")));
+        // Not again what was carried out, whatever the clock says now.
+        let mut back = row();
+        change(&mut back, None, Some("0 * * * * UTC".parse().unwrap()), None, at("2026-11-20T04:10:00Z"));
+        assert_eq!(back.next_at, Some(at("2026-11-20T07:00:00Z")));
+        // One that is disabled stays so, and takes it up when it is enabled.
+        let mut disabled = Row { enabled: false, next_at: None, ..row() };
+        change(&mut disabled, None, Some(cron), None, now);
+        assert_eq!(disabled.next_at, None);
+        assert_eq!(change(&mut disabled, Some(true), None, None, now), (None, None));
+        assert_eq!(disabled.next_at, Some(at("2026-11-20T13:30:00Z")));
+    }
+
+    #[test]
+    fn what_is_the_same_already_moves_no_plan() {
+        let late = at("2026-11-23T12:00:00Z");
+        let mut same = row();
+        assert_eq!(change(&mut same, Some(true), Some(row().cron), Some(Missed::RunOnce), late), (None, None));
+        assert_eq!(same.next_at, row().next_at, "what was missed is made up for");
+        let mut policy = row();
+        assert_eq!(change(&mut policy, None, None, Some(Missed::Skip), late), (None, Some(Missed::Skip)));
+        assert_eq!(policy.next_at, row().next_at, "and by the policy that it has now");
     }
 }

@@ -1,7 +1,6 @@
 //! Deploy windows and freezes, and those that go past them.
 
 use chrono::{DateTime, Utc};
-use domain::deployment::Deployment;
 use domain::event::EventKind;
 use domain::queue::Priority;
 use domain::schedule::{InvalidZone, parse_instant};
@@ -13,7 +12,6 @@ use operations::windows::{
 };
 use operations::{Error, Page};
 use store::Tx;
-use store::environments::Environment;
 use store::windows::Record;
 use ulid::Ulid;
 
@@ -21,7 +19,6 @@ use super::order::When;
 use super::{app_named, commit, environment_named, page_cursor, page_limit};
 use crate::Control;
 use crate::caller::{Caller, Handle};
-use crate::dispatch::rules;
 use crate::error::store_error;
 
 /// All of them are looked at whenever a deployment is to start.
@@ -141,61 +138,6 @@ pub(super) fn reason(reason: &str, when: &When) -> Result<String, Error> {
         Error::unprocessable("the reason for going past a closed window is empty or too long")
             .hint(format!("say why in 1 to {REASON} characters"))
     })
-}
-
-/// Lets a deployment past all windows, and records who wanted that and why. Approvals are to come: until then the
-/// record alone is enough.
-pub(super) async fn bypass(
-    tx: &Tx,
-    environment: &Environment,
-    deployment: &Deployment,
-    reason: &str,
-) -> Result<(), Error> {
-    let held = held(tx, environment, deployment.created_at).await?;
-    record(tx, deployment, held, reason).await
-}
-
-/// A rollback is how an outage is ended: no window holds one, which is recorded, too.
-pub(super) async fn let_back(tx: &Tx, environment: &Environment, deployment: &Deployment) -> Result<(), Error> {
-    match held(tx, environment, deployment.created_at).await? {
-        None => Ok(()),
-        held => record(tx, deployment, held, "a rollback is not held by windows").await,
-    }
-}
-
-/// What closes the environment.
-async fn held(tx: &Tx, environment: &Environment, now: DateTime<Utc>) -> Result<Option<(WindowId, String)>, Error> {
-    let records = store::windows::list(tx, Some(now)).await.map_err(store_error)?;
-    match window::verdict(&rules(&records, &environment.app_id, &environment.name), now) {
-        Verdict::Open { .. } => Ok(None),
-        Verdict::Closed { by, why, until: None } => Ok(Some((by, why))),
-        Verdict::Closed { by, why, until: Some(until) } => {
-            Ok(Some((by, format!("{why}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC")))))
-        }
-    }
-}
-
-async fn record(tx: &Tx, deployment: &Deployment, held: Option<(WindowId, String)>, reason: &str) -> Result<(), Error> {
-    let (window, rule) = held.unzip();
-    let row = store::bypasses::Bypass {
-        id: BypassId::from_ulid(Ulid::generate()),
-        deployment: deployment.id.clone(),
-        app: deployment.app.clone(),
-        environment: deployment.environment.clone(),
-        window,
-        rule: rule.clone(),
-        reason: reason.to_owned(),
-        requested_by: deployment.requested_by.clone(),
-        approved_by: None,
-        at: deployment.created_at,
-    };
-    store::bypasses::insert(tx, &row).await.map_err(store_error)?;
-    let event = EventKind::WindowBypassed { by: deployment.requested_by.clone(), reason: row.reason, rule };
-    let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
-    store::events::insert(tx, app, environment, Some(&deployment.id), &event, deployment.created_at)
-        .await
-        .map_err(store_error)?;
-    Ok(())
 }
 
 async fn tell(tx: &Tx, record: &Record, kind: EventKind) -> Result<(), Error> {

@@ -74,6 +74,9 @@ const UNREACHABLE: &[&str] = &[
     "kex_exchange_identification",
     "banner exchange",
     "empty reply from server",
+    // Broken off in the middle.
+    "unexpected disconnect",
+    "early eof",
     "ssl certificate problem",
     "server certificate verification failed",
     "unable to get local issuer certificate",
@@ -150,6 +153,11 @@ mod tests {
             "/srv/a",
             &["fatal: '/srv/a' does not appear to be a git repository", read],
             "/srv/a is not a git repository; give the folder that holds `.git`, or a bare repository",
+        );
+        check(
+            "https://h/a",
+            &["error: RPC failed; curl 18 transfer closed with outstanding read data remaining", "fatal: early EOF"],
+            "https://h/a can't be reached: early EOF; check the address and this server's network",
         );
         check("/srv/a", &["fatal: something new"], "git could not fetch: something new");
         check("/srv/a", &[], "git could not fetch: no reason was given");

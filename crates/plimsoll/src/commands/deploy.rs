@@ -230,7 +230,7 @@ fn moment(text: &str) -> Result<Moment, String> {
     parse_instant(text, Utc::now()).map_err(|e| e.to_string())
 }
 
-fn missed(text: &str) -> Result<Missed, String> {
+pub(super) fn missed(text: &str) -> Result<Missed, String> {
     Missed::from_name(text).ok_or_else(|| "expected run_once or skip".to_owned())
 }
 

@@ -110,8 +110,13 @@ fn sentence(kind: &EventKind) -> String {
             format!("place in the queue changed by {}: {priority}{at}", clean(by))
         }
         EventKind::ScheduleCreated { name, by, .. } => format!("schedule {name} created by {}", clean(by)),
-        EventKind::ScheduleChanged { name, enabled, by, .. } => {
+        EventKind::ScheduleChanged { name, enabled, cron: None, missed: None, by, .. } => {
             format!("schedule {name} {} by {}", if *enabled { "enabled" } else { "disabled" }, clean(by))
+        }
+        EventKind::ScheduleChanged { name, cron, missed, by, .. } => {
+            let cron = cron.iter().map(|cron| format!("cron {cron}"));
+            let new: Vec<String> = cron.chain(missed.iter().map(|m| format!("missed {}", m.as_str()))).collect();
+            format!("schedule {name} changed by {}: {}", clean(by), new.join(", "))
         }
         EventKind::ScheduleDeleted { name, by, .. } => format!("schedule {name} removed by {}", clean(by)),
         EventKind::ScheduleSkipped { name, planned_at, why, .. } => {

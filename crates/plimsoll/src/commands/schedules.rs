@@ -1,10 +1,11 @@
 //! `plimsoll schedules`: deployments that repeat.
 
-use domain::schedule::RunOutcome;
+use domain::schedule::{Cron, Missed, RunOutcome};
 use operations::Operation;
 use operations::schedules::{Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Update, UpdateRequest};
 
 use super::Context;
+use super::deploy::missed;
 use crate::confirm::confirm;
 use crate::failure::Failure;
 use crate::table::{Table, Tone};
@@ -16,13 +17,15 @@ Examples:
   plimsoll deploy shop --env staging --cron \"30 2 * * * Europe/Berlin\" --schedule nightly --missed skip
   plimsoll schedules list
   plimsoll schedules show nightly
+  plimsoll schedules change nightly --cron \"0 3 * * * Europe/Berlin\"
+  plimsoll schedules change nightly --missed run_once
   plimsoll schedules disable nightly
   plimsoll schedules enable nightly
   plimsoll schedules delete nightly --yes
 
 A local time that the clocks skip runs once, right after the gap; one that comes twice runs the first time alone.";
 
-/// Look at schedules, enable, disable and delete them; `plimsoll deploy --cron` makes them.
+/// Look at schedules, change, enable, disable and delete them; `plimsoll deploy --cron` makes them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -36,6 +39,9 @@ enum Command {
     List(ListRequest),
     #[command(about = Get::SUMMARY, after_help = EXAMPLES)]
     Show(ScheduleRequest),
+    /// Change when a schedule runs, or what becomes of runs that it misses.
+    #[command(after_help = EXAMPLES)]
+    Change(Change),
     /// Let a schedule run again, from its next time on.
     #[command(after_help = EXAMPLES)]
     Enable(ScheduleRequest),
@@ -44,6 +50,25 @@ enum Command {
     Disable(ScheduleRequest),
     #[command(about = Delete::SUMMARY, after_help = EXAMPLES)]
     Delete(Gone),
+}
+
+#[derive(Debug, clap::Args)]
+struct Change {
+    #[command(flatten)]
+    request: ScheduleRequest,
+    #[command(flatten)]
+    to: To,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct To {
+    /// Run at the times of this cron expression with a time zone, from now on: "0 6 * * MON-FRI Europe/London".
+    #[arg(long, value_name = "CRON")]
+    cron: Option<Cron>,
+    /// What to do about runs that are missed: run_once or skip.
+    #[arg(long, value_name = "POLICY", value_parser = missed)]
+    missed: Option<Missed>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -72,16 +97,15 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             out.line(table(context, &all))
         }
         Command::Show(request) => show(context, &connection.call::<Get>(&request).await?),
+        Command::Change(Change { request, to: To { cron, missed } }) => {
+            let cron = cron.map(|cron| cron.to_string());
+            let request = UpdateRequest { schedule: request.schedule, enabled: None, cron, missed };
+            changed(context, &connection.call::<Update>(&request).await?)
+        }
         Command::Enable(request) | Command::Disable(request) => {
-            let request = UpdateRequest { schedule: request.schedule, enabled };
-            let schedule = connection.call::<Update>(&request).await?;
-            if out.json {
-                return out.document(&schedule);
-            }
-            out.line(match schedule.upcoming.first() {
-                Some(next) => format!("{} runs next at {}", schedule.name, schedule.cron.zone().show(*next)),
-                None => format!("{} does not run any more", schedule.name),
-            })
+            let request =
+                UpdateRequest { schedule: request.schedule, enabled: Some(enabled), cron: None, missed: None };
+            changed(context, &connection.call::<Update>(&request).await?)
         }
         Command::Delete(Gone { request, yes }) => {
             confirm(yes, &format!("Deleting the schedule {}", clean(&request.schedule)))?;
@@ -92,6 +116,17 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             }
         }
     }
+}
+
+fn changed(context: &Context, schedule: &Schedule) -> Result<(), Failure> {
+    let out = &context.out;
+    if out.json {
+        return out.document(schedule);
+    }
+    out.line(match schedule.upcoming.first() {
+        Some(next) => format!("{} runs next at {}", schedule.name, schedule.cron.zone().show(*next)),
+        None => format!("{} does not run: it is disabled", schedule.name),
+    })
 }
 
 fn table(context: &Context, all: &[Schedule]) -> String {

@@ -40,6 +40,7 @@ const CASES: &[(&str, Case)] = &[
     ("schedules", |db| Box::pin(schedules::rows(db))),
     ("windows", |db| Box::pin(schedules::windows(db))),
     ("bypasses", |db| Box::pin(schedules::bypasses(db))),
+    ("what windows do not hold", |db| Box::pin(schedules::not_held(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),

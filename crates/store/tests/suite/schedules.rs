@@ -1,17 +1,20 @@
 //! Schedules, windows and bypasses.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 use domain::DeploymentId;
+use domain::deployment::DeploymentKind;
 use domain::schedule::{LastRun, Missed, RunOutcome};
 use domain::window::{Freeze, Rule};
 use store::bypasses::{self, Bypass};
 use store::environments::Environment;
 use store::schedules::{self, Filter, Schedule};
 use store::windows::{self, Record};
-use store::{Constraint, StoreError, apps, environments};
+use store::{Constraint, StoreError, apps, deployments, environments, queue, sagas, starts};
 
 use crate::database::Database;
-use crate::fixture::{app, environment, id, kept, name, now};
+use crate::fixture::{app, entry, environment, id, kept, name, new_deployment, now};
 
 pub(crate) fn schedule(environment: &Environment, text: &str) -> Schedule {
     Schedule {
@@ -82,16 +85,23 @@ pub(crate) async fn rows(db: Database) {
     let run = LastRun { planned_at: kept(), at: kept(), outcome: RunOutcome::Deployed { deployment: id() } };
     let next = Some(kept() + TimeDelta::days(1));
     let tx = store.write().await.unwrap();
-    assert!(schedules::advance(&tx, &one.id, kept(), next, &run).await.unwrap());
-    assert!(!schedules::advance(&tx, &one.id, kept(), next, &run).await.unwrap());
+    assert!(schedules::advance(&tx, &one, next, &run).await.unwrap());
+    assert!(!schedules::advance(&tx, &one, next, &run).await.unwrap());
     tx.commit().await.unwrap();
     let found = schedules::find(&store, &one.id).await.unwrap().unwrap();
     let advanced = Schedule { next_at: next, last_planned_at: Some(kept()), last_run: Some(run), ..one.clone() };
     assert_eq!(found, advanced);
 
+    // One that was changed since it was read is not moved on, also when the next run is at the same time.
+    let changed = Schedule { cron: "0 6 * * * UTC".parse().unwrap(), missed: Missed::RunOnce, ..advanced.clone() };
     let tx = store.write().await.unwrap();
-    schedules::set_enabled(&tx, &one.id, false, None).await.unwrap();
-    assert!(matches!(schedules::set_enabled(&tx, &id(), true, None).await, Err(StoreError::NotFound { .. })));
+    schedules::change(&tx, &changed).await.unwrap();
+    assert_eq!(schedules::find(&tx, &one.id).await.unwrap().as_ref(), Some(&changed));
+    let run = advanced.last_run.clone().unwrap();
+    assert!(!schedules::advance(&tx, &advanced, None, &run).await.unwrap());
+    schedules::change(&tx, &Schedule { enabled: false, next_at: None, ..changed }).await.unwrap();
+    let nobody = schedules::change(&tx, &Schedule { id: id(), ..one.clone() }).await;
+    assert!(matches!(nobody, Err(StoreError::NotFound { .. })));
     assert!(schedules::remove(&tx, &other.id).await.unwrap());
     assert!(!schedules::remove(&tx, &other.id).await.unwrap());
     tx.commit().await.unwrap();
@@ -152,6 +162,52 @@ pub(crate) async fn bypasses(db: Database) {
     assert_eq!(bypasses::list(&store, Some(&second.id), 9).await.unwrap(), [first]);
     let many: Vec<DeploymentId> = (0..1200).map(|_| id()).chain([two.clone()]).collect();
     let many: Vec<&DeploymentId> = many.iter().collect();
-    assert_eq!(bypasses::among(&store, &many).await.unwrap(), [two]);
-    assert_eq!(bypasses::among(&store, &[]).await.unwrap(), []);
+    assert_eq!(bypasses::among(&store, &many).await.unwrap(), BTreeSet::from([two]));
+    assert_eq!(bypasses::among(&store, &[]).await.unwrap(), BTreeSet::new());
+}
+
+pub(crate) async fn not_held(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let shop = app(&tx, "shop").await;
+    let live = environment(&tx, &shop, "production").await;
+    let kinds = [DeploymentKind::Deploy, DeploymentKind::Rollback, DeploymentKind::Promotion, DeploymentKind::Deploy];
+    let mut ids = Vec::new();
+    for (generation, kind) in (1..).zip(kinds) {
+        let mut record = new_deployment(&live, generation);
+        record.deployment.kind = kind;
+        deployments::insert(&tx, &record).await.unwrap();
+        queue::insert(&tx, &entry(&record, 10 - generation as i64)).await.unwrap();
+        ids.push(record.deployment.id);
+    }
+    let (rollback, recorded) = (ids[1].clone(), ids[3].clone());
+    // One has both, and is told of once.
+    bypasses::insert(&tx, &bypass(rollback.clone())).await.unwrap();
+    bypasses::insert(&tx, &bypass(recorded.clone())).await.unwrap();
+    tx.commit().await.unwrap();
+    let all: Vec<&DeploymentId> = ids.iter().collect();
+    assert_eq!(bypasses::among(&store, &all).await.unwrap(), BTreeSet::from([rollback.clone(), recorded.clone()]));
+    let passing = async |host: &str| -> Vec<DeploymentId> {
+        let found = queue::passing(&store, host, now()).await.unwrap();
+        found.into_iter().map(|candidate| candidate.deployment).collect()
+    };
+    assert_eq!(passing("here").await, [recorded.clone(), rollback.clone()], "lower ranks first");
+    assert_eq!(passing("elsewhere").await, []);
+
+    // Not before its time, and not while another one is at work there.
+    let tx = store.write().await.unwrap();
+    queue::remove(&tx, &recorded).await.unwrap();
+    let later = queue::Entry {
+        not_before: Some(now() + TimeDelta::hours(1)),
+        ..entry(&deployments::get(&tx, &recorded).await.unwrap(), 1)
+    };
+    queue::insert(&tx, &later).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(passing("here").await, std::slice::from_ref(&rollback));
+    let tx = store.write().await.unwrap();
+    let other = entry(&deployments::get(&tx, &ids[0]).await.unwrap(), 1);
+    sagas::create(&tx, ids[0].as_str(), "deploy", 1).await.unwrap();
+    assert_eq!(starts::start(&tx, &id(), &[other], now()).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    assert_eq!(passing("here").await, []);
 }
