@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use domain::queue::choose;
 use domain::{DeploymentId, ServerId};
-use saga::{Cancel, Engine, Fence, SagaId};
+use saga::{Begun, Cancel, Engine, Fence, SagaId};
+use store::appends::Append;
 use store::starts::{self, Ready, Started};
 use store::{DatabaseUrl, Session, Store, StoreError};
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -16,7 +17,7 @@ use tokio::sync::Notify;
 use ulid::Ulid;
 
 use super::fill::HOST;
-use crate::passes::{Passes, StoreJournal};
+use crate::passes::{Passes, State, StoreJournal};
 
 /// As the server's own dispatcher: `control::dispatch`.
 const LOOK: Duration = Duration::from_secs(1);
@@ -97,12 +98,14 @@ async fn due(worker: &Arc<Worker>) -> Result<(), StoreError> {
         let may: BTreeSet<_> = start.into_iter().map(|start| start.deployment).collect();
         let entries: Vec<_> =
             ready.into_iter().map(|ready| ready.entry).filter(|entry| may.contains(&entry.deployment)).collect();
-        let started = starts::start(&tx, &worker.server, &entries, now).await?;
+        let started = begin(worker, starts::start(&tx, &worker.server, &entries, now).await?);
+        let appends: Vec<_> = started.iter().map(|(_, _, append)| append.clone()).collect();
+        store::appends::many(&tx, &appends).await?;
         worker.running.fetch_add(started.len(), Ordering::Relaxed);
         tx.commit().await?;
         let none = started.is_empty();
-        for started in started {
-            tokio::spawn(run(worker.clone(), started));
+        for (started, begun, _) in started {
+            tokio::spawn(run(worker.clone(), started, begun));
         }
         if none && outrun {
             break;
@@ -121,10 +124,23 @@ async fn choice(worker: &Worker, session: &impl Session) -> Result<Vec<Deploymen
     Ok(start.into_iter().map(|start| start.deployment).collect())
 }
 
-async fn run(worker: Arc<Worker>, started: Started) {
+/// The first step of each, which is written in the transaction that takes it.
+fn begin(worker: &Worker, started: Vec<Started>) -> Vec<(Started, Begun<State, String>, Append)> {
+    let begin = |started: Started| {
+        let journal: Vec<_> = started.journal.iter().cloned().map(|r| serde_json::from_value(r).unwrap()).collect();
+        let id = SagaId::new(started.deployment.as_str());
+        let begun = worker.engine.begin(&id, &journal).unwrap();
+        let records = begun.records().map(|record| serde_json::to_value(record).unwrap()).collect();
+        let (saga, seq) = (id.as_str().to_owned(), journal.len() as u64);
+        let append = Append { saga, fence: started.fence, seq, records, end: None, advance: None };
+        (started, begun, append)
+    };
+    started.into_iter().map(begin).collect()
+}
+
+async fn run(worker: Arc<Worker>, started: Started, begun: Begun<State, String>) {
     let id = SagaId::new(started.deployment.as_str());
-    let journal: Vec<_> = started.journal.into_iter().map(|record| serde_json::from_value(record).unwrap()).collect();
-    worker.engine.run_read(&id, Fence(started.fence), &journal, &Cancel::new()).await.unwrap();
+    worker.engine.run_begun(&id, Fence(started.fence), begun, &Cancel::new()).await.unwrap();
     worker.running.fetch_sub(1, Ordering::Relaxed);
     worker.done.fetch_add(1, Ordering::Relaxed);
     worker.freed.notify_one();

@@ -1,6 +1,7 @@
 //! The shell around the pure core: decide, journal, act, journal.
 
 mod attempt;
+mod begin;
 mod drive;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::{
     Cancel, EngineError, Event, Fence, HistoryOf, IllegalTransition, Journal, Listener, OutcomeOf, Plan, PlanError,
     Record, RecordOf, Remedy, Saga, SagaId, Stage,
 };
+pub use begin::Begun;
 use drive::Drive;
 
 /// Runs sagas of one type over one journal and one world. Sagas of different ids may run at the same time.
@@ -110,36 +112,16 @@ impl<G: Saga> Engine<G> {
     /// same fence or a higher one. See [`EngineError`] for the sagas that this program may not resume.
     pub async fn run(&self, id: &SagaId, fence: Fence, cancel: &Cancel) -> Result<OutcomeOf<G>, EngineError> {
         let attached = cancel.attach();
-        let history = self.history(id).await?;
-        self.go_on(id, fence, history, cancel, attached).await
-    }
-
-    /// The same for a caller that has read the journal already, in the write that gave it `fence` or after it: nobody else can have
-    /// added to it since.
-    ///
-    /// # Errors
-    /// Those of [`Engine::run`].
-    pub async fn run_read(
-        &self,
-        id: &SagaId,
-        fence: Fence,
-        journal: &[RecordOf<G>],
-        cancel: &Cancel,
-    ) -> Result<OutcomeOf<G>, EngineError> {
-        let attached = cancel.attach();
-        let history = self.replay(id, journal)?;
-        self.go_on(id, fence, history, cancel, attached).await
+        let history = Arc::new(self.history(id).await?);
+        self.go_on(Drive::resume(self, id, fence, history), cancel, attached).await
     }
 
     async fn go_on(
         &self,
-        id: &SagaId,
-        fence: Fence,
-        history: HistoryOf<G>,
+        mut drive: Drive<'_, G>,
         cancel: &Cancel,
         attached: Attached<'_>,
     ) -> Result<OutcomeOf<G>, EngineError> {
-        let mut drive = Drive::resume(self, id, fence, history);
         let result = drive.go_to_rest(cancel).await;
         if let Ok((_, later)) = &result {
             attached.close(*later);
@@ -163,7 +145,7 @@ impl<G: Saga> Engine<G> {
         if !matches!(history.progress(), crate::Progress::Stuck { .. }) {
             return Err(EngineError::NotStuck { id: id.clone() });
         }
-        let mut drive = Drive::resume(self, id, fence, history);
+        let mut drive = Drive::resume(self, id, fence, Arc::new(history));
         let result = drive.commit(vec![Event::Resumed { remedy, by: by.into() }]).await;
         drive.close().await.and_history(result)
     }

@@ -15,7 +15,7 @@ mod stage;
 
 pub use cancel::{Cancel, CancelRefused};
 pub use decide::{Decision, decide, entry, failed};
-pub use engine::{Engine, opening};
+pub use engine::{Begun, Engine, opening};
 pub use event::{Cause, Event, Record, Remedy};
 pub use history::{History, IllegalTransition, Progress, StageRecord, StageStatus, Way};
 pub use journal::{Fence, FileJournal, Journal, JournalError, MemoryJournal};

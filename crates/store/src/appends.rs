@@ -48,6 +48,13 @@ pub async fn advance(tx: &Tx, appends: &[&Append]) -> Result<(), StoreError> {
     advances::all(tx, &advances).await
 }
 
+/// Adds these and writes what they mean. With the error of the first that is refused; then nothing may be committed.
+pub async fn many(tx: &Tx, appends: &[Append]) -> Result<(), StoreError> {
+    let appends: Vec<&Append> = appends.iter().collect();
+    all(tx, &appends).await?.into_iter().collect::<Result<(), _>>()?;
+    advance(tx, &appends).await
+}
+
 /// Adds these. Returns the error of each that is refused, which has then written nothing; the others are added.
 pub(crate) async fn all(tx: &Tx, appends: &[&Append]) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     if let [alone] = appends {

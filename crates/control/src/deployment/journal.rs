@@ -9,6 +9,7 @@ use chrono::Utc;
 use domain::event::EventKind;
 use domain::failure::Failure;
 use domain::phase::Phase;
+use domain::smoke::SmokeResult;
 use domain::{DeploymentId, ReleaseId};
 use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
 use store::advances::{Advance, Change};
@@ -19,7 +20,7 @@ use store::{Constraint, Store, StoreError, Tx, Work};
 use super::project::{Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
 use super::state::Order;
-use super::{Deploying, State};
+use super::{Begun, Deploying, State};
 use crate::counters::Counters;
 
 pub(crate) struct StoreJournal {
@@ -61,7 +62,7 @@ impl<G: Deploying> Journal<G> for StoreJournal {
         // Nobody else changes it: whose epoch is over is refused.
         let row = store::deployments::get(&self.store, &after.state().order.deployment).await.map_err(journal_error)?;
         let events: Vec<_> = records.iter().map(|record| record.event.clone()).collect();
-        let append = addition(id, fence, seq, values, &events, &row, after);
+        let append = addition(id, fence, seq, values, &events, Shown::of(&row), after);
         let effects = effects(id, fence, &events, after);
         let work = (!effects.is_empty()).then(|| -> Work {
             let effects = Arc::new(effects);
@@ -94,7 +95,23 @@ fn ends(after: &saga::History<State, Failure>) -> bool {
     after.outcome().is_some_and(|o| !matches!(o, saga::Outcome::Stuck { .. }))
 }
 
-/// The records, and what they mean for the deployment, whose row is `row`. If they end the saga, the next one of the environment may start
+/// What people have seen of a deployment, from its row.
+#[derive(Clone, Copy)]
+struct Shown<'a> {
+    phase: Phase,
+    smoke_tests: &'a [SmokeResult],
+}
+
+impl<'a> Shown<'a> {
+    /// Of one that waits.
+    const NOTHING: Shown<'static> = Shown { phase: Phase::Queued, smoke_tests: &[] };
+
+    fn of(row: &'a Row) -> Self {
+        Self { phase: row.deployment.phase, smoke_tests: &row.deployment.metadata.smoke_tests }
+    }
+}
+
+/// The records, and what they mean for the deployment. If they end the saga, the next one of the environment may start
 /// with it.
 fn addition(
     id: &SagaId,
@@ -102,18 +119,14 @@ fn addition(
     seq: u64,
     values: Vec<serde_json::Value>,
     records: &[Event<State, Failure>],
-    row: &Row,
+    shown: Shown<'_>,
     after: &saga::History<State, Failure>,
 ) -> Append {
     let order = &after.state().order;
     let projection = project(after);
-    let events = tell(row, &projection, records.iter(), after);
-    let change = Change {
-        deployment: order.deployment.clone(),
-        from: row.deployment.phase,
-        update: update(projection),
-        at: Utc::now(),
-    };
+    let events = tell(shown, &projection, records.iter(), after);
+    let change =
+        Change { deployment: order.deployment.clone(), from: shown.phase, update: update(projection), at: Utc::now() };
     let (app, environment) = (order.app_name.clone(), order.environment_name.clone());
     let end = End { environment: order.environment.clone(), deployment: order.deployment.clone() };
     Append {
@@ -124,6 +137,16 @@ fn addition(
         end: ends(after).then_some(end),
         advance: Some(Advance { app, environment, change, events, at: after.updated_at() }),
     }
+}
+
+/// What a deployment writes when it begins, for the transaction that takes it.
+pub(crate) fn beginning(deployment: &DeploymentId, fence: u64, begun: &Begun) -> Result<Option<Append>, StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let values =
+        begun.records().map(serde_json::to_value).collect::<Result<Vec<_>, _>>().map_err(|e| nonsense(&id, &e))?;
+    let records: Vec<_> = begun.records().map(|record| record.event.clone()).collect();
+    let Some(seq) = begun.records().map(|record| record.seq).next() else { return Ok(None) };
+    Ok(Some(addition(&id, Fence(fence), seq, values, &records, Shown::NOTHING, begun.after())))
 }
 
 /// Why a deployment that no stage has begun of is not to run.
@@ -164,7 +187,7 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
     let events: Vec<_> = records.into_iter().map(|record| record.event).collect();
     let fence = Fence(row.fence);
     let row = store::deployments::get(tx, deployment).await?;
-    let addition = addition(&id, fence, 1, values, &events, &row, &history);
+    let addition = addition(&id, fence, 1, values, &events, Shown::of(&row), &history);
     store::appends::one(tx, &addition).await?;
     apply(tx, &effects(&id, fence, &events, &history)).await?;
     store::appends::advance(tx, &[&addition]).await?;
@@ -237,7 +260,7 @@ async fn apply(tx: &Tx, effects: &[Effect]) -> Result<(), StoreError> {
 
 /// The events that tell people what this append means.
 fn tell<'a>(
-    row: &Row,
+    shown: Shown<'_>,
     next: &Projection,
     records: impl Iterator<Item = &'a Event<State, Failure>>,
     after: &saga::History<State, Failure>,
@@ -263,12 +286,12 @@ fn tell<'a>(
             _ => {}
         }
     }
-    let known = &row.deployment.metadata.smoke_tests;
-    let results: Vec<_> = next.metadata.smoke_tests.iter().filter(|r| !known.contains(r)).cloned().collect();
+    let known = |result: &&SmokeResult| shown.smoke_tests.contains(result);
+    let results: Vec<_> = next.metadata.smoke_tests.iter().filter(|result| !known(result)).cloned().collect();
     if !results.is_empty() {
         events.push(EventKind::SmokeTested { results });
     }
-    if next.phase != row.deployment.phase {
+    if next.phase != shown.phase {
         events.push(EventKind::PhaseChanged { phase: next.phase, progress: next.progress });
         if next.phase.is_end() {
             let failure = next.failure.clone();

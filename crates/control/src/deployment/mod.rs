@@ -36,6 +36,9 @@ pub(crate) use world::World;
 /// A saga over the deployment's state.
 pub(crate) trait Deploying: Saga<World = World, State = State, Error = Failure> {}
 
+/// What such a saga writes before its first effect.
+pub(crate) type Begun = saga::Begun<State, Failure>;
+
 /// Source to release to traffic.
 pub(crate) type Deploy = Along<path::Deploy>;
 /// An earlier release gets the traffic again.

@@ -18,7 +18,7 @@ use tracing::Instrument;
 
 use super::journal::StoreJournal;
 use super::strand::{free, strand};
-use super::{Deploy, Deploying, Promotion, Rollback, World};
+use super::{Begun, Deploy, Deploying, Promotion, Rollback, World};
 
 /// The engines, and the deployments that run on them.
 pub(crate) struct Runner {
@@ -58,8 +58,8 @@ pub(crate) struct Taken {
     pub(crate) fence: u64,
     /// Who wanted it cancelled before it was taken.
     pub(crate) cancel_by: Option<String>,
-    /// Its journal, if that was read in the transaction that took it.
-    pub(crate) journal: Option<Vec<serde_json::Value>>,
+    /// Its first step, if that was written in the transaction that took it.
+    pub(crate) begun: Option<Begun>,
 }
 
 /// A slot that is kept free; given back when dropped.
@@ -129,11 +129,28 @@ impl Runner {
         self.shared.freed.notified().await;
     }
 
+    /// The first step of a deployment whose journal is `journal`. `None` when that can't be said: then running it tells why.
+    pub(crate) fn begin(
+        &self,
+        deployment: &DeploymentId,
+        kind: DeploymentKind,
+        journal: Vec<serde_json::Value>,
+    ) -> Option<Begun> {
+        let id = SagaId::new(deployment.as_str());
+        let journal: Vec<_> = journal.into_iter().map(serde_json::from_value).collect::<Result<_, _>>().ok()?;
+        let begun = match kind {
+            DeploymentKind::Deploy => self.shared.deploy.begin(&id, &journal),
+            DeploymentKind::Rollback => self.shared.rollback.begin(&id, &journal),
+            DeploymentKind::Promotion => self.shared.promotion.begin(&id, &journal),
+        };
+        begun.ok()
+    }
+
     /// Starts, or goes on with, a deployment that this server has taken. If an earlier run of it, which somebody had taken
     /// away meanwhile, is still on its way out, this one waits for it. Who takes over what another has left may go beyond
     /// the number of slots: what was begun is not to wait.
     pub(crate) fn spawn(&self, taken: Taken, slot: Option<Slot>) {
-        let Taken { deployment, kind, fence, cancel_by, mut journal } = taken;
+        let Taken { deployment, kind, fence, cancel_by, mut begun } = taken;
         let cancel = Cancel::new();
         if let Some(by) = cancel_by {
             cancel.place(reason(&by));
@@ -157,9 +174,9 @@ impl Runner {
             let driven = async {
                 let mut again = shared.again.subscribe();
                 loop {
-                    let journal = journal.take();
+                    let begun = begun.take();
                     tokio::select! {
-                        () = shared.drive(&deployment, kind, Fence(fence), &cancel, journal) => return,
+                        () = shared.drive(&deployment, kind, Fence(fence), &cancel, begun) => return,
                         () = asked(&mut again, &deployment) => tracing::warn!("its step is dropped and run again"),
                     }
                 }
@@ -262,12 +279,12 @@ impl Shared {
         kind: DeploymentKind,
         fence: Fence,
         cancel: &Cancel,
-        journal: Option<Vec<serde_json::Value>>,
+        begun: Option<Begun>,
     ) {
         match kind {
-            DeploymentKind::Deploy => self.run(&self.deploy, deployment, fence, cancel, journal).await,
-            DeploymentKind::Rollback => self.run(&self.rollback, deployment, fence, cancel, journal).await,
-            DeploymentKind::Promotion => self.run(&self.promotion, deployment, fence, cancel, journal).await,
+            DeploymentKind::Deploy => self.run(&self.deploy, deployment, fence, cancel, begun).await,
+            DeploymentKind::Rollback => self.run(&self.rollback, deployment, fence, cancel, begun).await,
+            DeploymentKind::Promotion => self.run(&self.promotion, deployment, fence, cancel, begun).await,
         }
     }
 
@@ -278,16 +295,13 @@ impl Shared {
         deployment: &DeploymentId,
         fence: Fence,
         cancel: &Cancel,
-        journal: Option<Vec<serde_json::Value>>,
+        mut begun: Option<Begun>,
     ) {
-        // What can't be read here is read again by the engine, which says what is wrong with it.
-        let mut journal =
-            journal.and_then(|all| all.into_iter().map(serde_json::from_value).collect::<Result<Vec<_>, _>>().ok());
         let id = SagaId::new(deployment.as_str());
         let mut pause = Duration::from_millis(200);
         loop {
-            let ran = match journal.take() {
-                Some(journal) => engine.run_read(&id, fence, &journal, cancel).await,
+            let ran = match begun.take() {
+                Some(begun) => engine.run_begun(&id, fence, begun, cancel).await,
                 None => engine.run(&id, fence, cancel).await,
             };
             match ran {

@@ -47,7 +47,7 @@ pub(super) async fn lost(inner: &Inner, suspects: &mut BTreeSet<DeploymentId>) -
         if before.contains(&deployment) {
             tracing::warn!(%deployment, "it was taken and not begun; going on with it");
             let cancel_by = saga.cancel_by.filter(|_| saga.cancel_requested);
-            inner.runner.spawn(Taken { deployment, kind, fence: saga.fence, cancel_by, journal: None }, None);
+            inner.runner.spawn(Taken { deployment, kind, fence: saga.fence, cancel_by, begun: None }, None);
         } else {
             suspects.insert(deployment);
         }
@@ -65,7 +65,7 @@ async fn take(inner: &Inner, orphan: &Orphan, kind: DeploymentKind) -> Result<Op
     store::sagas::request_resume(&tx, id, None).await?;
     tx.commit().await?;
     let cancel_by = saga.cancel_by.filter(|_| saga.cancel_requested);
-    Ok(Some(Taken { deployment: orphan.deployment.clone(), kind, fence, cancel_by, journal: None }))
+    Ok(Some(Taken { deployment: orphan.deployment.clone(), kind, fence, cancel_by, begun: None }))
 }
 
 async fn resume(inner: &Inner, taken: Taken, by: &str) {

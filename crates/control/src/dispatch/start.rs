@@ -13,7 +13,7 @@ use store::{Session, StoreError, Tx};
 
 use super::{Gate, let_back};
 use crate::control::Inner;
-use crate::deployment::journal::{Unwanted, end_unstarted, regenerate};
+use crate::deployment::journal::{Unwanted, beginning, end_unstarted, regenerate};
 use crate::deployment::runner::{Slot, Taken};
 
 /// What has become of a deployment that was just recorded.
@@ -117,16 +117,35 @@ async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId]) -> Result<Begun,
         entries.push(entry);
     }
     let started = store::starts::start(tx, &inner.member.id, &entries, now).await?;
-    begun.taken = started
-        .into_iter()
-        .filter_map(|started| kinds.remove(&started.deployment).map(|kind| taken(started, kind)))
-        .collect();
+    let started = started.into_iter().filter_map(|started| {
+        let kind = kinds.remove(&started.deployment)?;
+        Some((started, kind))
+    });
+    begun.taken = taken(inner, tx, started).await?;
     Ok(begun)
 }
 
-fn taken(started: Started, kind: DeploymentKind) -> Taken {
-    let Started { deployment, fence, cancel_by, journal } = started;
-    Taken { deployment, kind, fence, cancel_by, journal: Some(journal) }
+/// Writes the first step of each in the transaction that takes it: that is one write, and one wait for the disk, less before it works.
+async fn taken(
+    inner: &Inner,
+    tx: &Tx,
+    started: impl IntoIterator<Item = (Started, DeploymentKind)>,
+) -> Result<Vec<Taken>, StoreError> {
+    let (mut taken, mut appends) = (Vec::new(), Vec::new());
+    for (started, kind) in started {
+        let Started { deployment, fence, cancel_by, journal } = started;
+        // A wish to cancel it is answered before anything begins.
+        let begun = match cancel_by {
+            None => inner.runner.begin(&deployment, kind, journal),
+            Some(_) => None,
+        };
+        if let Some(begun) = &begun {
+            appends.extend(beginning(&deployment, fence, begun)?);
+        }
+        taken.push(Taken { deployment, kind, fence, cancel_by, begun });
+    }
+    store::appends::many(tx, &appends).await?;
+    Ok(taken)
 }
 
 /// What keeps it from starting, but for a free slot and what is at work in its environment.
@@ -156,8 +175,9 @@ impl Inner {
             && waits(tx, &entry, &environment, now).await?.is_none()
             && let Some(started) =
                 store::starts::start(tx, &self.member.id, std::slice::from_ref(&entry), now).await?.pop()
+            && let Some(taken) = taken(self, tx, [(started, kind)]).await?.pop()
         {
-            return Ok(Accepted::Starts(taken(started, kind), slot));
+            return Ok(Accepted::Starts(taken, slot));
         }
         store::queue::insert(tx, &entry).await?;
         Ok(Accepted::Waits)

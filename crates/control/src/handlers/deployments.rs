@@ -212,7 +212,7 @@ impl Control {
             kind: deployment.kind,
             fence,
             cancel_by: None,
-            journal: None,
+            begun: None,
         }))
     }
 

@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Engine, attempt, illegal};
 use crate::listener::Dispatch;
 use crate::{
-    Cancel, CancelRefused, Decision, EngineError, EventOf, Failure, Fence, HistoryOf, IllegalTransition, Notice,
-    OutcomeOf, Progress, Record, RecordOf, Saga, SagaId, Stage, Step, decide, entry, failed,
+    Cancel, CancelRefused, Decision, EngineError, Event, EventOf, Failure, Fence, History, HistoryOf,
+    IllegalTransition, Notice, OutcomeOf, Plan, Progress, Record, RecordOf, Saga, SagaId, Stage, Step, decide, entry,
+    failed,
 };
 
 pub(super) struct Drive<'a, G: Saga> {
@@ -22,6 +23,8 @@ pub(super) struct Drive<'a, G: Saga> {
     dispatch: Dispatch<G>,
     /// Time does not run backwards within a run, whatever the machine's clock does.
     floor: DateTime<Utc>,
+    /// The last record was written under this drive's fence: nobody else can have begun an effect.
+    ours: bool,
 }
 
 /// A drive that is over.
@@ -34,9 +37,9 @@ impl<G: Saga> Closed<G> {
 }
 
 impl<'a, G: Saga> Drive<'a, G> {
-    pub(super) fn resume(engine: &'a Engine<G>, id: &'a SagaId, fence: Fence, history: HistoryOf<G>) -> Self {
+    pub(super) fn resume(engine: &'a Engine<G>, id: &'a SagaId, fence: Fence, history: Arc<HistoryOf<G>>) -> Self {
         let floor = history.updated_at();
-        Self { engine, id, fence, history: Arc::new(history), dispatch: Dispatch::new(&engine.listeners), floor }
+        Self { engine, id, fence, history, dispatch: Dispatch::new(&engine.listeners), floor, ours: false }
     }
 
     pub(super) fn open(
@@ -46,7 +49,7 @@ impl<'a, G: Saga> Drive<'a, G> {
         first: &RecordOf<G>,
     ) -> Result<Self, EngineError> {
         let history = HistoryOf::<G>::replay(std::slice::from_ref(first)).map_err(|source| illegal(id, source))?;
-        Ok(Self::resume(engine, id, fence, history))
+        Ok(Self::resume(engine, id, fence, Arc::new(history)))
     }
 
     pub(super) async fn journal_opening(&mut self, first: RecordOf<G>) -> Result<(), EngineError> {
@@ -93,7 +96,9 @@ impl<'a, G: Saga> Drive<'a, G> {
     /// Makes the journal ours before the first effect. Only where an effect may come without another write before it.
     async fn take_over(&mut self) -> Result<(), EngineError> {
         match self.history.progress() {
-            Progress::Running { .. } | Progress::Undoing { .. } => self.commit(vec![EventOf::<G>::Interrupted]).await,
+            Progress::Running { .. } | Progress::Undoing { .. } if !self.ours => {
+                self.commit(vec![EventOf::<G>::Interrupted]).await
+            }
             _ => Ok(()),
         }
     }
@@ -225,28 +230,22 @@ impl<'a, G: Saga> Drive<'a, G> {
     pub(super) async fn commit(&mut self, events: Vec<EventOf<G>>) -> Result<(), EngineError> {
         let at = self.now();
         let seq = self.history.next_seq();
-        let mut notices: Vec<Notice<G>> = Vec::new();
-        let mut after = Arc::clone(&self.history);
-        let mut queue = events.into_iter();
-        loop {
-            let event = match queue.next() {
-                Some(event) => event,
-                None => match entry(&after, &decide(&after, &self.engine.plan, at)) {
-                    Some(event) => event,
-                    None => break,
-                },
-            };
-            let record = Record { seq: after.next_seq(), at, event };
-            let next = Arc::new(after.apply(&record).map_err(|source| illegal(self.id, source))?);
-            let before = std::mem::replace(&mut after, Arc::clone(&next));
-            notices.push(Notice { saga: self.id.clone(), before: Some(before), record, after: next });
-        }
-        let records: Vec<_> = notices.iter().map(|notice| notice.record.clone()).collect();
-        self.append(seq, &records, &after).await?;
-        self.history = after;
-        self.floor = at;
-        notices.into_iter().for_each(|notice| self.dispatch.send(notice));
+        let steps = follow(&self.history, &self.engine.plan, events, at).map_err(|source| illegal(self.id, source))?;
+        let records: Vec<_> = steps.iter().map(|(record, _)| record.clone()).collect();
+        let Some((_, after)) = steps.last() else { return Ok(()) };
+        self.append(seq, &records, after).await?;
+        self.was_written(steps);
         Ok(())
+    }
+
+    /// Goes on from there, and tells the listeners.
+    pub(super) fn was_written(&mut self, steps: Vec<(RecordOf<G>, Arc<HistoryOf<G>>)>) {
+        for (record, after) in steps {
+            let before = std::mem::replace(&mut self.history, Arc::clone(&after));
+            self.floor = self.floor.max(record.at);
+            self.ours = true;
+            self.dispatch.send(Notice { saga: self.id.clone(), before: Some(before), record, after });
+        }
     }
 
     async fn append(&self, seq: u64, records: &[RecordOf<G>], after: &HistoryOf<G>) -> Result<(), EngineError> {
@@ -264,5 +263,29 @@ impl<'a, G: Saga> Drive<'a, G> {
 
     fn now(&self) -> DateTime<Utc> {
         (self.engine.chance.clock)().max(self.floor)
+    }
+}
+
+/// A record for each of `events` and for whatever follows from them without any effect, each with the history after it.
+pub(super) fn follow<S: Clone, E: Clone>(
+    history: &Arc<History<S, E>>,
+    plan: &Plan,
+    events: Vec<Event<S, E>>,
+    at: DateTime<Utc>,
+) -> Result<Vec<(Record<S, E>, Arc<History<S, E>>)>, IllegalTransition> {
+    let mut steps: Vec<(Record<S, E>, Arc<History<S, E>>)> = Vec::new();
+    let mut queue = events.into_iter();
+    loop {
+        let after = steps.last().map_or(history, |(_, after)| after);
+        let event = match queue.next() {
+            Some(event) => event,
+            None => match entry(after, &decide(after, plan, at)) {
+                Some(event) => event,
+                None => return Ok(steps),
+            },
+        };
+        let record = Record { seq: after.next_seq(), at, event };
+        let next = Arc::new(after.apply(&record)?);
+        steps.push((record, next));
     }
 }

@@ -63,6 +63,7 @@ const CASES: &[(&str, Case)] = &[
     ("fences", |db| Box::pin(records::fences(db))),
     ("starting many", |db| Box::pin(starts::together(db))),
     ("adding to many journals", |db| Box::pin(starts::appends(db))),
+    ("what additions mean", |db| Box::pin(starts::advances(db))),
     ("leases", |db| Box::pin(records::leases(db))),
     ("hosts", |db| Box::pin(cluster::hosts(db))),
     ("servers", |db| Box::pin(cluster::servers(db))),

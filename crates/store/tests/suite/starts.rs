@@ -3,11 +3,16 @@
 use std::collections::BTreeSet;
 
 use domain::deployment::DeploymentKind;
+use domain::event::EventKind;
+use domain::failure::{Cause, Failure};
+use domain::phase::Phase;
 use domain::queue::Priority;
 use domain::{DeploymentId, ServerId};
 use serde_json::json;
+use store::advances::{Advance, Change};
 use store::appends::{Append, End};
-use store::{Constraint, Store, StoreError, apps, environments, queue, sagas, starts};
+use store::deployments::DeploymentUpdate;
+use store::{Constraint, Store, StoreError, apps, deployments, environments, events, queue, sagas, starts};
 
 use crate::database::Database;
 use crate::fixture::{self, id, kept};
@@ -134,4 +139,111 @@ pub(crate) async fn appends(db: Database) {
     let failed = store.append_together(Append { seq: 3, ..append(1, 1, 3) }, Some(rest)).await;
     assert_eq!(failed, Err(StoreError::Internal("no".into())));
     assert_eq!(sagas::get(&store, entries[1].deployment.as_str()).await.unwrap().seq, 3);
+}
+
+/// What additions mean is written with them, one alone as many together; and nothing of it where the addition is refused.
+pub(crate) async fn advances(db: Database) {
+    let store = db.open().await;
+    let entries = waiting(&store, MANY).await;
+    let server: ServerId = id();
+    let append = |n: usize, fence: u64, seq: u64, to: Phase| {
+        let deployment = entries[n].deployment.clone();
+        let from = if seq == 1 { Phase::Queued } else { Phase::PullingSource };
+        let change = Change {
+            deployment: deployment.clone(),
+            from,
+            update: DeploymentUpdate {
+                phase: Some(to),
+                progress: Some(to.progress()),
+                stuck: Some(Some(format!("why {n}"))),
+                failure: (n.is_multiple_of(2)).then(|| failure(n)),
+                ..DeploymentUpdate::default()
+            },
+            at: kept(),
+        };
+        let told = EventKind::PhaseChanged { phase: to, progress: to.progress() };
+        let events = vec![told, EventKind::DeploymentStuck { phase: to, message: n.to_string() }];
+        let advance = Advance {
+            app: fixture::name("shop"),
+            environment: fixture::name(&format!("e{n}")),
+            change,
+            events,
+            at: kept(),
+        };
+        let end =
+            to.is_end().then(|| End { environment: entries[n].environment.clone(), deployment: deployment.clone() });
+        Append { saga: deployment.to_string(), fence, seq, records: vec![json!(n)], end, advance: Some(advance) }
+    };
+
+    // Alone.
+    let mut commits = store.changes();
+    commits.borrow_and_update();
+    store.append_together(append(0, 0, 1, Phase::PullingSource), None).await.unwrap();
+    assert!(commits.has_changed().unwrap(), "those who follow the events hear of it");
+    let refused = store.append_together(append(0, 7, 2, Phase::Building), None).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { by: 0, .. })), "{refused:?}");
+    let mut twice = append(1, 0, 1, Phase::PullingSource);
+    twice.seq = 2;
+    let refused = store.append_together(twice, None).await;
+    assert!(
+        matches!(refused, Err(StoreError::Conflict(Constraint::SagaSequence { expected: 2, actual: 1 }))),
+        "{refused:?}"
+    );
+    let illegal = store.append_together(append(0, 0, 2, Phase::Queued), None).await;
+    assert!(matches!(illegal, Err(StoreError::IllegalPhase { .. })), "{illegal:?}");
+    let mut gone = append(2, 0, 1, Phase::PullingSource);
+    gone.advance.as_mut().unwrap().change.deployment = id();
+    let missing = store.append_together(gone, None).await;
+    assert!(matches!(missing, Err(StoreError::NotFound { .. })), "{missing:?}");
+    // None of them has left a transaction open, or written anything.
+    assert_eq!(events::list(&store, &events::Filter::default(), 0, 99).await.unwrap().len(), 2);
+    for n in [1, 2] {
+        assert_eq!(sagas::get(&store, entries[n].deployment.as_str()).await.unwrap().seq, 1);
+        assert_eq!(deployments::get(&store, &entries[n].deployment).await.unwrap().deployment.phase, Phase::Queued);
+    }
+
+    // Together, with one that is refused; every third ends.
+    let tx = store.write().await.unwrap();
+    starts::start(&tx, &server, &entries, kept()).await.unwrap();
+    let to = |n: usize| if n.is_multiple_of(3) { Phase::Failed } else { Phase::Building };
+    let mut asked: Vec<Append> = (1..MANY).map(|n| append(n, 1, 1, to(n))).collect();
+    asked.push(append(0, 0, 2, Phase::Building));
+    let writers: Vec<_> = asked
+        .into_iter()
+        .map(|append| {
+            let store = store.clone();
+            tokio::spawn(async move { store.append_together(append, None).await })
+        })
+        .collect();
+    tx.commit().await.unwrap();
+    let mut results = Vec::new();
+    for writer in writers {
+        results.push(writer.await.unwrap());
+    }
+    assert!(matches!(results.pop(), Some(Err(StoreError::Fenced { by: 1, .. }))));
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    for n in 1..MANY {
+        let deployment = deployments::get(&store, &entries[n].deployment).await.unwrap().deployment;
+        assert_eq!((deployment.phase, deployment.stuck), (to(n), Some(format!("why {n}"))));
+        assert_eq!(deployment.failure, n.is_multiple_of(2).then(|| failure(n)));
+        assert_eq!(deployment.finished_at, to(n).is_end().then(kept));
+        let filter = events::Filter { deployment: Some(entries[n].deployment.clone()), ..Default::default() };
+        let told = events::list(&store, &filter, 0, 9).await.unwrap();
+        let names: Vec<_> = told.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(names, ["phase_changed", "deployment_stuck"], "in their order");
+        assert_eq!((told[0].app.clone(), told[0].at), (Some(fixture::name("shop")), kept()));
+    }
+    let ended = (1..MANY).filter(|n| to(*n).is_end()).count();
+    assert_eq!(environments::busy(&store).await.unwrap().len(), MANY - ended);
+}
+
+fn failure(n: usize) -> Failure {
+    Failure {
+        phase: Phase::PullingSource,
+        cause: Cause::Internal,
+        message: format!("failure {n}"),
+        output: Vec::new(),
+        hint: String::new(),
+        smoke_tests: Vec::new(),
+    }
 }
