@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use sea_orm::{ConnectionTrait, DbBackend, Value};
+use sea_orm::{ConnectionTrait, Value};
 
 use crate::advances;
 use crate::appends::Append;
@@ -22,7 +22,7 @@ impl Store {
     /// is, and who asked [`may`].
     pub(crate) async fn append_lone(&self, append: &Append) -> Result<bool, StoreError> {
         let began = Instant::now();
-        let mut parameters = Parameters::new(DbBackend::Sqlite);
+        let mut parameters = Parameters::shared();
         let sql = transaction(&mut parameters, append)?;
         self.doubted.store(true, Ordering::Relaxed);
         match parameters.query(&self.writer, sql).await {

@@ -20,16 +20,18 @@ pub(crate) fn parts<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
 /// Parameters of a statement, numbered from 1 as they are added.
 pub(crate) struct Parameters {
     backend: DbBackend,
+    shared: bool,
     values: Vec<Value>,
 }
 
 impl Parameters {
     pub(crate) fn of(connection: &impl ConnectionTrait) -> Self {
-        Self::new(connection.get_database_backend())
+        Self { backend: connection.get_database_backend(), shared: false, values: Vec::new() }
     }
 
-    pub(crate) fn new(backend: DbBackend) -> Self {
-        Self { backend, values: Vec::new() }
+    /// For SQLite, of several statements that are sent as one.
+    pub(crate) fn shared() -> Self {
+        Self { backend: DbBackend::Sqlite, shared: true, values: Vec::new() }
     }
 
     /// Its place in the statement.
@@ -44,6 +46,9 @@ impl Parameters {
         self.values.push(value);
         match self.backend {
             DbBackend::Postgres => format!("${}::{kind}", self.values.len()),
+            // By number a statement has all up to its highest one, and the driver gives up at those it does not use; by name only
+            // its own. Finding a name among thousands takes long, so that is not for everybody.
+            _ if self.shared => format!("${}", self.values.len()),
             _ => format!("?{}", self.values.len()),
         }
     }

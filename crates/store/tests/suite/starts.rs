@@ -172,7 +172,14 @@ pub(crate) async fn advances(db: Database) {
         };
         let end =
             to.is_end().then(|| End { environment: entries[n].environment.clone(), deployment: deployment.clone() });
-        Append { saga: deployment.to_string(), fence, seq, records: vec![json!(n)], end, advance: Some(advance) }
+        Append {
+            saga: deployment.to_string(),
+            fence,
+            seq,
+            records: vec![json!(n), json!("two")],
+            end,
+            advance: Some(advance),
+        }
     };
 
     // Alone.
@@ -180,7 +187,10 @@ pub(crate) async fn advances(db: Database) {
     commits.borrow_and_update();
     store.append_together(append(0, 0, 1, Phase::PullingSource), None).await.unwrap();
     assert!(commits.has_changed().unwrap(), "those who follow the events hear of it");
-    let refused = store.append_together(append(0, 7, 2, Phase::Building), None).await;
+    let first = deployments::get(&store, &entries[0].deployment).await.unwrap().deployment;
+    assert_eq!((first.phase, first.stuck.as_deref()), (Phase::PullingSource, Some("why 0")));
+    assert_eq!(sagas::load(&store, first.id.as_str()).await.unwrap()[1..], [(1, json!(0)), (2, json!("two"))]);
+    let refused = store.append_together(append(0, 7, 3, Phase::Building), None).await;
     assert!(matches!(refused, Err(StoreError::Fenced { by: 0, .. })), "{refused:?}");
     let mut twice = append(1, 0, 1, Phase::PullingSource);
     twice.seq = 2;
@@ -189,7 +199,7 @@ pub(crate) async fn advances(db: Database) {
         matches!(refused, Err(StoreError::Conflict(Constraint::SagaSequence { expected: 2, actual: 1 }))),
         "{refused:?}"
     );
-    let illegal = store.append_together(append(0, 0, 2, Phase::Queued), None).await;
+    let illegal = store.append_together(append(0, 0, 3, Phase::Queued), None).await;
     assert!(matches!(illegal, Err(StoreError::IllegalPhase { .. })), "{illegal:?}");
     let mut gone = append(2, 0, 1, Phase::PullingSource);
     gone.advance.as_mut().unwrap().change.deployment = id();
@@ -207,7 +217,7 @@ pub(crate) async fn advances(db: Database) {
     starts::start(&tx, &server, &entries, kept()).await.unwrap();
     let to = |n: usize| if n.is_multiple_of(3) { Phase::Failed } else { Phase::Building };
     let mut asked: Vec<Append> = (1..MANY).map(|n| append(n, 1, 1, to(n))).collect();
-    asked.push(append(0, 0, 2, Phase::Building));
+    asked.push(append(0, 0, 3, Phase::Building));
     let writers: Vec<_> = asked
         .into_iter()
         .map(|append| {
