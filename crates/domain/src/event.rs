@@ -67,7 +67,7 @@ pub enum EventKind {
         enabled: bool,
         /// When it runs from now on, if that was changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cron: Option<Cron>,
+        cron: Option<Box<Cron>>,
         /// What becomes of missed runs from now on, if that was changed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         missed: Option<Missed>,

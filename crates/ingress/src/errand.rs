@@ -53,6 +53,8 @@ pub(crate) struct Errand<'a> {
 }
 
 /// What came of one look at all upstreams of a route.
+// A box for each request would cost more than moving it once.
+#[allow(clippy::large_enum_variant)]
 enum Round {
     Over(Answer),
     /// Nobody took it, so it may go elsewhere.

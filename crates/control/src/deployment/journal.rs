@@ -223,7 +223,7 @@ fn nonsense(id: &SagaId, why: &dyn std::fmt::Display) -> StoreError {
 /// What an addition changes beyond the deployment's own row.
 enum Effect {
     /// Passing the pivot makes the release active, and gives a release that was there before the labels that this deployment brings.
-    Activated { order: Order, release: ReleaseId, generation: u64 },
+    Activated { order: Box<Order>, release: ReleaseId, generation: u64 },
     /// Any server of the host may try again what is stuck.
     GivenUp { saga: SagaId, fence: Fence },
 }
@@ -238,7 +238,7 @@ fn effects(
         let Event::StageFinished { stage, state } = event else { return None };
         let passed = after.stages().get(*stage).is_some_and(|s| s.name == ACTIVATE) && after.past_pivot();
         let release = state.release.as_ref().filter(|_| passed)?.id.clone();
-        Some(Effect::Activated { order: state.order.clone(), release, generation: state.generation() })
+        Some(Effect::Activated { order: Box::new(state.order.clone()), release, generation: state.generation() })
     });
     let stuck = matches!(after.outcome(), Some(saga::Outcome::Stuck { .. }));
     activated.chain(stuck.then(|| Effect::GivenUp { saga: id.clone(), fence })).collect()

@@ -104,7 +104,8 @@ impl Handle<Update> for Control {
         let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
         store::schedules::change(&tx, &row).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        let event = EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, cron, missed, by };
+        let event =
+            EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, cron: cron.map(Box::new), missed, by };
         self.schedule_changed::<Update>(caller, tx, row, event).await
     }
 }

@@ -41,7 +41,7 @@ enum Command {
     Show(ScheduleRequest),
     /// Change when a schedule runs, or what becomes of runs that it misses.
     #[command(after_help = EXAMPLES)]
-    Change(Change),
+    Change(Box<Change>),
     /// Let a schedule run again, from its next time on.
     #[command(after_help = EXAMPLES)]
     Enable(ScheduleRequest),
@@ -97,7 +97,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             out.line(table(context, &all))
         }
         Command::Show(request) => show(context, &connection.call::<Get>(&request).await?),
-        Command::Change(Change { request, to: To { cron, missed } }) => {
+        Command::Change(change) => {
+            let Change { request, to: To { cron, missed } } = *change;
             let cron = cron.map(|cron| cron.to_string());
             let request = UpdateRequest { schedule: request.schedule, enabled: None, cron, missed };
             changed(context, &connection.call::<Update>(&request).await?)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::drive::{Drive, follow};
+use super::drive::{Drive, Followed, follow};
 use super::{Engine, illegal};
 use crate::{Cancel, EngineError, Fence, History, OutcomeOf, Record, RecordOf, Saga, SagaId};
 
@@ -10,7 +10,7 @@ use crate::{Cancel, EngineError, Fence, History, OutcomeOf, Record, RecordOf, Sa
 #[derive(Debug, Clone)]
 pub struct Begun<S, E> {
     history: Arc<History<S, E>>,
-    steps: Vec<(Record<S, E>, Arc<History<S, E>>)>,
+    steps: Vec<Followed<S, E>>,
 }
 
 impl<S, E> Begun<S, E> {

@@ -239,7 +239,7 @@ impl<'a, G: Saga> Drive<'a, G> {
     }
 
     /// Goes on from there, and tells the listeners.
-    pub(super) fn was_written(&mut self, steps: Vec<(RecordOf<G>, Arc<HistoryOf<G>>)>) {
+    pub(super) fn was_written(&mut self, steps: Vec<Followed<G::State, G::Error>>) {
         for (record, after) in steps {
             let before = std::mem::replace(&mut self.history, Arc::clone(&after));
             self.floor = self.floor.max(record.at);
@@ -266,14 +266,17 @@ impl<'a, G: Saga> Drive<'a, G> {
     }
 }
 
+/// A record with the history after it.
+pub(super) type Followed<S, E> = (Record<S, E>, Arc<History<S, E>>);
+
 /// A record for each of `events` and for whatever follows from them without any effect, each with the history after it.
 pub(super) fn follow<S: Clone, E: Clone>(
     history: &Arc<History<S, E>>,
     plan: &Plan,
     events: Vec<Event<S, E>>,
     at: DateTime<Utc>,
-) -> Result<Vec<(Record<S, E>, Arc<History<S, E>>)>, IllegalTransition> {
-    let mut steps: Vec<(Record<S, E>, Arc<History<S, E>>)> = Vec::new();
+) -> Result<Vec<Followed<S, E>>, IllegalTransition> {
+    let mut steps: Vec<Followed<S, E>> = Vec::new();
     let mut queue = events.into_iter();
     loop {
         let after = steps.last().map_or(history, |(_, after)| after);

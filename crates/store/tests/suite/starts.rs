@@ -232,12 +232,12 @@ pub(crate) async fn advances(db: Database) {
     }
     assert!(matches!(results.pop(), Some(Err(StoreError::Fenced { by: 1, .. }))));
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    for n in 1..MANY {
-        let deployment = deployments::get(&store, &entries[n].deployment).await.unwrap().deployment;
+    for (n, entry) in entries.iter().enumerate().skip(1) {
+        let deployment = deployments::get(&store, &entry.deployment).await.unwrap().deployment;
         assert_eq!((deployment.phase, deployment.stuck), (to(n), Some(format!("why {n}"))));
         assert_eq!(deployment.failure, n.is_multiple_of(2).then(|| failure(n)));
         assert_eq!(deployment.finished_at, to(n).is_end().then(kept));
-        let filter = events::Filter { deployment: Some(entries[n].deployment.clone()), ..Default::default() };
+        let filter = events::Filter { deployment: Some(entry.deployment.clone()), ..Default::default() };
         let told = events::list(&store, &filter, 0, 9).await.unwrap();
         let names: Vec<_> = told.iter().map(|event| event.kind.as_str()).collect();
         assert_eq!(names, ["phase_changed", "deployment_stuck"], "in their order");
