@@ -66,9 +66,12 @@ pub fn with_argument(text: &str) -> Vec<Process> {
 }
 
 pub fn is_alive(pid: i32) -> bool {
-    // A zombie has ended; its parent has only not asked yet.
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
+    // A zombie has ended; its parent has only not asked yet. But its first thread is one as soon as that is through, while
+    // others may still hold what all of them share, such as sockets.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    threads > 1
+        || fs::read_to_string(format!("/proc/{pid}/stat"))
+            .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
 /// Ends a process at once.

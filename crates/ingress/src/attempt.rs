@@ -1,4 +1,4 @@
-//! Getting one request to an upstream, and once more if that does no harm.
+//! Getting one request to one upstream, and once more if that does no harm. To which ones and in which order says `errand`.
 //!
 //! A request goes to another upstream, or out on a fresh connection, if nothing of it was written. If something was,
 //! and the connection broke before a byte of an answer, it is sent again once, if its method is idempotent and its body
@@ -60,6 +60,13 @@ pub(crate) enum Trouble {
     Unasked,
 }
 
+impl Trouble {
+    /// Nobody refused: there may be room in a moment.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(self, Self::Unreachable(e) if e.kind() == io::ErrorKind::TimedOut)
+    }
+}
+
 enum Outcome {
     Answered(Reply, Box<Exchange>),
     /// Nothing was written, or the request may be written again.
@@ -69,15 +76,20 @@ enum Outcome {
 }
 
 impl Attempt {
-    pub(crate) fn new(
-        method: &Method,
-        head: Bytes,
-        upload: Option<Box<Upload>>,
-        connect: Duration,
-        response_head: Duration,
-    ) -> Self {
+    pub(crate) fn new(method: &Method, head: Bytes, upload: Option<Box<Upload>>, connect: Duration) -> Self {
         let (to_head, idempotent) = (*method == Method::HEAD, is_idempotent(method));
+        let response_head = Duration::MAX;
         Self { head, upload, to_head, idempotent, repeated: false, tried: false, connect, response_head }
+    }
+
+    /// As the route of the moment wants it: so long for the head of an answer.
+    pub(crate) fn answer_within(&mut self, limit: Duration) {
+        self.response_head = limit;
+    }
+
+    /// As the route of the moment wants it: so many bytes of a body.
+    pub(crate) fn admit(&mut self, most: Option<u64>) -> Result<(), Broken> {
+        self.upload.as_mut().map_or(Ok(()), |upload| upload.admit(most))
     }
 
     /// First on a free connection. If the upstream closed that one meanwhile, on a new one.

@@ -80,14 +80,30 @@ impl InFlight {
         self.open = true;
     }
 
-    /// The request is about to be sent to a standby, whose own deployment must not be drained meanwhile.
-    pub(crate) fn lean_on(&mut self, standby: Option<&Arc<Epoch>>) {
+    /// Whether other routes are in effect by now.
+    pub(crate) fn is_left(&self) -> bool {
+        self.epoch.retired.load(Ordering::SeqCst)
+    }
+
+    /// It was neither sent nor answered, and is counted in elsewhere.
+    pub(crate) fn moves_on(mut self) {
+        self.open = false;
+    }
+
+    /// The request is about to be sent to a standby, whose own deployment must not be drained meanwhile. `false` when it
+    /// may be drained already, as these routes are left.
+    ///
+    /// As in [`Epoch::enter`]: the request counts itself before it looks whether its routes are left, and who drains the
+    /// standby's deployment has retired them before.
+    #[must_use]
+    pub(crate) fn lean_on(&mut self, standby: Option<&Arc<Epoch>>) -> bool {
         if let Some(standby) = standby {
             standby.in_flight.fetch_add(1, Ordering::SeqCst);
         }
         if let Some(before) = std::mem::replace(&mut self.behind, standby.cloned()) {
             before.in_flight.fetch_sub(1, Ordering::SeqCst);
         }
+        !self.is_left()
     }
 
     /// A standby answers, and the request counts as its own.
@@ -175,7 +191,8 @@ struct Kept {
 
 impl Book {
     pub(crate) fn begin(&mut self, routes: &EnvironmentRoutes) -> Arc<Epoch> {
-        self.epochs.retain(|e| !e.retired.load(Ordering::SeqCst) || e.in_flight.load(Ordering::SeqCst) > 0);
+        // Requests hold theirs, and so do routes with a standby that may get some.
+        self.epochs.retain(|e| !e.retired.load(Ordering::SeqCst) || Arc::strong_count(e) > 1);
         let (environment, release) = (&routes.environment, &routes.release);
         let counters = routes.routes.iter().map(|r| self.counters(environment, release, &r.component)).collect();
         let epoch = Arc::new(Epoch {
@@ -326,6 +343,28 @@ mod tests {
             });
             assert_eq!(epoch.counters[0].snapshot().in_flight, 0);
         }
+    }
+
+    /// The drain of a standby's deployment sees who leans on it, whatever else was switched meanwhile. Once the routes
+    /// that name it are left, nobody does.
+    #[test]
+    fn nobody_leans_on_a_standby_that_may_be_drained() {
+        let mut book = Book::default();
+        let old = routes(1, 1, 1, &[0]);
+        book.begin(&old).retire();
+        let standby = book.epoch_of(&old.environment, &old.release).unwrap();
+        let epoch = book.begin(&routes(1, 2, 2, &[0]));
+        drop(book.begin(&routes(2, 1, 3, &[1])));
+        let mut request = epoch.enter(0, Instant::now()).unwrap();
+        assert!(request.lean_on(Some(&standby)));
+        assert_eq!(book.leaving(&old.deployment), 1);
+        assert!(request.lean_on(None));
+        assert_eq!(book.leaving(&old.deployment), 0);
+        epoch.retire();
+        assert!(!request.lean_on(Some(&standby)));
+        request.moves_on();
+        assert_eq!((book.leaving(&old.deployment), book.leaving(&epoch.deployment)), (0, 0));
+        assert_eq!(epoch.counters[0].snapshot().requests, 0, "it is counted where it goes");
     }
 
     #[test]

@@ -12,6 +12,8 @@
 //!   that was removed. The deployment of the current generation may decide again, to take its cutover back.
 //! - A route belongs to one environment. Who wants a host and path that another one has is refused.
 //! - Only requests with the folder's secret are told who answered them ([`Client::verify`]).
+//! - A request that nobody took yet goes by the table of the moment, also in a process that was replaced, and waits for room
+//!   in a full queue for 10 s (see `errand`).
 //! - A request is sent again only if none of it was written, or, once, if its connection broke before a byte of an
 //!   answer came, its method is idempotent and nothing was taken from its body (see `attempt`). Requests that can't be
 //!   repeated take connections that were free for at most 500 ms.
@@ -55,7 +57,7 @@
 //! # The way of a request
 //!
 //! `connection` and `workers` (the thread) → `serve` (TLS in `tls`, HTTP/1.1 or HTTP/2) → `proxy` → `heads` and `target`
-//! (may it pass?) → `live` (the route) → `attempt` → `exchange` on a connection of `upstream`, or `static_files` → `body`
+//! (may it pass?) → `live` (the route) → `errand` → `attempt` → `exchange` on a connection of `upstream`, or `static_files` → `body`
 //! or `tunnel`. What the control plane asks for goes `client` → `protocol` → `control` → `table` (the rules) →
 //! `table_file` (the disk) → `live`.
 //!
@@ -74,6 +76,7 @@ mod counters;
 mod ensure;
 mod entrance;
 mod epoch;
+mod errand;
 mod exchange;
 mod files;
 #[cfg(fuzzing)]

@@ -69,8 +69,16 @@ struct LogLimit {
 const LOG_LINES: u64 = 10;
 
 pub(crate) enum LiveTarget {
-    Upstreams { upstreams: Vec<Arc<Upstream>>, standby: Vec<LiveStandby>, turn: AtomicUsize },
+    Upstreams(Pool),
     Static { root: PathBuf, prefix: Box<str>, single_page: bool },
+}
+
+/// Who answers a route's requests.
+pub(crate) struct Pool {
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) standby: Vec<LiveStandby>,
+    /// Whose turn it is.
+    pub(crate) turn: AtomicUsize,
 }
 
 pub(crate) struct LiveStandby {
@@ -222,7 +230,7 @@ impl Shared {
     pub(crate) fn reap(&self) {
         for environment in self.table.load().environments.values() {
             for target in &environment.targets {
-                if let LiveTarget::Upstreams { upstreams, standby, .. } = target {
+                if let LiveTarget::Upstreams(Pool { upstreams, standby, .. }) = target {
                     upstreams.iter().chain(standby.iter().map(|s| &s.upstream)).for_each(|u| u.reap());
                 }
             }
@@ -262,14 +270,14 @@ fn compile(routes: &EnvironmentRoutes, previous: Option<&LiveEnvironment>, book:
     let kept = |address| {
         let same_release = previous.filter(|p| p.routes.release == routes.release)?;
         same_release.targets.iter().find_map(|t| match t {
-            LiveTarget::Upstreams { upstreams, .. } => upstreams.iter().find(|u| u.address == address).cloned(),
+            LiveTarget::Upstreams(pool) => pool.upstreams.iter().find(|u| u.address == address).cloned(),
             LiveTarget::Static { .. } => None,
         })
     };
     let mut targets = Vec::with_capacity(routes.routes.len());
     for route in &routes.routes {
         targets.push(match &route.target {
-            Target::Upstreams { upstreams, standby, .. } => LiveTarget::Upstreams {
+            Target::Upstreams { upstreams, standby, .. } => LiveTarget::Upstreams(Pool {
                 upstreams: upstreams.iter().map(|&a| kept(a).unwrap_or_else(|| Arc::new(Upstream::new(a)))).collect(),
                 standby: standby
                     .iter()
@@ -282,7 +290,7 @@ fn compile(routes: &EnvironmentRoutes, previous: Option<&LiveEnvironment>, book:
                     })
                     .collect(),
                 turn: AtomicUsize::new(0),
-            },
+            }),
             Target::Static { root, single_page } => LiveTarget::Static {
                 // Pinned, so that what is served changes with a cutover and not with a symlink.
                 root: root.canonicalize().unwrap_or_else(|_| root.clone()),

@@ -134,6 +134,9 @@ pub struct Limits {
     pub ping: Duration,
     /// To connect to one upstream.
     pub connect: Duration,
+    /// From the request's head until an upstream takes it, when none refuses: their queues are full, and there may be room
+    /// in a moment. Not longer than `response_head`.
+    pub reach: Duration,
     /// From the request's head to the head of the upstream's response.
     pub response_head: Duration,
     /// For requests in flight when the process is told to stop.
@@ -161,6 +164,7 @@ impl Default for Limits {
             streams: 128,
             ping: Duration::from_secs(20),
             connect: Duration::from_secs(2),
+            reach: Duration::from_secs(10),
             response_head: Duration::from_secs(60),
             shutdown: Duration::from_secs(30),
             handed_over: Duration::from_secs(600),

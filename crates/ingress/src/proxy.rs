@@ -1,32 +1,25 @@
 //! One request's way: from the client's connection to the release that answers it, and back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use crate::attempt::{Attempt, Sent, Trouble};
 use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::counters::Failure;
 use crate::epoch::InFlight;
-use crate::exchange::Exchange;
-use crate::headers::{self, Framing as Announced, Outgoing};
+use crate::errand::{Answer, Errand};
 use crate::heads::Framing;
-use crate::live::{LiveStandby, LiveTarget};
+use crate::live::LiveTarget;
 use crate::pages::Page;
-use crate::reply::Reply;
-use crate::route::RouteLimits;
 use crate::static_files;
 use crate::target::{self, Host};
-use crate::tunnel::{self, Far};
-use crate::upload::{Broken, Upload};
-use crate::upstream::Upstream;
+use crate::tunnel;
+use crate::upload::Broken;
 use crate::verify::{DEPLOYMENT, RELEASE, VERIFY};
 
 /// Answers one request. It never fails: what goes wrong becomes a page.
@@ -45,19 +38,18 @@ pub(crate) async fn answer(connection: Arc<Connection>, mut request: Request<Inc
     let Some(mut matched) = shared.enter(&host.name, request.uri().path(), arrived) else {
         return Page::new(StatusCode::NOT_FOUND, request.headers()).response(None);
     };
-    let verifies = request.headers().get(&VERIFY).is_some_and(|offered| shared.secret.is(offered.as_bytes()));
-    let deployment = verifies.then(|| matched.in_flight.epoch.deployment_header.clone());
     let mut release = matched.in_flight.epoch.release_header.clone();
-    let (target, limits, in_flight) = matched.split();
-    let answer = match target {
+    let answer = match matched.split().0 {
         LiveTarget::Static { root, prefix, single_page } => {
             Answer::File(static_files::serve(root, prefix, *single_page, &release, &request).await)
         }
-        LiveTarget::Upstreams { upstreams, standby, turn } => {
-            let forward = Forward { connection: &connection, upstreams, standby, turn, limits };
-            forward.run(in_flight, &mut release, &host, &request, body, client).await
+        LiveTarget::Upstreams(_) => {
+            let errand = Errand::new(&connection, &host, &request, arrived, body, client);
+            errand.deliver(&mut matched, &mut release).await
         }
     };
+    let verifies = request.headers().get(&VERIFY).is_some_and(|offered| shared.secret.is(offered.as_bytes()));
+    let deployment = verifies.then(|| matched.in_flight.epoch.deployment_header.clone());
     let mut response = respond(answer, matched.in_flight, &connection, &host, &request);
     if let Some(deployment) = deployment {
         response.headers_mut().insert(RELEASE.clone(), release);
@@ -73,17 +65,6 @@ pub(crate) async fn answer(connection: Arc<Connection>, mut request: Request<Inc
 fn refuse(connection: &Connection, status: StatusCode, headers: &http::HeaderMap) -> Response<ResponseBody> {
     connection.shared.refused();
     Page::new(status, headers).last_response(None)
-}
-
-/// How a request came out.
-enum Answer {
-    Upstream(Reply, Box<Exchange>),
-    /// The upstream agreed to switch protocols.
-    Tunnel(Reply, Far, OnUpgrade),
-    File(static_files::Served),
-    Failed(Failure, Option<Trouble>),
-    /// The request itself broke off or stalled.
-    Broken(Broken),
 }
 
 /// Counts the answer and makes a response of it.
@@ -130,6 +111,10 @@ fn respond(
             in_flight.answered(status);
             Page::new(status, request.headers()).last_response(Some(in_flight))
         }
+        Answer::Unrouted => {
+            in_flight.moves_on();
+            Page::new(StatusCode::NOT_FOUND, request.headers()).response(None)
+        }
     }
 }
 
@@ -154,117 +139,4 @@ fn fail(
         tracing::warn!(request = page.id(), status = status.as_u16(), host = %host.name, path, %component, %release, reason, "no answer from the app");
     }
     page.response(Some(in_flight))
-}
-
-/// One request and the upstreams of its route.
-struct Forward<'a> {
-    connection: &'a Arc<Connection>,
-    upstreams: &'a [Arc<Upstream>],
-    standby: &'a [LiveStandby],
-    turn: &'a AtomicUsize,
-    limits: &'a RouteLimits,
-}
-
-impl Forward<'_> {
-    /// Sends the request to the next upstream in turn that can be reached; if none can, to a standby.
-    async fn run(
-        &self,
-        in_flight: &mut InFlight,
-        release: &mut HeaderValue,
-        host: &Host<'_>,
-        request: &Request<()>,
-        body: Incoming,
-        client: Option<OnUpgrade>,
-    ) -> Answer {
-        let limits = &self.connection.shared.limits;
-        let upload = match Upload::new(body, limits, self.limits.max_body, &self.connection.heads) {
-            Ok(upload) => upload,
-            Err(broken) => return Answer::Broken(broken),
-        };
-        // A body and a switch of protocols together leave open where one ends and the other begins.
-        let upgrade = client.and_then(|client| {
-            let offer = headers::wanted_upgrade(request.method(), request.headers()).filter(|_| upload.is_none())?;
-            Some((offer, client))
-        });
-        let head = self.head(host, request, upload.as_deref(), upgrade.as_ref().map(|(offer, _)| *offer));
-        let response_head = self.limits.response_head.unwrap_or(limits.response_head);
-        let mut attempt = Attempt::new(request.method(), head, upload, limits.connect, response_head);
-        let count = self.upstreams.len();
-        if count + self.standby.len() == 0 {
-            return Answer::Failed(Failure::Unavailable, None);
-        }
-        let first = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
-        let mut trouble = None;
-        // The first one once more at the end, if it broke off there and there was nobody else.
-        for n in 0..count + usize::from(count == 1 && self.standby.is_empty()) {
-            if n == count && !matches!(trouble, Some(Trouble::Silent(_))) {
-                break;
-            }
-            match attempt.send(&self.upstreams[(first + n) % count], in_flight).await {
-                Sent::Answered(reply, exchange) => return accept(reply, exchange, upgrade),
-                Sent::Failed(trouble) => return failed(trouble),
-                Sent::Broken(broken) => return Answer::Broken(broken),
-                Sent::Not(why) => trouble = Some(why),
-            }
-        }
-        for standby in self.standby {
-            in_flight.lean_on(standby.epoch.as_ref());
-            match attempt.send(&standby.upstream, in_flight).await {
-                Sent::Answered(reply, exchange) => {
-                    in_flight.fall_back(&standby.counters);
-                    *release = standby.release_header.clone();
-                    return accept(reply, exchange, upgrade);
-                }
-                Sent::Failed(trouble) => return failed(trouble),
-                Sent::Broken(broken) => return Answer::Broken(broken),
-                Sent::Not(why) => trouble = Some(why),
-            }
-        }
-        Answer::Failed(Failure::BadGateway, trouble)
-    }
-
-    fn head(
-        &self,
-        host: &Host<'_>,
-        request: &Request<()>,
-        upload: Option<&Upload>,
-        upgrade: Option<&HeaderValue>,
-    ) -> Bytes {
-        let expects_body = matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH);
-        let body = match upload {
-            Some(upload) => upload.length().map_or(Announced::Chunked, Announced::Length),
-            None if expects_body => Announced::Length(0),
-            None => Announced::Silent,
-        };
-        let peer = &self.connection.peer;
-        let outgoing = Outgoing {
-            method: request.method(),
-            uri: request.uri(),
-            headers: request.headers(),
-            host: host.written.as_bytes(),
-            peer,
-            trusted: self.connection.shared.trusts(peer.ip),
-            upgrade,
-            body,
-        };
-        outgoing.head()
-    }
-}
-
-fn failed(trouble: Trouble) -> Answer {
-    let failure = if matches!(trouble, Trouble::Late(_)) { Failure::Timeout } else { Failure::BadGateway };
-    Answer::Failed(failure, Some(trouble))
-}
-
-fn accept(reply: Reply, exchange: Box<Exchange>, upgrade: Option<(&HeaderValue, OnUpgrade)>) -> Answer {
-    if reply.status != StatusCode::SWITCHING_PROTOCOLS {
-        return Answer::Upstream(reply, exchange);
-    }
-    let chosen = reply.upgrade.as_ref();
-    match (upgrade, chosen, exchange.into_tunnel()) {
-        (Some((offer, client)), Some(chosen), Some((stream, said))) if headers::is_offered(offer, chosen) => {
-            Answer::Tunnel(reply, Far { stream, said }, client)
-        }
-        _ => Answer::Failed(Failure::BadGateway, Some(Trouble::Unasked)),
-    }
 }

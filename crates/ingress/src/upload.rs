@@ -41,24 +41,20 @@ pub(crate) enum Broken {
 }
 
 impl Upload {
-    /// None if there is no body. `most` bytes of it are taken.
-    pub(crate) fn new(
-        incoming: Incoming,
-        limits: &Limits,
-        most: Option<u64>,
-        heads: &Arc<Heads>,
-    ) -> Result<Option<Box<Self>>, Broken> {
+    /// None if there is no body.
+    pub(crate) fn new(incoming: Incoming, limits: &Limits, heads: &Arc<Heads>) -> Option<Box<Self>> {
         if incoming.is_end_stream() {
-            return Ok(None);
+            return None;
         }
-        let left = most.unwrap_or(u64::MAX);
-        let length = incoming.size_hint().exact();
-        if length.is_some_and(|length| length > left) {
-            return Err(Broken::TooLong);
-        }
-        let (heads, chunked, last) = (heads.clone(), length.is_none(), Instant::now());
+        let (heads, chunked, last) = (heads.clone(), incoming.size_hint().exact().is_none(), Instant::now());
         let (limit, pace) = (limits.body_idle, Pace::new(limits.body_rate, limits.body_patience));
-        Ok(Some(Box::new(Self { incoming, heads, limit, left, chunked, last, stall: None, pace })))
+        Some(Box::new(Self { incoming, heads, limit, left: u64::MAX, chunked, last, stall: None, pace }))
+    }
+
+    /// `most` bytes are taken from now on. To be said before anything was taken.
+    pub(crate) fn admit(&mut self, most: Option<u64>) -> Result<(), Broken> {
+        self.left = most.unwrap_or(u64::MAX);
+        if self.length().is_some_and(|length| length > self.left) { Err(Broken::TooLong) } else { Ok(()) }
     }
 
     /// Its length is not known beforehand.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use ingress::{Client, CutoverError, Holder, Settings, Status, ensure, replace};
+use ingress::{Client, CutoverError, Gate, Holder, Settings, Status, Target, ensure, replace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::RngExt;
@@ -186,6 +186,31 @@ async fn what_is_open_goes_on_and_follows_the_new_process() {
     release_it.send_replace(true);
     assert_eq!(held.answer().await.unwrap().text(), "v1");
     assert_eq!(drain.await.unwrap(), 0);
+    until(|| async { (processes(temp.path()) == [after.pid as i32]).then_some(()) }).await;
+}
+
+/// The replaced process has accepted a request, and still waits for a place in the queue of the app that it routes to. That
+/// app is stopped when the next release serves: what was not sent follows the new process's table.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_old_process_has_not_sent_goes_to_the_next_release() {
+    let temp = tempfile::tempdir().unwrap();
+    let _reaper = Reaper(temp.path().to_owned());
+    let client = ensure(temp.path(), &binary(), ANY).await.unwrap();
+    let before = client.status().await.unwrap();
+    let (crowded, next) = (Crowded::new().await, Origin::named("v2").await);
+    let ungated = Target::Upstreams { upstreams: vec![crowded.address], standby: vec![], gate: Gate::None };
+    client.cutover(targeting(1, ungated)).await.unwrap();
+    let mut kept = Raw::connect(before.listen).await;
+    kept.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 5\r\n\r\nhello")).await;
+    until(|| async { (client.stats().await.unwrap().releases[0].in_flight == 1).then_some(()) }).await;
+
+    let after = replace(temp.path(), &binary(), ANY).await.unwrap().after;
+    assert_ne!(after.pid, before.pid);
+    client.cutover(routes(2, &[next.address])).await.unwrap();
+    assert_eq!(client.drain(&deployment(1), Duration::ZERO).await.unwrap().in_flight, 1, "the old one's counts");
+    drop(crowded);
+    let answer = kept.answer().await.unwrap();
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("v2", Some("close")));
     until(|| async { (processes(temp.path()) == [after.pid as i32]).then_some(()) }).await;
 }
 

@@ -15,3 +15,4 @@ mod statics;
 mod support;
 mod tls;
 mod tunnels;
+mod unsent;

@@ -16,7 +16,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use ingress::{Client, EnvironmentRoutes, Gate, Limits, Options, Route, RouteLimits, RunError, Standby, Target};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
@@ -162,7 +162,17 @@ impl Origin {
     where
         F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
     {
-        Self::raw(move |stream| {
+        Self::http_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), answer)
+    }
+
+    fn http_on<F>(
+        listener: TcpListener,
+        answer: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+    {
+        Self::on(listener, move |stream| {
             let answer = answer.clone();
             async move {
                 let service = service_fn(move |request| {
@@ -173,13 +183,16 @@ impl Origin {
                     hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
             }
         })
-        .await
     }
 
     /// Answers everything with its name; `/slow` after 150 ms.
     pub(crate) async fn named(name: &str) -> Self {
+        Self::named_on(TcpListener::bind("127.0.0.1:0").await.unwrap(), name)
+    }
+
+    fn named_on(listener: TcpListener, name: &str) -> Self {
         let name = Bytes::from(name.to_owned());
-        Self::http(move |request| {
+        Self::http_on(listener, move |request| {
             let name = name.clone();
             async move {
                 if request.uri().path() == "/slow" {
@@ -189,7 +202,6 @@ impl Origin {
                 Response::new(Full::new(name))
             }
         })
-        .await
     }
 
     /// Answers with the request's line and headers as it got them, one each line, and the body.
@@ -226,7 +238,13 @@ impl Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), talk)
+    }
+
+    fn on<F>(listener: TcpListener, talk: impl Fn(TcpStream) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
@@ -246,6 +264,35 @@ impl Origin {
 impl Drop for Origin {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// An upstream that takes no connection, and whose queue has no room: the kernel drops what comes, and nobody is refused.
+pub(crate) struct Crowded {
+    pub(crate) address: SocketAddr,
+    listener: TcpListener,
+    /// Those in its queue.
+    queue: Vec<TcpStream>,
+}
+
+impl Crowded {
+    pub(crate) async fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = vec![];
+        while let Ok(connected) = tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+            queue.push(connected.unwrap());
+            assert!(queue.len() < 10, "its queue has no end");
+        }
+        Self { address, listener, queue }
+    }
+
+    /// From now on it takes all connections, and answers with its name.
+    pub(crate) fn open(self, name: &str) -> Origin {
+        drop(self.queue);
+        Origin::named_on(self.listener, name)
     }
 }
 
