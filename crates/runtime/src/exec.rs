@@ -142,7 +142,7 @@ impl Executor {
     pub async fn sweep(&self, marker: &str) -> usize {
         let (scope, marker) = (self.scope.clone(), marker.to_owned());
         let work = cgroup::work(&marker);
-        blocking(move || in_groups(&scope, |other| other == work) + count(scope.kill(marker::WORK, &marker))).await
+        blocking(move || in_groups(&scope, |other| other == work) + count(scope.kill(&[marker::WORK], &marker))).await
     }
 
     /// Kill what a dead server left running of all pieces of work but these.

@@ -33,13 +33,16 @@ impl Inner {
     pub(super) fn start(&self, spec: &InstanceSpec) -> Result<Started, StartError> {
         let name = spec.key.name();
         generation::admit(&self.generations(), &spec.key.environment, spec.key.generation, &name)?;
-        let _turn = self.take_turn(&name)?;
+        let turn = self.take_turn(&name)?;
         let folder = Folder::new(self.dir.join(&name));
         match find(&folder, &name)? {
             Found::Running => return Ok(Started::Adopted),
             Found::Nothing => {}
         }
-        self.clear(&name)?;
+        // Nothing can be left of what has never been here.
+        if !turn.is_first() || folder.exists() {
+            self.clear(&name)?;
+        }
         let spec = &self.in_its_folders(spec);
         folder.create(spec.sandbox.as_ref())?;
         folder.forget_status()?;
@@ -59,14 +62,13 @@ impl Inner {
         InstanceSpec { sandbox, ..spec.clone() }
     }
 
-    /// Kills what an earlier run under this name left: the supervisor first, or it would start the app again.
+    /// Kills what an earlier run under this name left, its supervisor as well: what that starts meanwhile is found, too.
     fn clear(&self, name: &str) -> Result<(), StartError> {
-        for mark in [marker::SUPERVISOR, marker::INSTANCE] {
-            self.scope.kill(mark, name).map_err(|Unkillable(left)| StartError::Supervisor {
-                name: name.to_owned(),
-                reason: format!("{left} processes of an earlier run do not end, not even when killed"),
-            })?;
-        }
+        let unkillable = |Unkillable(left)| StartError::Supervisor {
+            name: name.to_owned(),
+            reason: format!("{left} processes of an earlier run do not end, not even when killed"),
+        };
+        self.scope.kill(&[marker::SUPERVISOR, marker::INSTANCE], name).map_err(unkillable)?;
         self.end_group(name);
         Ok(())
     }
