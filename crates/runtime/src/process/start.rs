@@ -18,7 +18,7 @@ use crate::folder::Folder;
 use crate::marker::{self, Unkillable};
 use crate::spec::InstanceSpec;
 use crate::supervise::{Launch, Report};
-use crate::{environment, generation};
+use crate::{environment, generation, priority};
 
 /// For a supervisor to come up, or to make up its mind.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,7 +93,7 @@ impl Inner {
             .spawn()
             .map_err(|e| failed(format!("cannot run {}: {e}", self.supervisor.binary.display())))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let launch = Launch { env: self.environment(spec, folder, name) };
+        let launch = Launch { env: self.environment(spec, folder, name), normal: priority::normal() };
         let packet = serde_json::to_vec(&launch).map_err(|e| failed(format!("cannot encode the environment: {e}")))?;
         // Failing to write means that it is gone; its report says more. Dropping the pipe ends the packet.
         let sent = stdin.ok_or_else(|| failed("no pipe to it".to_owned()))?.write_all(&packet);
