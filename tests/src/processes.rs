@@ -74,6 +74,17 @@ pub fn is_alive(pid: i32) -> bool {
             .is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X'])))
 }
 
+/// How far each of its threads stands back when the processors are busy.
+///
+/// # Panics
+/// When there is no such process.
+pub fn niceness(pid: i32) -> BTreeSet<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    // A thread may end while we look. Its name, in parentheses, may hold spaces; the number is field 19.
+    let stats = threads.filter_map(|thread| fs::read_to_string(thread.path().join("stat")).ok());
+    stats.map(|stat| stat.rsplit_once(") ").unwrap().1.split(' ').nth(16).unwrap().parse().unwrap()).collect()
+}
+
 /// Ends a process at once.
 ///
 /// # Panics

@@ -52,15 +52,6 @@ pub(crate) struct Errand<'a> {
     upgrade: Option<(&'a HeaderValue, OnUpgrade)>,
 }
 
-/// What came of one look at all upstreams of a route.
-// A box for each request would cost more than moving it once.
-#[allow(clippy::large_enum_variant)]
-enum Round {
-    Over(Answer),
-    /// Nobody took it, so it may go elsewhere.
-    Unsent(Option<Trouble>),
-}
-
 impl<'a> Errand<'a> {
     pub(crate) fn new(
         connection: &'a Arc<Connection>,
@@ -100,8 +91,8 @@ impl<'a> Errand<'a> {
             let response_head = of_route.response_head.unwrap_or(limits.response_head);
             self.attempt.answer_within(response_head);
             let trouble = match self.round(pool, in_flight, release).await {
-                Round::Over(answer) => return answer,
-                Round::Unsent(trouble) => trouble,
+                Ok(answer) => return answer,
+                Err(trouble) => trouble,
             };
             if in_flight.is_left() {
                 let shared = &self.connection.shared;
@@ -118,12 +109,18 @@ impl<'a> Errand<'a> {
         }
     }
 
-    /// To the next upstream in turn that can be reached; if none can, to a standby.
-    async fn round(&mut self, pool: &Pool, in_flight: &mut InFlight, release: &mut HeaderValue) -> Round {
+    /// To the next upstream in turn that can be reached; if none can, to a standby. An error means that nobody took it, so
+    /// that it may go elsewhere.
+    async fn round(
+        &mut self,
+        pool: &Pool,
+        in_flight: &mut InFlight,
+        release: &mut HeaderValue,
+    ) -> Result<Answer, Option<Trouble>> {
         let Pool { upstreams, standby, turn } = pool;
         let count = upstreams.len();
         if count + standby.len() == 0 {
-            return Round::Over(Answer::Failed(Failure::Unavailable, None));
+            return Ok(Answer::Failed(Failure::Unavailable, None));
         }
         let first = if count > 1 { turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
         let mut trouble = None;
@@ -133,9 +130,9 @@ impl<'a> Errand<'a> {
                 break;
             }
             match self.attempt.send(&upstreams[(first + n) % count], in_flight).await {
-                Sent::Answered(reply, exchange) => return Round::Over(self.accept(reply, exchange)),
-                Sent::Failed(trouble) => return Round::Over(failed(trouble)),
-                Sent::Broken(broken) => return Round::Over(Answer::Broken(broken)),
+                Sent::Answered(reply, exchange) => return Ok(self.accept(reply, exchange)),
+                Sent::Failed(trouble) => return Ok(failed(trouble)),
+                Sent::Broken(broken) => return Ok(Answer::Broken(broken)),
                 Sent::Not(why) => note(&mut trouble, why),
             }
         }
@@ -148,14 +145,14 @@ impl<'a> Errand<'a> {
                 Sent::Answered(reply, exchange) => {
                     in_flight.fall_back(&standby.counters);
                     *release = standby.release_header.clone();
-                    return Round::Over(self.accept(reply, exchange));
+                    return Ok(self.accept(reply, exchange));
                 }
-                Sent::Failed(trouble) => return Round::Over(failed(trouble)),
-                Sent::Broken(broken) => return Round::Over(Answer::Broken(broken)),
+                Sent::Failed(trouble) => return Ok(failed(trouble)),
+                Sent::Broken(broken) => return Ok(Answer::Broken(broken)),
                 Sent::Not(why) => note(&mut trouble, why),
             }
         }
-        Round::Unsent(trouble)
+        Err(trouble)
     }
 
     fn accept(&mut self, reply: Reply, exchange: Box<Exchange>) -> Answer {

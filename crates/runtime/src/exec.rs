@@ -27,6 +27,7 @@ use crate::isolation::ownership::give_pipe;
 use crate::isolation::{Exceeded, Sandbox};
 use crate::log::Stream;
 use crate::marker::{self, Scope};
+use crate::priority::{self, Priority};
 use crate::{environment, spawn};
 use output::Output;
 use running::{Running, spawn_on_lasting_thread};
@@ -142,7 +143,7 @@ impl Executor {
     pub async fn sweep(&self, marker: &str) -> usize {
         let (scope, marker) = (self.scope.clone(), marker.to_owned());
         let work = cgroup::work(&marker);
-        blocking(move || in_groups(&scope, |other| other == work) + count(scope.kill(marker::WORK, &marker))).await
+        blocking(move || in_groups(&scope, |other| other == work) + count(scope.kill(&[marker::WORK], &marker))).await
     }
 
     /// Kill what a dead server left running of all pieces of work but these.
@@ -183,6 +184,7 @@ impl Executor {
                 stderr,
                 sandbox,
                 group: entered,
+                priority: Priority::of(sandbox, priority::normal()),
             };
             let spawned = spawn::spawn(launch);
             if let (Err(_), Some(group)) = (&spawned, &group) {

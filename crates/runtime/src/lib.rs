@@ -54,7 +54,8 @@
 //! group either way, and the stop timeout holds for all of it, also when a shell in front
 //! has died. Nothing is inherited: the environment is what was asked for, `PORT`, and
 //! defaults for `PATH` (the server's), `HOME`, `LANG`, `TMPDIR`. What it may reach and use is a [`Sandbox`], which
-//! `spawn`, the only place where commands of users become processes, puts into force; see [`isolation`].
+//! `spawn`, the only place where commands of users become processes, puts into force; see [`isolation`]. How far it stands
+//! back when the processors are busy says [`priority`].
 //!
 //! # How nothing is left
 //!
@@ -88,6 +89,7 @@ pub mod exec;
 pub mod isolation;
 pub mod log;
 pub mod ports;
+pub mod priority;
 pub mod probe;
 pub mod process;
 pub mod sites;

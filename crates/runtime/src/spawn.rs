@@ -17,6 +17,7 @@ use nix::unistd::{getppid, setsid};
 use crate::isolation::Sandbox;
 use crate::isolation::cgroup::Group;
 use crate::isolation::enter::{Entry, explain};
+use crate::priority::Priority;
 use crate::shell;
 
 pub(crate) struct Launch<'a> {
@@ -30,6 +31,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) sandbox: Option<&'a Sandbox>,
     /// Made for it; it enters it.
     pub(crate) group: Option<&'a Group>,
+    pub(crate) priority: Priority,
 }
 
 /// Run it by `/bin/sh`, in a session and process group of its own whose number is the child's
@@ -55,14 +57,15 @@ pub(crate) fn spawn(launch: Launch<'_>) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(launch.stdout)
         .stderr(launch.stderr);
-    let parent = std::process::id().cast_signed();
+    let (parent, priority) = (std::process::id().cast_signed(), launch.priority);
     // SAFETY: only async-signal-safe system calls, no allocation.
-    unsafe { command.pre_exec(move || between_fork_and_exec(parent, &mut entry)) };
+    unsafe { command.pre_exec(move || between_fork_and_exec(parent, priority, &mut entry)) };
     command.spawn().map_err(explain)
 }
 
-fn between_fork_and_exec(parent: i32, entry: &mut Entry) -> io::Result<()> {
+fn between_fork_and_exec(parent: i32, priority: Priority, entry: &mut Entry) -> io::Result<()> {
     setsid()?;
+    priority.enter();
     entry.enter()?;
     // Not before: it is forgotten when the process becomes another user's.
     set_pdeathsig(Signal::SIGKILL)?;

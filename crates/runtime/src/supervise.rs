@@ -24,6 +24,7 @@ use nix::unistd::{ForkResult, chdir, dup2_stdin, dup2_stdout, fork, setsid};
 use serde::{Deserialize, Serialize};
 
 use crate::folder::{Folder, Lock};
+use crate::priority;
 use life::Life;
 
 /// What the server sends on standard input, then closes it. JSON.
@@ -31,6 +32,9 @@ use life::Life;
 pub(crate) struct Launch {
     /// The app's environment, complete. Here and nowhere else, for it holds secrets.
     pub(crate) env: BTreeMap<String, String>,
+    /// What it is to have of the processors, as niceness; the server itself may stand back.
+    #[serde(default = "priority::normal")]
+    pub(crate) normal: i32,
 }
 
 /// What comes back on standard output. One line of JSON.
@@ -93,7 +97,7 @@ fn prepare(folder: &Path) -> Result<Life, String> {
     let lock = lock.ok_or_else(|| format!("{} has a supervisor already", folder.path.display()))?;
     // Orphaned grandchildren of the app become ours, so none escapes.
     set_child_subreaper(true).map_err(|e| format!("cannot become a subreaper: {e}"))?;
-    Life::new(folder, spec, launch.env, lock).map_err(|e| format!("cannot supervise: {e}"))
+    Life::new(folder, spec, launch, lock).map_err(|e| format!("cannot supervise: {e}"))
 }
 
 fn report(report: &Report) {

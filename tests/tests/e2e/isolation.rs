@@ -32,6 +32,26 @@ fn status(pid: i32, field: &str) -> String {
     line.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
+/// When the processors are busy: the ingress, then apps, then the server, then builds, where the kernel lets the server put
+/// others in front of itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_come_first_and_builds_last() {
+    let normal = *processes::niceness(std::process::id() as i32).first().unwrap();
+    let behind = |steps: i32| (normal + steps).min(19);
+    let (server, repo) = (Server::start().await, Repo::new());
+    repo.commit(App::new("v1").build(&format!("test \"$(nice)\" -eq {}", behind(10))).files(), "v1");
+    server.create_app("hello", repo.source()).await;
+    server.deploy_well("hello").await;
+    assert_eq!(processes::niceness(server.apps()[0]), [normal].into());
+    let ingress = processes::niceness(server.ingress_pid());
+    if ingress == [-5].into() {
+        assert_eq!(processes::niceness(server.pid()), [behind(5)].into());
+    } else {
+        eprintln!("NO RIGHT to come before others: the server must not stand back");
+        assert_eq!((ingress, processes::niceness(server.pid())), ([normal].into(), [normal].into()));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_builds_end_in_clear_errors_and_what_serves_keeps_serving() {
     let root = nix::unistd::geteuid().is_root();

@@ -83,6 +83,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
     let context = Context { out, globals: cli.globals, inferred: cli.inferred };
     if let Command::Server(args) = &cli.command {
         crate::logging::hand_down(&args.log);
+        runtime::priority::stand_back();
     }
     // Two threads are enough to serve, and each costs memory for as long as we run; the ingress has others for its
     // connections; a client has one thing to do.

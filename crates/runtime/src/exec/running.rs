@@ -112,7 +112,7 @@ impl Processes {
         let (oom_kills, forks_refused) = self.group.as_ref().map_or((0, 0), |g| (g.oom_kills(), g.forks_refused()));
         self.signal_group(libc::SIGKILL);
         let mut left = self.group.as_ref().map_or(0, Group::kill);
-        if let Err(Unkillable(others)) = self.scope.kill(marker::RUN, &self.run) {
+        if let Err(Unkillable(others)) = self.scope.kill(&[marker::RUN], &self.run) {
             left = left.max(others);
         }
         if left > 0 {

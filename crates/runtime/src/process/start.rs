@@ -18,7 +18,7 @@ use crate::folder::Folder;
 use crate::marker::{self, Unkillable};
 use crate::spec::InstanceSpec;
 use crate::supervise::{Launch, Report};
-use crate::{environment, generation};
+use crate::{environment, generation, priority};
 
 /// For a supervisor to come up, or to make up its mind.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,13 +33,16 @@ impl Inner {
     pub(super) fn start(&self, spec: &InstanceSpec) -> Result<Started, StartError> {
         let name = spec.key.name();
         generation::admit(&self.generations(), &spec.key.environment, spec.key.generation, &name)?;
-        let _turn = self.take_turn(&name)?;
+        let turn = self.take_turn(&name)?;
         let folder = Folder::new(self.dir.join(&name));
         match find(&folder, &name)? {
             Found::Running => return Ok(Started::Adopted),
             Found::Nothing => {}
         }
-        self.clear(&name)?;
+        // Nothing can be left of what has never been here.
+        if !turn.is_first() || folder.exists() {
+            self.clear(&name)?;
+        }
         let spec = &self.in_its_folders(spec);
         folder.create(spec.sandbox.as_ref())?;
         folder.forget_status()?;
@@ -59,14 +62,13 @@ impl Inner {
         InstanceSpec { sandbox, ..spec.clone() }
     }
 
-    /// Kills what an earlier run under this name left: the supervisor first, or it would start the app again.
+    /// Kills what an earlier run under this name left, its supervisor as well: what that starts meanwhile is found, too.
     fn clear(&self, name: &str) -> Result<(), StartError> {
-        for mark in [marker::SUPERVISOR, marker::INSTANCE] {
-            self.scope.kill(mark, name).map_err(|Unkillable(left)| StartError::Supervisor {
-                name: name.to_owned(),
-                reason: format!("{left} processes of an earlier run do not end, not even when killed"),
-            })?;
-        }
+        let unkillable = |Unkillable(left)| StartError::Supervisor {
+            name: name.to_owned(),
+            reason: format!("{left} processes of an earlier run do not end, not even when killed"),
+        };
+        self.scope.kill(&[marker::SUPERVISOR, marker::INSTANCE], name).map_err(unkillable)?;
         self.end_group(name);
         Ok(())
     }
@@ -91,7 +93,7 @@ impl Inner {
             .spawn()
             .map_err(|e| failed(format!("cannot run {}: {e}", self.supervisor.binary.display())))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let launch = Launch { env: self.environment(spec, folder, name) };
+        let launch = Launch { env: self.environment(spec, folder, name), normal: priority::normal() };
         let packet = serde_json::to_vec(&launch).map_err(|e| failed(format!("cannot encode the environment: {e}")))?;
         // Failing to write means that it is gone; its report says more. Dropping the pipe ends the packet.
         let sent = stdin.ok_or_else(|| failed("no pipe to it".to_owned()))?.write_all(&packet);

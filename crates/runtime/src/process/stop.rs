@@ -57,10 +57,8 @@ impl Inner {
     fn stop_in_turn(&self, name: &str, folder: &Folder) -> Result<Option<String>, StopError> {
         self.stop_supervisor(name, folder);
         // The supervisor kills all there is; this is for the case that it could not, being dead itself.
-        for mark in [marker::SUPERVISOR, marker::INSTANCE] {
-            let unkillable = |Unkillable(left)| StopError::Unkillable { name: name.to_owned(), left };
-            self.scope.kill(mark, name).map_err(unkillable)?;
-        }
+        let unkillable = |Unkillable(left)| StopError::Unkillable { name: name.to_owned(), left };
+        self.scope.kill(&[marker::SUPERVISOR, marker::INSTANCE], name).map_err(unkillable)?;
         self.end_group(name);
         if folder.spec().is_none() {
             return Ok(None);

@@ -12,14 +12,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
-use super::Report;
 use super::bounds::Bounds;
 use super::capture::Capture;
 use super::family::{self, Reaped, reap};
 use super::restarts::{Next, Restarts};
+use super::{Launch, Report};
 use crate::exit::Exit;
 use crate::folder::{Folder, Lock, StatusFile};
 use crate::log::LogWriter;
+use crate::priority::{self, Priority};
 use crate::proc::Process;
 use crate::spawn::{self, spawn};
 use crate::spec::InstanceSpec;
@@ -37,6 +38,8 @@ pub(super) struct Life {
     folder: Folder,
     spec: InstanceSpec,
     env: BTreeMap<String, String>,
+    /// The app's niceness.
+    normal: i32,
     _lock: Lock,
     signals: SignalFd,
     capture: Capture,
@@ -80,7 +83,7 @@ impl Life {
     pub(super) fn new(
         folder: Folder,
         spec: InstanceSpec,
-        env: BTreeMap<String, String>,
+        Launch { env, normal }: Launch,
         lock: Lock,
     ) -> io::Result<Self> {
         let mask: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
@@ -103,6 +106,7 @@ impl Life {
             folder,
             spec,
             env,
+            normal,
             _lock: lock,
             signals,
             capture,
@@ -121,6 +125,8 @@ impl Life {
         match self.spawn() {
             Ok(()) => {
                 report(&Report::Started);
+                // The start could wait for requests; from here on the app waits when its output does.
+                priority::resume(self.normal);
                 true
             }
             Err(why) => {
@@ -331,7 +337,9 @@ impl Life {
         let InstanceSpec { command, directory, key, sandbox, .. } = &self.spec;
         let sandbox = sandbox.as_ref();
         let group = self.bounds.begin(sandbox, &key.name())?;
-        let child = spawn(spawn::Launch { command, directory, env: &self.env, stdout, stderr, sandbox, group })?;
+        let priority = Priority::of(sandbox, self.normal);
+        let child =
+            spawn(spawn::Launch { command, directory, env: &self.env, stdout, stderr, sandbox, group, priority })?;
         let app = child.id().cast_signed();
         self.phase = Phase::Running { app, since: Instant::now() };
         self.status.app = Process::of(app);

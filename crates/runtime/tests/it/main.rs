@@ -8,6 +8,7 @@ mod isolation;
 mod kill;
 mod limits;
 mod logs;
+mod priority;
 mod probe;
 mod restart;
 mod support;

@@ -138,9 +138,13 @@ pub(crate) async fn fetch(
 
 /// Removes the workspace and whatever still runs in it.
 pub(super) async fn clear(world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
-    world.executor.sweep(state.order.deployment.as_str()).await;
     let workspace: Workspace = world.layout.workspace(&state.order.deployment);
     let dir = workspace.dir().to_owned();
+    // No command is run before there is one, and it goes after they have ended: without it there is nothing to look for.
+    if !dir.exists() {
+        return Ok(());
+    }
+    world.executor.sweep(state.order.deployment.as_str()).await;
     let removed = blocking(PHASE, move || remove_dir(&dir)).await?;
     removed.map_err(|e| {
         let message = format!("can't remove the workspace {}: {e}", workspace.dir().display());
