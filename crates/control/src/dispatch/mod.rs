@@ -23,15 +23,17 @@ use crate::control::Inner;
 
 pub(crate) use gate::{Gate, rules};
 pub(crate) use past::{bypass, let_back};
+use start::Due;
 pub(crate) use start::{Accepted, count_end};
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};
 
 /// The safety net: a notice that was lost costs no more than this.
 const LOOK: Duration = Duration::from_secs(1);
-/// The loop rests four times as long as it looked, and no longer than this: where much ends and begins it looks less often and
-/// starts more at a time.
+/// After a look the loop rests as long as that took; four times as long where many are taken at a time, so that it looks less often
+/// and takes more; and no longer than this.
 const REST: Duration = Duration::from_millis(60);
+const MANY: usize = 8;
 /// After an error of the database.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -55,8 +57,8 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             }
             pass(&strong).await
         };
-        let Some(next) = stopping.run_until_cancelled(pass).await else { return };
-        let rest = (began.elapsed() * 4).min(REST);
+        let Some((next, taken)) = stopping.run_until_cancelled(pass).await else { return };
+        let rest = (began.elapsed() * if taken < MANY { 1 } else { 4 }).min(REST);
         let freed = strong.clone();
         let pause = async {
             tokio::time::sleep(rest).await;
@@ -73,19 +75,18 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     }
 }
 
-/// One look at everything; returns when to look again at the latest.
-async fn pass(inner: &Inner) -> Duration {
+/// One look at everything; returns when to look again at the latest, and how many were taken out of the queue.
+async fn pass(inner: &Inner) -> (Duration, usize) {
     let looked = async {
         wishes::carry_out(inner).await?;
         adopt::orphans(inner).await?;
         start::due(inner).await
     };
     match looked.await {
-        Ok(Some(at)) => until(at).min(LOOK),
-        Ok(None) => LOOK,
+        Ok(Due { taken, next }) => (next.map_or(LOOK, |at| until(at).min(LOOK)), taken),
         Err(e) => {
             tracing::warn!("the queue can't be looked at: {e}");
-            PAUSE
+            (PAUSE, 0)
         }
     }
 }

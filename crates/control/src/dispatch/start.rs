@@ -24,10 +24,18 @@ pub(crate) enum Accepted {
     Waits,
 }
 
-/// Starts whatever may start now. Returns the time at which the next one may that was ordered for later.
-pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreError> {
+/// What came of a look at the queue.
+pub(super) struct Due {
+    /// How many were taken out of it.
+    pub(super) taken: usize,
+    /// The time at which the next one may start that was ordered for later.
+    pub(super) next: Option<DateTime<Utc>>,
+}
+
+/// Starts whatever may start now.
+pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
     let (store, host) = (&inner.world.store, inner.member.host.as_str());
-    let mut opens = None;
+    let (mut count, mut opens) = (0, None);
     let mut outrun = false;
     // Each round starts at most one of an environment; a short one may make room for the next at once.
     while inner.runner.free() > 0 && !inner.stopping.is_cancelled() {
@@ -44,6 +52,7 @@ pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreErr
         let Begun { taken, ended } = begin(inner, &tx, &chosen[..slots.len()]).await?;
         tx.commit().await?;
         let none = taken.is_empty() && ended.is_empty();
+        count += taken.len() + ended.len();
         // A slot too many is given back.
         for (taken, slot) in taken.into_iter().zip(slots) {
             inner.runner.spawn(taken, Some(slot));
@@ -58,7 +67,7 @@ pub(super) async fn due(inner: &Inner) -> Result<Option<DateTime<Utc>>, StoreErr
         outrun = none;
     }
     let next = store::queue::next_time(store, host, Utc::now()).await?;
-    Ok(next.into_iter().chain(opens).min())
+    Ok(Due { taken: count, next: next.into_iter().chain(opens).min() })
 }
 
 /// What may start here now, as far as `session` sees and if all slots were free, first come first; and what holds the others.
