@@ -12,7 +12,7 @@ use serde_json::json;
 use store::advances::{Advance, Change};
 use store::appends::{Append, End};
 use store::deployments::DeploymentUpdate;
-use store::{Constraint, Store, StoreError, apps, deployments, environments, events, queue, sagas, starts};
+use store::{Constraint, Store, StoreError, Tx, apps, deployments, environments, events, queue, sagas, starts};
 
 use crate::database::Database;
 use crate::fixture::{self, id, kept};
@@ -47,6 +47,21 @@ async fn waiting(store: &Store, count: usize) -> Vec<queue::Entry> {
     }
     tx.commit().await.unwrap();
     entries
+}
+
+/// What comes of these when they meet behind another write.
+async fn all_at_once(store: &Store, asked: Vec<Append>, before: Tx) -> Vec<Result<(), StoreError>> {
+    let write = |append: Append| {
+        let store = store.clone();
+        tokio::spawn(async move { store.append_together(append, None).await })
+    };
+    let writers: Vec<_> = asked.into_iter().map(write).collect();
+    before.commit().await.unwrap();
+    let mut results = Vec::new();
+    for writer in writers {
+        results.push(writer.await.unwrap());
+    }
+    results
 }
 
 pub(crate) async fn together(db: Database) {
@@ -107,18 +122,7 @@ pub(crate) async fn appends(db: Database) {
     let mut asked: Vec<Append> = (0..MANY).map(|n| append(n, 1, 1)).collect();
     let refused = [append(1, 0, 1), append(2, 1, 7), append(4, 1, 1), Append { saga: "x".into(), ..append(5, 1, 1) }];
     asked.extend(refused);
-    let writers: Vec<_> = asked
-        .into_iter()
-        .map(|append| {
-            let store = store.clone();
-            tokio::spawn(async move { store.append_together(append, None).await })
-        })
-        .collect();
-    tx.commit().await.unwrap();
-    let mut results = Vec::new();
-    for writer in writers {
-        results.push(writer.await.unwrap());
-    }
+    let results = all_at_once(&store, asked, tx).await;
     // Of two for one saga one is right, whichever came first.
     let both = results.iter().filter(|result| result.is_ok()).count();
     assert_eq!(both, MANY);
@@ -218,18 +222,7 @@ pub(crate) async fn advances(db: Database) {
     let to = |n: usize| if n.is_multiple_of(3) { Phase::Failed } else { Phase::Building };
     let mut asked: Vec<Append> = (1..MANY).map(|n| append(n, 1, 1, to(n))).collect();
     asked.push(append(0, 0, 3, Phase::Building));
-    let writers: Vec<_> = asked
-        .into_iter()
-        .map(|append| {
-            let store = store.clone();
-            tokio::spawn(async move { store.append_together(append, None).await })
-        })
-        .collect();
-    tx.commit().await.unwrap();
-    let mut results = Vec::new();
-    for writer in writers {
-        results.push(writer.await.unwrap());
-    }
+    let mut results = all_at_once(&store, asked, tx).await;
     assert!(matches!(results.pop(), Some(Err(StoreError::Fenced { by: 1, .. }))));
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     for (n, entry) in entries.iter().enumerate().skip(1) {
