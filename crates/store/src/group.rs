@@ -69,8 +69,9 @@ impl Store {
         self.join(None, Some(Box::new(work))).await
     }
 
-    /// Adds to the journal of a saga, durably, then does `work`, and writes what the addition means, in the same transaction, which others may share who call this
-    /// at the same time: their additions take no statements of their own. Else as [`Store::write_together`].
+    /// Adds to the journal of a saga, durably, then does `work`, and writes what the addition means, in the same transaction, which
+    /// others may share who call this at the same time: their additions take no statements of their own. Else as
+    /// [`Store::write_together`].
     ///
     /// # Errors
     /// Those of [`appends::one`], of `work`, of [`appends::advance`] and of [`Tx::commit`].
