@@ -22,6 +22,18 @@ fn requests() -> [String; 2] {
     [get, post]
 }
 
+/// Clients whose requests have come in, and were not sent yet.
+async fn waiting(ingress: &Ingress) -> Vec<Raw> {
+    let mut clients = vec![];
+    for request in requests() {
+        let mut client = ingress.raw().await;
+        client.send(request).await;
+        clients.push(client);
+    }
+    in_flight(ingress, 2).await;
+    clients
+}
+
 /// So many requests were counted in, and are at it.
 async fn in_flight(ingress: &Ingress, count: u64) {
     until(|| async {
@@ -70,13 +82,7 @@ async fn what_was_not_sent_goes_to_the_next_release() {
     let ingress = Ingress::start().await;
     let (crowded, next) = (Crowded::new().await, Origin::named("v2").await);
     ingress.client.cutover(ungated(1, &[crowded.address])).await.unwrap();
-    let mut clients = vec![];
-    for request in requests() {
-        let mut client = ingress.raw().await;
-        client.send(request).await;
-        clients.push(client);
-    }
-    in_flight(&ingress, 2).await;
+    let clients = waiting(&ingress).await;
     ingress.route(2, &[next.address]).await;
     assert_eq!(ingress.client.drain(&deployment(1), Duration::ZERO).await.unwrap().in_flight, 2);
     drop(crowded);
@@ -105,13 +111,7 @@ async fn a_standby_that_is_given_up_gets_nothing_more() {
     let (old, crowded) = (Origin::named("v1").await, Crowded::new().await);
     ingress.route(1, &[old.address]).await;
     ingress.client.cutover(with_standby(2, &[crowded.address], old.address, 1)).await.unwrap();
-    let mut clients = vec![];
-    for request in requests() {
-        let mut client = ingress.raw().await;
-        client.send(request).await;
-        clients.push(client);
-    }
-    in_flight(&ingress, 2).await;
+    let clients = waiting(&ingress).await;
     ingress.client.cutover(ungated(2, &[crowded.address])).await.unwrap();
     assert_eq!(ingress.client.drain(&deployment(1), Duration::ZERO).await.unwrap().in_flight, 0);
     // The first connections are given up, and with them the look at the standby is over.

@@ -1,6 +1,7 @@
 //! Tests of the saga engine through its public face.
 #![allow(clippy::unwrap_used)]
 
+mod begin;
 mod cancel;
 mod core;
 mod counted;
