@@ -9,6 +9,7 @@ mod database;
 mod deployments;
 mod environments;
 mod fixture;
+mod full;
 mod model;
 mod nouns;
 mod opening;
