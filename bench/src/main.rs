@@ -20,12 +20,15 @@ mod peer;
 mod proxy;
 mod queue;
 mod rest;
+mod sign_in;
 mod site;
 mod start;
 mod steps;
 mod switch;
 mod table;
+mod ui;
 mod upstream;
+mod watchers;
 
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
@@ -40,7 +43,7 @@ struct Benchmark {
     run: fn() -> LocalBoxFuture<'static, Outcome>,
 }
 
-const ALL: [Benchmark; 12] = [
+const ALL: [Benchmark; 15] = [
     Benchmark { name: "rest", run: || rest::run().boxed_local() },
     Benchmark { name: "deploy", run: || deploy::run().boxed_local() },
     Benchmark { name: "steps", run: || steps::run().boxed_local() },
@@ -52,6 +55,9 @@ const ALL: [Benchmark; 12] = [
     Benchmark { name: "cutovers", run: || cutovers::run().boxed_local() },
     Benchmark { name: "many", run: || many::run().boxed_local() },
     Benchmark { name: "history", run: || history::run().boxed_local() },
+    Benchmark { name: "watchers", run: || watchers::run().boxed_local() },
+    Benchmark { name: "sign-in", run: || sign_in::run().boxed_local() },
+    Benchmark { name: "ui", run: || ui::run().boxed_local() },
     Benchmark { name: "kills", run: || kills::run().boxed_local() },
 ];
 

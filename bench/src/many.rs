@@ -33,7 +33,7 @@ pub(crate) async fn run() -> Outcome {
 }
 
 /// User and system time of a process so far.
-fn cpu_seconds(pid: i32) -> f64 {
+pub(crate) fn cpu_seconds(pid: i32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
     let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();

@@ -11,6 +11,7 @@ pub(crate) enum Peer {
     GraphileWorker,
     PgBoss,
     Dbos,
+    SocketIo,
 }
 
 impl Peer {
@@ -19,6 +20,7 @@ impl Peer {
             Peer::GraphileWorker => "graphile-worker",
             Peer::PgBoss => "pg-boss",
             Peer::Dbos => "dbos",
+            Peer::SocketIo => "socket.io",
         }
     }
 
@@ -40,6 +42,12 @@ impl Peer {
                 dir.join("node_modules/pg-boss"),
                 "pg_boss.mjs",
                 include_str!("peer/pg_boss.mjs"),
+            ),
+            Peer::SocketIo => (
+                PathBuf::from("node"),
+                dir.join("node_modules/socket.io"),
+                "socket_io.mjs",
+                include_str!("watchers/socket_io.mjs"),
             ),
             Peer::Dbos => {
                 let python = dir.join("venv/bin/python");

@@ -30,7 +30,8 @@ pub(crate) async fn run() -> Outcome {
     ])
 }
 
-fn pss_kib(pid: i32) -> f64 {
+/// The proportional set size of a process.
+pub(crate) fn pss_kib(pid: i32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()

@@ -12,10 +12,13 @@ pub mod docker;
 pub mod flow;
 pub mod http;
 pub mod load;
+pub mod oidc;
 pub mod postgres;
 pub mod processes;
 pub mod repo;
+pub mod requests;
 pub mod server;
+pub mod timing;
 pub mod wait;
 
 pub use app::App;

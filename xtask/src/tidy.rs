@@ -50,6 +50,7 @@ pub(crate) fn run(root: &Path) -> Result<(), String> {
     let mut findings = Vec::new();
     findings.extend(arrows::check(&metadata, root));
     findings.extend(licences::check(&metadata));
+    findings.extend(licences::check_pages(&sources));
     for source in &sources {
         findings.extend(text::check(source));
         findings.extend(documents::links(source, &|path| root.join(path).exists()));

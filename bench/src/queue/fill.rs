@@ -128,6 +128,7 @@ async fn accept(
         not_before: None,
         enqueued_at: at,
         attempt: 1,
+        held: false,
     };
     queue::insert(tx, &entry).await
 }

@@ -1,12 +1,14 @@
 //! The control plane of one server: what it holds, how it starts and stops.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::EnvironmentId;
+use domain::guide::Library;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
 use operations::Error;
@@ -24,10 +26,12 @@ use crate::deployment::world::WATCH;
 use crate::error::{io_error, store_error};
 use crate::layout::Layout;
 use crate::output::Outputs;
+use crate::overview::{KnownRoutes, Looping};
+use crate::sign_in::{self, SignIns};
 use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{dispatch, reconcile, retention, stalls, tick, tokens};
+use crate::{audit, dispatch, notices, reconcile, retention, stalls, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -51,7 +55,7 @@ pub struct Options {
     /// The most that a build command or an instance may ask for, and what it gets when it asks for nothing.
     pub most: Limits,
     /// Proxies in front of the ingress, whose word about clients is passed on to apps.
-    pub trusted_proxies: Vec<ingress::Network>,
+    pub trusted_proxies: Vec<domain::network::Network>,
     /// How much may wait to be deployed.
     pub uploads: UploadLimits,
     /// How large an archive may become.
@@ -62,6 +66,19 @@ pub struct Options {
     pub lease: Duration,
     /// Where this server's API answers, for people and for other servers.
     pub url: String,
+    /// Names and addresses at which people call this server, besides those of the machine itself: no app answers at them.
+    pub names: Vec<domain::route::Host>,
+    /// Where people reach the web interface, without a slash at its end: links in notices begin with it.
+    pub public_url: Option<String>,
+    /// Networks that addresses which users name may lead into although they are not public.
+    pub allow_outgoing: Vec<domain::network::Network>,
+    /// The guides that the binary has with it, as JSON: a list of [`domain::guide::Guide`].
+    pub guides: &'static str,
+}
+
+/// What browsers take for one place with this server: cookies know no ports.
+fn own_hosts(names: &[domain::route::Host]) -> Vec<domain::route::Host> {
+    ["localhost", "127.0.0.1"].into_iter().filter_map(|host| host.parse().ok()).chain(names.iter().cloned()).collect()
 }
 
 /// In which the database has to answer a server that stops, or is taken to be away.
@@ -81,16 +98,29 @@ pub struct Control {
 pub(crate) struct Inner {
     pub(crate) world: Arc<World>,
     pub(crate) runner: Runner,
+    pub(crate) sign_ins: SignIns,
     /// This server among others.
     pub(crate) member: Arc<Member>,
+    /// When somebody was last refused something.
+    pub(crate) refusals: crate::audit::Refusals,
     /// What was foreseen of the queue a moment ago.
     pub(crate) foreseen: crate::forecast::Kept,
     /// Holds the ingress's listening sockets, in case it dies.
     pub(crate) holder: Arc<Holder>,
     /// Whoever has it may start or replace the ingress, or bring it certificates.
     pub(crate) ingress_turn: tokio::sync::Mutex<()>,
+    /// Logs that somebody follows.
+    pub(crate) hub: crate::hub::Hub,
+    /// Calls to addresses that users name, once somebody has named one.
+    pub(crate) outgoing: OnceCell<outgoing::Outgoing>,
     /// Environments of which somebody runs the smoke tests by hand.
     pub(crate) smoke_tests: Turns<EnvironmentId>,
+    /// Instances of this machine that end again and again, by name, as the reconciler last saw them.
+    pub(crate) looping: Mutex<BTreeMap<String, Looping>>,
+    /// The ingress's table as it was last fetched.
+    pub(crate) routes: KnownRoutes,
+    /// Read when somebody first asks for them.
+    pub(crate) guides: OnceLock<Library>,
     pub(crate) options: Options,
     pub(crate) started_at: DateTime<Utc>,
     /// Fires when the server stops; followers and reconcilers end with it.
@@ -111,6 +141,20 @@ pub struct Started {
     pub control: Control,
     /// Made at the very first start; shown once, stored hashed.
     pub first_token: Option<SecretString>,
+    /// Of the invitation to own the server, made at the very first start; shown once, stored hashed.
+    pub first_invitation: Option<SecretString>,
+}
+
+impl Inner {
+    /// Instances of this machine that end again and again, by name.
+    pub(crate) fn looping(&self) -> BTreeMap<String, Looping> {
+        self.looping.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes down what the reconciler sees now.
+    pub(crate) fn set_looping(&self, now: BTreeMap<String, Looping>) {
+        *self.looping.lock().unwrap_or_else(PoisonError::into_inner) = now;
+    }
 }
 
 impl Control {
@@ -143,10 +187,12 @@ impl Control {
             }
         };
         let first_token = if fresh { tokens::first(&store).await? } else { None };
+        let first_invitation = if first_token.is_some() { sign_in::first(&store).await? } else { None };
 
         let host = host(&options, &layout);
         let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };
         let file = |e: runtime::FileError| Error::unavailable(e.to_string());
+        let sign_ins = SignIns::new(&vault, options.public_url.clone());
         let world = Arc::new(World {
             vault,
             runtime: ProcessRuntime::new(layout.instances(), supervisor).map_err(file)?,
@@ -161,6 +207,7 @@ impl Control {
             archives: options.archives.clone(),
             outputs: Outputs::new(layout.clone()),
             domain: options.domain.clone(),
+            own_hosts: own_hosts(&options.names),
             counters: Arc::default(),
             toolchain: OnceCell::new(),
             watch: WATCH,
@@ -173,11 +220,18 @@ impl Control {
         let inner = Arc::new(Inner {
             world,
             runner,
+            sign_ins,
             member,
+            refusals: Default::default(),
             foreseen: Default::default(),
             holder,
             ingress_turn: tokio::sync::Mutex::default(),
+            hub: Default::default(),
+            outgoing: OnceCell::new(),
             smoke_tests: Turns::default(),
+            looping: Mutex::default(),
+            routes: Default::default(),
+            guides: OnceLock::new(),
             options,
             started_at: Utc::now(),
             stopping,
@@ -205,10 +259,14 @@ impl Control {
         inner.tasks.spawn(stalls::beat(weak(), stopping.clone()));
         inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
         inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
+        inner.tasks.spawn(notices::run(weak(), stopping.clone()));
+        inner.tasks.spawn(audit::anchors(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));
         }
-        Ok(Started { control: Self { inner }, first_token })
+        let control = Self { inner };
+        control.tell_audit_head().await?;
+        Ok(Started { control, first_token, first_invitation })
     }
 
     /// Whether a server that is about to stop can count on its database; said within two seconds. Asked once: a stop does

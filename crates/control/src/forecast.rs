@@ -88,13 +88,17 @@ pub(crate) async fn foresee(inner: &Arc<Inner>) -> Result<Arc<Foreseen>, StoreEr
 
 async fn make(inner: &Inner) -> Result<Arc<Foreseen>, StoreError> {
     let now = Utc::now();
+    let began = Instant::now();
     let (world, durations) = gather(inner, now).await?;
+    let gathered = began.elapsed();
     // Long queues take a while, and others want the thread.
     let played = tokio::task::spawn_blocking(move || {
         let forecasts = forecast(&world, now);
         (world, forecasts)
     });
     let (world, forecasts) = played.await.map_err(|e| StoreError::Internal(e.to_string()))?;
+    let whole = began.elapsed();
+    tracing::debug!(waiting = world.waiting.len(), ?gathered, ?whole, "the queue was foreseen");
     let forecasts = forecasts.into_iter().map(|f| (f.deployment.clone(), f)).collect();
     let foreseen = Arc::new(Foreseen { world, forecasts, durations });
     inner.foreseen.keep(&foreseen);
@@ -142,7 +146,9 @@ pub(crate) async fn foresee_new(
 
 async fn gather(inner: &Inner, now: DateTime<Utc>) -> Result<(World, Durations), StoreError> {
     let store = &inner.world.store;
-    let rows = store::queue::list(store, &Filter::default(), None, MOST).await?;
+    let mut rows = store::queue::list(store, &Filter::default(), None, MOST).await?;
+    // Nobody knows when people say yes, and until then they are in nobody's way.
+    rows.retain(|row| !row.held);
     let busy = store::environments::busy(store).await?;
     let wanted: BTreeSet<&EnvironmentId> =
         rows.iter().map(|row| &row.environment).chain(busy.iter().map(|e| &e.id)).collect();
@@ -212,17 +218,15 @@ fn slots(inner: &Inner, host: &str) -> u32 {
 async fn durations(store: &Store, environments: &BTreeSet<&EnvironmentId>) -> Result<Durations, StoreError> {
     let mut durations = Durations::default();
     let mut known: BTreeMap<EnvironmentId, usize> = BTreeMap::new();
-    let recent = store::deployments::succeeded(store, None, RECENT).await?;
+    let recent = store::deployments::succeeded(store, RECENT).await?;
     for worked in &recent {
         *known.entry(worked.environment.clone()).or_default() += 1;
     }
-    for id in environments.iter().take(ENVIRONMENTS) {
-        // Those with enough among the newest of all are known from these.
-        if known.get(*id).is_none_or(|count| *count < SAMPLES) {
-            for worked in store::deployments::succeeded(store, Some(id), SAMPLES as u64).await? {
-                durations.add(&worked.app, &worked.environment, worked.finished - worked.began);
-            }
-        }
+    // Those with enough among the newest of all are known from these.
+    let little = |id: &&&EnvironmentId| known.get(**id).is_none_or(|count| *count < SAMPLES);
+    let asked: Vec<&EnvironmentId> = environments.iter().take(ENVIRONMENTS).filter(little).copied().collect();
+    for worked in store::deployments::succeeded_in(store, &asked, SAMPLES as u64).await? {
+        durations.add(&worked.app, &worked.environment, worked.finished - worked.began);
     }
     for worked in &recent {
         let again = environments.contains(&worked.environment)

@@ -5,17 +5,22 @@
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use domain::DeploymentId;
 use operations::logs::{LogLine, Stream};
+use tokio::sync::watch;
 
 use crate::layout::Layout;
 use crate::redact::Redactor;
+
+pub(crate) mod reader;
+
+pub(crate) use reader::{Reader, last_line};
 
 /// A file takes this much; what comes later is counted out loud once and dropped.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -42,6 +47,8 @@ struct Writer {
     bytes: u64,
     /// When something was printed last.
     printed_at: Option<DateTime<Utc>>,
+    /// Tells those who follow that there is more.
+    printed: watch::Sender<()>,
     /// The last lines of the source that printed last.
     recent: (String, std::collections::VecDeque<String>),
 }
@@ -79,8 +86,14 @@ impl Outputs {
         lock(&writer).printed_at
     }
 
+    /// Changes with each line, until the deployment has ended; `None` while nothing of it is at work in this process.
+    pub(crate) fn printed(&self, deployment: &DeploymentId) -> Option<watch::Receiver<()>> {
+        let writer = lock(&self.open).get(deployment).cloned()?;
+        Some(lock(&writer).printed.subscribe())
+    }
+
     pub(crate) fn reader(&self, deployment: &DeploymentId) -> Reader {
-        Reader { path: self.layout.output(deployment), offset: 0 }
+        Reader::new(self.layout.output(deployment))
     }
 }
 
@@ -107,11 +120,15 @@ impl Sink {
 const RECENT: usize = 20;
 
 impl Writer {
+    fn new(file: Option<File>, next: u64, bytes: u64) -> Self {
+        Self { file, next, bytes, printed_at: None, printed: watch::Sender::new(()), recent: Default::default() }
+    }
+
     /// A file that can't be opened costs the output, not the deployment.
     fn open(path: &Path) -> Self {
         let nothing = |e: io::Error| {
             tracing::warn!(path = %path.display(), "can't keep the output of a deployment: {e}");
-            Self { file: None, next: 1, bytes: 0, printed_at: None, recent: Default::default() }
+            Self::new(None, 1, 0)
         };
         let open = || {
             let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
@@ -127,7 +144,7 @@ impl Writer {
                 line.clear();
             }
             file.set_len(end)?;
-            Ok(Self { file: Some(file), next, bytes: end, printed_at: None, recent: Default::default() })
+            Ok(Self::new(Some(file), next, end))
         };
         open().unwrap_or_else(nothing)
     }
@@ -157,6 +174,7 @@ impl Writer {
             self.file = None;
             return;
         }
+        self.printed.send_replace(());
         self.next += 1;
         self.bytes += json.len() as u64;
         if full {
@@ -164,49 +182,6 @@ impl Writer {
         }
     }
 }
-
-/// Reads a deployment's output in order.
-pub(crate) struct Reader {
-    path: PathBuf,
-    offset: u64,
-}
-
-impl Reader {
-    /// The next lines with a number above `after`; none for now if that is all there is.
-    pub(crate) fn read(&mut self, after: Option<u64>, limit: usize) -> io::Result<Vec<LogLine>> {
-        let mut file = match File::open(&self.path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(e),
-        };
-        file.seek(SeekFrom::Start(self.offset))?;
-        let (mut reader, mut line, mut lines) = (BufReader::new(file), String::new(), Vec::new());
-        while lines.len() < limit && reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
-            self.offset += line.len() as u64;
-            if let Ok(parsed) = serde_json::from_str::<LogLine>(&line)
-                && after.is_none_or(|after| parsed.seq > after)
-            {
-                lines.push(parsed);
-            }
-            line.clear();
-        }
-        Ok(lines)
-    }
-}
-
-/// The last line of a file of output; reads its end alone.
-pub(crate) fn last_line(path: &Path) -> Option<LogLine> {
-    let mut file = File::open(path).ok()?;
-    let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(LAST))).ok()?;
-    let mut end = Vec::new();
-    io::Read::read_to_end(&mut io::Read::take(file, LAST), &mut end).ok()?;
-    let lines = end.split(|byte| *byte == b'\n').rev();
-    lines.filter(|line| !line.is_empty()).find_map(|line| serde_json::from_slice(line).ok())
-}
-
-/// Longer than any line: 64 KiB of text, each byte of which JSON may write as six.
-const LAST: u64 = 512 * 1024;
 
 /// A panic while holding the lock leaves nothing half-done here.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -216,6 +191,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use super::reader::Most;
     use super::*;
 
     fn outputs(dir: &Path) -> (Outputs, DeploymentId) {
@@ -235,13 +211,13 @@ mod tests {
         let (second, _) = outputs(dir.path());
         second.sink(&id, "building", Arc::default()).line(Stream::Stderr, "three");
         let mut reader = second.reader(&id);
-        let lines = reader.read(None, 100).unwrap();
+        let lines = reader.read(None, Most::lines(100)).unwrap();
         assert_eq!(
             lines.iter().map(|l| (l.seq, l.text.as_str())).collect::<Vec<_>>(),
             [(1, "one"), (2, "two"), (3, "three")]
         );
-        assert_eq!(reader.read(None, 100).unwrap(), []);
-        assert_eq!(second.reader(&id).read(Some(2), 100).unwrap().len(), 1);
+        assert_eq!(reader.read(None, Most::lines(100)).unwrap(), []);
+        assert_eq!(second.reader(&id).read(Some(2), Most::lines(100)).unwrap().len(), 1);
     }
 
     #[test]

@@ -396,7 +396,7 @@ fn stages_of(kind: DeploymentKind) -> Vec<String> {
 }
 
 /// The very commit instead of a branch that may move, and what was asked for.
-fn pinned(source: Source, commit: Option<&Commit>) -> (Source, Option<String>) {
+pub(crate) fn pinned(source: Source, commit: Option<&Commit>) -> (Source, Option<String>) {
     match (source, commit) {
         (Source::Git { url, reference }, Some(commit)) => {
             (Source::Git { url, reference: Some(commit.sha.clone()) }, reference)
@@ -418,6 +418,7 @@ fn imagined_order(kind: DeploymentKind, app: &App, environment: &Environment) ->
         labels: Default::default(),
         promotion: None,
         plan: None,
+        approval: None,
     }
 }
 

@@ -13,8 +13,9 @@ use operations::{Error, ErrorKind};
 use tokio::io::AsyncWriteExt;
 
 use crate::Control;
+use crate::access::{Admitted, missing};
 use crate::error::{io_error, store_error};
-use crate::uploads::{self, no_upload};
+use crate::uploads;
 
 /// A sender that is silent for so long has gone: nobody else can write while it is waited for.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -27,6 +28,7 @@ impl Control {
     /// Not to be dropped half-way: run it in a task of its own.
     pub async fn receive(
         &self,
+        _: &Admitted,
         id: &UploadId,
         offset: u64,
         announced: Option<u64>,
@@ -71,7 +73,7 @@ impl Control {
             Err(store::StoreError::NotFound { .. }) => {
                 // It was removed meanwhile.
                 uploads::remove(&path).map_err(failed)?;
-                return Err(no_upload(id));
+                return Err(missing::upload(id));
             }
             other => other.map_err(store_error)?,
         }
@@ -131,7 +133,7 @@ impl Control {
         let at = Utc::now();
         let tx = self.store().write().await.map_err(store_error)?;
         match store::uploads::complete(&tx, &upload.id).await {
-            Err(store::StoreError::NotFound { .. }) => return Err(no_upload(&upload.id)),
+            Err(store::StoreError::NotFound { .. }) => return Err(missing::upload(&upload.id)),
             other => other.map_err(store_error)?,
         }
         let completed =

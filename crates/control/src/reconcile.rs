@@ -35,8 +35,6 @@ const LEFTOVERS: Duration = Duration::from_secs(60);
 pub(crate) struct Memory {
     /// Health checks failed in a row, by instance.
     unhealthy: HashMap<String, u32>,
-    /// Instances whose crash loop was told.
-    looping: std::collections::HashSet<String>,
     /// What should run, as it was read last.
     wanted: Option<instances::Wanted>,
 }

@@ -36,6 +36,25 @@ impl Redactor {
     }
 }
 
+/// Beginnings of secrets that are shorter tell nothing.
+const BEGINNING: usize = 4;
+
+impl Redactor {
+    /// The same for a text whose end was cut off, perhaps in the middle of a secret.
+    pub(crate) fn clean_cut(&self, text: &str) -> String {
+        let clean = self.clean(text);
+        let Some(stem) = clean.strip_suffix('…') else { return clean };
+        let begun = |secret: &String| {
+            let lengths = secret.char_indices().map(|(at, _)| at).filter(|at| *at >= BEGINNING);
+            lengths.filter(|at| stem.ends_with(&secret[..*at])).max()
+        };
+        match self.secrets.iter().filter_map(begun).max() {
+            Some(length) => format!("{}[secret]…", &stem[..stem.len() - length]),
+            None => clean,
+        }
+    }
+}
+
 /// What the text looks like where it can't stand as it is: in a string of JSON, in a URL.
 fn otherwise(text: &str) -> impl Iterator<Item = String> {
     let forms = [

@@ -80,6 +80,8 @@ pub(crate) async fn keep(inner: Weak<Inner>, stopping: CancellationToken) {
         let pass = async {
             if leads {
                 run(&inner.world).await?;
+                crate::sign_in::sweep(&inner.world.store).await.map_err(store_error)?;
+                crate::notices::sweep(&inner.world.store).await.map_err(store_error)?;
             } else if inner.member.has_duty() {
                 files(&inner.world).await?;
             }

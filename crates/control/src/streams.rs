@@ -1,28 +1,33 @@
 //! What can be followed: events, a deployment's output, the lines of instances.
 //!
-//! Nothing is queued for a follower beyond one batch: the next is read when it asks for it. Each
-//! stream ends with an error that passes when the server stops, so that its client comes back.
+//! Nothing is queued for a follower: the next is looked for when it asks for it. Lines are read once for all who follow
+//! them ([`crate::hub`]). Each stream ends with an error that passes when the server stops, so that its client comes back.
 
-use std::collections::VecDeque;
-use std::io;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use domain::access::Sees;
 use domain::cursor::LogCursor;
 use domain::event::Event;
-use domain::{DeploymentId, EnvironmentId, Name};
+use domain::notice::{KINDS, Notice, notice};
+use domain::{DeploymentId, UserId};
 use futures::Stream;
 use operations::logs::{LogLine, ReadRequest};
 use operations::{Error, ErrorKind, events};
-use store::StoreError;
+use store::events::Stretch;
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::Control;
+use crate::access::{Admitted, missing};
 use crate::error::{io_error, store_error};
 use crate::handlers::logs::{LogSource, parse_cursor};
 use crate::handlers::{app_named, deployment_with, environment_named, page_limit};
-use crate::output::Reader;
+use crate::hub::{Frame, Instances, Log, Output, Watcher};
+use crate::output::reader::Most;
+use crate::output::{Reader, last_line};
 
 /// Messages one by one, each when it is asked for. After an error nothing follows.
 pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
@@ -31,19 +36,26 @@ pub type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Error>> + Send>>;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorLine {
     pub cursor: String,
+    /// The instance that printed it.
+    pub instance: String,
     pub line: LogLine,
 }
 
-/// Between two looks at a file that grows.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// Lines of a deployment's output; the place is the last one's number.
+pub type OutputFrame = Frame<LogLine, u64>;
+/// Lines of an environment's instances.
+pub type LogsFrame = Frame<CursorLine, LogCursor>;
+
 /// Between two looks at the database when nothing says that it has changed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Messages in one go.
 const BATCH: usize = 200;
+/// Events among which notices are looked for in one go.
+const STRETCH: i64 = 1_000;
 
 impl Control {
     /// Events from `after` on; without it from now on, or all when they are of one deployment.
-    pub async fn follow_events(&self, request: events::ListRequest) -> Result<Messages<Event>, Error> {
+    pub async fn follow_events(&self, who: &Admitted, request: events::ListRequest) -> Result<Messages<Event>, Error> {
         let store = self.store();
         match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => _ = environment_named(store, app, environment).await?,
@@ -51,7 +63,10 @@ impl Control {
             (None, _) => {}
         }
         if let Some(deployment) = &request.deployment {
-            deployment_with(store, deployment).await?;
+            let record = deployment_with(store, deployment).await?;
+            if !who.sees().includes(&record.app_id) {
+                return Err(missing::deployment(deployment));
+            }
         }
         let after = match (request.after, &request.deployment) {
             (Some(after), _) => after,
@@ -62,48 +77,66 @@ impl Control {
             app: request.app,
             environment: request.environment,
             deployment: request.deployment,
+            sees: who.sees(),
         };
         let (control, changes) = (self.clone(), store.changes());
         Ok(messages(FollowEvents { control, filter, after, changes, batch: VecDeque::new() }))
     }
 
+    /// Notices of events behind `after`, but for apps that the person has muted.
+    pub(crate) fn follow_notices(&self, who: &Admitted, after: i64) -> Messages<Notice> {
+        let (person, changes) = (who.principal.person().cloned(), self.store().changes());
+        let sees = who.sees();
+        messages(FollowNotices { control: self.clone(), sees, person, after, changes, batch: VecDeque::new() })
+    }
+
     /// What a deployment prints, from after the line `after` on, until it has ended or is stuck.
     pub async fn follow_output(
         &self,
+        _: &Admitted,
         deployment: &DeploymentId,
         after: Option<u64>,
-    ) -> Result<Messages<LogLine>, Error> {
+    ) -> Result<Messages<Arc<OutputFrame>>, Error> {
         deployment_with(self.store(), deployment).await?;
-        Ok(messages(FollowOutput {
-            control: self.clone(),
-            deployment: deployment.clone(),
-            reader: Some(self.world().outputs.reader(deployment)),
-            after,
-            rest: Rest::unknown(self),
-            batch: VecDeque::new(),
-        }))
+        let log = Output::new(self.clone(), deployment.clone());
+        let (tasks, stopping) = (&self.inner.tasks, &self.inner.stopping);
+        let outputs = &self.inner.hub.outputs;
+        let watcher = outputs.follow(deployment.clone(), log, after.unwrap_or(0), tasks, stopping);
+        Ok(messages(Following { history: None, watcher }))
+    }
+
+    /// All that a deployment has printed by now, some lines at a time.
+    pub async fn whole_output(&self, _: &Admitted, deployment: &DeploymentId) -> Result<Messages<Vec<LogLine>>, Error> {
+        deployment_with(self.store(), deployment).await?;
+        let world = self.world();
+        let path = world.layout.output(deployment);
+        Ok(messages(Whole { reader: world.outputs.reader(deployment), path, after: 0, until: None }))
     }
 
     /// The newest lines of an environment's instances, or those after the cursor, and then every line as it is
     /// written, also by instances that come later. Ends when the environment is deleted.
-    pub async fn follow_logs(&self, request: ReadRequest) -> Result<Messages<CursorLine>, Error> {
+    pub async fn follow_logs(&self, _: &Admitted, request: ReadRequest) -> Result<Messages<Arc<LogsFrame>>, Error> {
         let limit = page_limit(request.limit)? as usize;
         let cursor = parse_cursor(request.after.as_deref())?;
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
         let sources = self.log_sources(&environment.id, request.component.as_ref()).await?;
-        let (batch, cursor) = match cursor {
-            Some(cursor) => (Vec::new(), cursor),
-            None => self.read_logs(sources.clone(), None, limit).await?,
+        let (history, place) = match cursor {
+            Some(mut cursor) => {
+                // What is gone would keep the cursor from ever being that of the others.
+                cursor.keep(sources.iter().map(LogSource::instance));
+                (None, cursor)
+            }
+            None => {
+                let (lines, cursor) = self.read_logs(sources, None, limit).await?;
+                let frame = (!lines.is_empty()).then(|| Arc::new(Frame::new(lines, cursor.clone())));
+                (frame, cursor)
+            }
         };
-        Ok(messages(FollowLogs {
-            control: self.clone(),
-            environment: environment.id,
-            component: request.component,
-            sources,
-            listed: Instant::now(),
-            cursor,
-            batch: batch.into(),
-        }))
+        let log = Instances::new(self.clone(), environment.id.clone(), request.component.clone());
+        let (tasks, stopping) = (&self.inner.tasks, &self.inner.stopping);
+        let key = (environment.id, request.component);
+        let watcher = self.inner.hub.instances.follow(key, log, place, tasks, stopping);
+        Ok(messages(Following { history, watcher }))
     }
 
     /// Waits; fails when the server stops meanwhile.
@@ -116,7 +149,7 @@ impl Control {
     }
 }
 
-fn stopping() -> Error {
+pub(crate) fn stopping() -> Error {
     Error::new(ErrorKind::Unavailable, "the server is stopping").hint("come back once it is there again")
 }
 
@@ -169,122 +202,91 @@ impl Follow for FollowEvents {
     }
 }
 
-/// Whether a deployment is at rest, asked again when something may have changed.
-struct Rest {
-    changes: watch::Receiver<u64>,
-    asked: Option<Instant>,
-    at_rest: bool,
-}
-
-impl Rest {
-    fn unknown(control: &Control) -> Self {
-        Self { changes: control.store().changes(), asked: None, at_rest: false }
-    }
-
-    async fn look(&mut self, control: &Control, deployment: &DeploymentId) -> Result<bool, Error> {
-        let recent = self.asked.is_some_and(|asked| asked.elapsed() < LOOK_AGAIN);
-        if self.at_rest || (recent && !self.changes.has_changed().unwrap_or(true)) {
-            return Ok(self.at_rest);
-        }
-        self.changes.borrow_and_update();
-        self.asked = Some(Instant::now());
-        self.at_rest = match store::deployments::get(control.store(), deployment).await {
-            Ok(record) => record.deployment.phase.is_end() || record.deployment.stuck.is_some(),
-            // It was deleted with its app: nothing more will come.
-            Err(StoreError::NotFound { .. }) => true,
-            Err(e) => return Err(store_error(e)),
-        };
-        Ok(self.at_rest)
-    }
-}
-
-struct FollowOutput {
+struct FollowNotices {
     control: Control,
-    deployment: DeploymentId,
-    /// Away only while a thread reads with it.
-    reader: Option<Reader>,
-    after: Option<u64>,
-    rest: Rest,
-    batch: VecDeque<LogLine>,
+    sees: Sees,
+    person: Option<UserId>,
+    after: i64,
+    changes: watch::Receiver<u64>,
+    batch: VecDeque<Notice>,
 }
 
-impl Follow for FollowOutput {
-    type Message = LogLine;
+impl Follow for FollowNotices {
+    type Message = Notice;
 
-    async fn next(&mut self) -> Result<Option<LogLine>, Error> {
+    async fn next(&mut self) -> Result<Option<Notice>, Error> {
         loop {
-            if let Some(line) = self.batch.pop_front() {
-                return Ok(Some(line));
+            if let Some(notice) = self.batch.pop_front() {
+                return Ok(Some(notice));
             }
-            // Before reading: when it had ended by then, what is read is all there is.
-            let at_rest = self.rest.look(&self.control, &self.deployment).await?;
-            self.batch = self.read().await?.into();
-            if !self.batch.is_empty() {
+            // Before reading: what is committed meanwhile wakes us at once.
+            self.changes.borrow_and_update();
+            let store = self.control.store();
+            let until = store::events::latest(store).await.map_err(store_error)?;
+            if until > self.after {
+                // Only so far in one go, as most events are none.
+                let until = until.min(self.after.saturating_add(STRETCH));
+                let stretch = Stretch { kinds: &KINDS, sees: &self.sees, after: self.after, until };
+                let events = store::events::first_of(store, &stretch, STRETCH.unsigned_abs());
+                let events = events.await.map_err(store_error)?;
+                self.after = until;
+                let muted =
+                    if events.is_empty() { BTreeSet::new() } else { self.control.muted(self.person.as_ref()).await? };
+                let heard = |notice: &Notice| notice.app.as_ref().is_none_or(|app| !muted.contains(app));
+                self.batch = events.iter().filter_map(notice).filter(heard).collect();
                 continue;
             }
-            if at_rest {
-                return Ok(None);
-            }
-            self.control.pause(INTERVAL).await?;
-        }
-    }
-}
-
-impl FollowOutput {
-    async fn read(&mut self) -> Result<Vec<LogLine>, Error> {
-        let world = self.control.world();
-        let mut reader = self.reader.take().unwrap_or_else(|| world.outputs.reader(&self.deployment));
-        let after = self.after;
-        let read = tokio::task::spawn_blocking(move || (reader.read(after, BATCH), reader));
-        let (lines, reader): (io::Result<Vec<LogLine>>, Reader) = read.await.map_err(|_| Error::internal())?;
-        self.reader = Some(reader);
-        let lines = lines.map_err(|e| io_error("read", &world.layout.output(&self.deployment), &e))?;
-        self.after = lines.last().map(|line| line.seq).or(self.after);
-        Ok(lines)
-    }
-}
-
-struct FollowLogs {
-    control: Control,
-    environment: EnvironmentId,
-    component: Option<Name>,
-    sources: Vec<LogSource>,
-    listed: Instant,
-    cursor: LogCursor,
-    batch: VecDeque<CursorLine>,
-}
-
-impl Follow for FollowLogs {
-    type Message = CursorLine;
-
-    async fn next(&mut self) -> Result<Option<CursorLine>, Error> {
-        loop {
-            if let Some(line) = self.batch.pop_front() {
-                return Ok(Some(line));
-            }
-            if self.listed.elapsed() >= LOOK_AGAIN && !self.list().await? {
-                return Ok(None);
-            }
-            let read = self.control.read_logs(self.sources.clone(), Some(self.cursor.clone()), BATCH);
-            let (lines, cursor) = read.await?;
-            self.cursor = cursor;
-            self.batch = lines.into();
-            if self.batch.is_empty() {
-                self.control.pause(INTERVAL).await?;
+            tokio::select! {
+                waited = self.control.pause(LOOK_AGAIN) => waited?,
+                Ok(()) = self.changes.changed() => {}
             }
         }
     }
 }
 
-impl FollowLogs {
-    /// Looks which instances there are now; `false` when the environment is gone.
-    async fn list(&mut self) -> Result<bool, Error> {
-        match store::environments::get(self.control.store(), &self.environment).await {
-            Err(StoreError::NotFound { .. }) => return Ok(false),
-            other => _ = other.map_err(store_error)?,
+/// What was there to begin with, and then what comes.
+struct Following<L: Log> {
+    history: Option<Arc<Frame<L::Line, L::Place>>>,
+    watcher: Watcher<L>,
+}
+
+impl<L: Log> Follow for Following<L> {
+    type Message = Arc<Frame<L::Line, L::Place>>;
+
+    async fn next(&mut self) -> Result<Option<Self::Message>, Error> {
+        match self.history.take() {
+            Some(frame) => Ok(Some(frame)),
+            None => self.watcher.next().await,
         }
-        self.sources = self.control.log_sources(&self.environment, self.component.as_ref()).await?;
-        self.listed = Instant::now();
-        Ok(true)
+    }
+}
+
+/// Lines up to the one that was the last when it began.
+struct Whole {
+    reader: Reader,
+    path: PathBuf,
+    after: u64,
+    until: Option<u64>,
+}
+
+/// Of one go.
+const GO: Most = Most { lines: 2_000, bytes: 256 * 1024 };
+
+impl Follow for Whole {
+    type Message = Vec<LogLine>;
+
+    async fn next(&mut self) -> Result<Option<Vec<LogLine>>, Error> {
+        let (mut reader, path, after, until) = (self.reader.clone(), self.path.clone(), self.after, self.until);
+        let read = tokio::task::spawn_blocking(move || {
+            let until = until.unwrap_or_else(|| last_line(&path).map_or(0, |line| line.seq));
+            let lines = if after < until { reader.read(Some(after), GO)? } else { Vec::new() };
+            std::io::Result::Ok((lines, until, reader))
+        });
+        let read = read.await.map_err(|_| Error::internal())?;
+        let (mut lines, until, reader) = read.map_err(|e| io_error("read", &self.path, &e))?;
+        lines.retain(|line| line.seq <= until);
+        self.after = lines.last().map_or(until, |line| line.seq);
+        (self.reader, self.until) = (reader, Some(until));
+        Ok((!lines.is_empty()).then_some(lines))
     }
 }

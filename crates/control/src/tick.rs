@@ -1,4 +1,4 @@
-//! The leader's clock: runs schedules whose time has come.
+//! The leader's clock: runs schedules whose time has come, and ends what nobody approved of in time.
 //!
 //! A plan is carried out once: its schedule moves on in the very transaction that accepts its deployment, under the
 //! leader's epoch, and only if it still is as it was read. So a crash before the commit leaves the plan for whoever leads
@@ -11,21 +11,27 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::access::{Grants, Role};
 use domain::event::EventKind;
 use domain::schedule::{Due, LastRun, RunOutcome, due};
-use domain::{DeploymentId, TokenId};
-use operations::{Error, ErrorKind, deployments::Deploy};
+use domain::{DeploymentId, TokenId, UserId};
+use operations::deployments::{Deploy, DeployRequest};
+use operations::{Error, ErrorKind};
 use store::schedules::Schedule;
 use store::{StoreError, Tx, leases};
 use tokio_util::sync::CancellationToken;
 
 use crate::Control;
-use crate::caller::Caller;
+use crate::access::Admitted;
+use crate::approvals::expire;
+use crate::audit::Write;
+use crate::caller::{Caller, Credential, Principal, Via};
 use crate::control::Inner;
 use crate::deployment;
 use crate::error::store_error;
 use crate::handlers::order::Prepared;
 use crate::handlers::schedules::request;
+use crate::tokens;
 
 /// Between two looks at the clock.
 const LOOK: Duration = Duration::from_secs(1);
@@ -47,7 +53,12 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
         let Some(strong) = inner.upgrade() else { return };
         let pass = async {
             match epoch {
-                Some(epoch) => look(&Control { inner: strong }, epoch).await,
+                Some(epoch) => {
+                    let control = Control { inner: strong };
+                    let expires = expire(&control, epoch, store::time::micros(Utc::now())).await;
+                    let due = look(&control, epoch).await?;
+                    Ok::<_, Error>(due.into_iter().chain(expires?).min())
+                }
                 None => Ok(None),
             }
         };
@@ -55,7 +66,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             None => return,
             Some(Ok(next)) => next,
             Some(Err(e)) => {
-                tracing::warn!("schedules can't be looked at: {e}");
+                tracing::warn!("schedules and approvals can't be looked at: {e}");
                 Some(Utc::now() + PAUSE)
             }
         };
@@ -120,18 +131,33 @@ async fn carry_out(control: &Control, epoch: u64, schedule: &Schedule, now: Date
         }
         Due::Run { next, late, .. } => (late, next),
     };
-    let caller = caller(schedule);
+    let wanted = match request(schedule) {
+        // Asked anew each time: what somebody may do changes.
+        Ok(request) => admitted(control, schedule, &request).await.map(|who| (who, request)),
+        Err(e) => Err(e),
+    };
+    let (who, request) = match wanted {
+        Ok(wanted) => wanted,
+        Err(e) if e.status >= 500 => return Err(e),
+        Err(e) => {
+            return give_up(control, epoch, schedule, planned_at, next, RunOutcome::Failed { why: e.detail }).await;
+        }
+    };
+    let commit = match control.pin(&who, &request).await {
+        Ok(commit) => commit,
+        Err(e) if e.code == ErrorKind::Internal => return Err(e),
+        // A repository that is away is no reason to ask it again and again: the next run does.
+        Err(e) => {
+            return give_up(control, epoch, schedule, planned_at, next, RunOutcome::Failed { why: e.detail }).await;
+        }
+    };
     let tx = begin(control, epoch).await?;
     if let Some(before) = still_waits(&tx, schedule).await? {
         drop(tx);
         let why = format!("{before}, of the run before, still waits for its start");
         return give_up(control, epoch, schedule, planned_at, next, RunOutcome::Skipped { why }).await;
     }
-    let prepared = match request(schedule) {
-        Ok(request) => control.prepare(&tx, &caller, request).await,
-        Err(e) => Err(e),
-    };
-    let Prepared { environment, record, state, when } = match prepared {
+    let Prepared { environment, record, state, when } = match control.prepare(&tx, &who, request, commit).await {
         Ok(prepared) => prepared,
         Err(e) if e.status >= 500 => return Err(e),
         Err(e) => {
@@ -144,14 +170,14 @@ async fn carry_out(control: &Control, epoch: u64, schedule: &Schedule, now: Date
     if !store::schedules::advance(&tx, schedule, next, &run).await.map_err(store_error)? {
         return Ok(());
     }
-    control.accept::<Deploy, deployment::Deploy>(&caller, tx, &environment, record, state, when).await?;
+    control.accept::<Deploy, deployment::Deploy>(&who, tx, &environment, record, state, when).await?;
     tracing::info!(schedule = %schedule.id, %deployment, %planned_at, late, "a schedule has run");
     Ok(())
 }
 
 /// A write that only the leader may do.
-async fn begin(control: &Control, epoch: u64) -> Result<Tx, Error> {
-    let tx = control.store().write().await.map_err(store_error)?;
+async fn begin(control: &Control, epoch: u64) -> Result<Write, Error> {
+    let tx = control.write().await?;
     leases::check(&tx, leases::LEADER, epoch).await.map_err(store_error)?;
     Ok(tx)
 }
@@ -195,15 +221,42 @@ async fn give_up(
     written.await.map_err(store_error)
 }
 
-/// A schedule acts in its own name. It has no token and needs none: it was checked when it was made.
-fn caller(schedule: &Schedule) -> Caller {
-    let token = schedule.id.as_str().replacen("sch_", "tok_", 1);
-    let token = token.parse().unwrap_or_else(|_| TokenId::from_ulid(ulid::Ulid::from_parts(0, 0)));
-    Caller {
-        token,
-        name: format!("schedule {}", schedule.name),
-        read_only: false,
-        key: None,
-        gone: CancellationToken::new(),
-    }
+async fn admitted(control: &Control, schedule: &Schedule, request: &DeployRequest) -> Result<Admitted, Error> {
+    let caller = caller(control, schedule).await?;
+    control.admit::<Deploy>(caller, request).await
+}
+
+/// For whom a schedule acts: whoever made it, with what they may do by now. What a token made is its own, whoever's it is by
+/// its row. Those from before there were owners act in their own names: they may deploy whatever they were made for, critical
+/// ones and folders of the server included.
+///
+/// # Errors
+/// `Unauthorized` when its owner may not come in any more.
+async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error> {
+    let name = format!("schedule {}", schedule.name);
+    let (principal, grants) = if schedule.owner.is_empty() {
+        (Principal::Schedule(schedule.id.clone()), Grants::everywhere(Role::Admin))
+    } else if let Ok(user) = schedule.owner.parse::<UserId>() {
+        let found = store::users::find(control.store(), &user).await.map_err(store_error)?;
+        let Some(found) = found.filter(|found| !found.disabled) else { return Err(gone(schedule)) };
+        let grants = Grants::clone(&*control.grants_of(&found).await?);
+        (Principal::Person(user), grants)
+    } else if let Ok(token) = schedule.owner.parse::<TokenId>() {
+        match tokens::grants_by_now(control, &token).await {
+            Err(e) if e.code == ErrorKind::Unauthorized => return Err(gone(schedule)),
+            other => (Principal::Machine(token), other?),
+        }
+    } else {
+        tracing::error!(schedule = %schedule.id, "nobody has the id of its owner: {}", schedule.owner);
+        return Err(gone(schedule));
+    };
+    Ok(Caller { via: Via::Tick, ..Caller::new(principal, Credential::Inside, grants, name) })
+}
+
+fn gone(schedule: &Schedule) -> Error {
+    let by = &schedule.created_by;
+    Error::new(
+        ErrorKind::Unauthorized,
+        format!("it acts for `{by}`, who may not come in any more; make it anew in your own name"),
+    )
 }

@@ -4,19 +4,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use domain::TokenId;
+use domain::access::{Grants, Role};
+use identity::digest;
 use operations::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
-use sha2::{Digest, Sha256};
-use store::Store;
 use store::tokens::Token;
-use tokio_util::sync::CancellationToken;
+use store::users::User;
+use store::{Store, StoreError};
 use ulid::Ulid;
 
-use crate::caller::Caller;
+use crate::Control;
+use crate::caller::{Caller, Credential, Principal, Via};
 use crate::error::store_error;
-
-/// A token is this and 64 hexadecimal digits: 256 random bits, so a plain hash of it is enough.
-const PREFIX: &str = "plim_";
 
 const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
@@ -41,30 +40,112 @@ pub(crate) async fn local(store: &Store) -> Result<SecretString, Error> {
     Ok(secret)
 }
 
-/// Who holds this token.
-pub(crate) async fn authenticate(store: &Store, presented: &str) -> Result<Caller, Error> {
-    let refused = || {
-        Error::new(ErrorKind::Unauthorized, "the token is not valid")
-            .hint("set PLIMSOLL_TOKEN, or run the command as the user that runs the server")
-    };
-    if !presented.starts_with(PREFIX) || presented.len() > 128 {
+/// Who holds this token. A person's is worth the lesser of its own roles and theirs, at each place.
+pub(crate) async fn authenticate(control: &Control, presented: &str) -> Result<Caller, Error> {
+    if identity::jwt::is_plausible(presented) {
+        return by_signed(control, presented).await;
+    }
+    if !identity::token::is_plausible(presented) {
         return Err(refused());
     }
     // Looked up by hash: how long it takes says nothing about the tokens there are.
     let now = Utc::now();
-    match store::tokens::find_by_hash(store, &hash(presented)).await.map_err(store_error)? {
-        Some(token) if !token.revoked && !has_expired(&token, now) => {
-            note_use(store, &token, now);
-            Ok(Caller {
-                token: token.id,
-                name: token.name,
-                read_only: token.read_only,
-                key: None,
-                gone: CancellationToken::new(),
-            })
-        }
-        _ => Err(refused()),
+    let found = store::tokens::find_with_user(control.store(), &digest::of(presented)).await.map_err(store_error)?;
+    let Some((token, user)) = found.filter(|(token, user)| is_good(token, user.as_ref(), now)) else {
+        return Err(refused());
+    };
+    note_use(control.store(), &token, now);
+    let grants = worth(control, &token, user.as_ref()).await?;
+    Ok(holder(token, user, grants))
+}
+
+/// The same for what was signed in the place of an API token: that token's row is read all the same, so that what is withdrawn
+/// ends at once.
+async fn by_signed(control: &Control, presented: &str) -> Result<Caller, Error> {
+    let now = Utc::now();
+    let signed = &control.inner.sign_ins.signed;
+    let claims = signed.verify(presented, now).map_err(|_| refused())?;
+    let until = DateTime::from_timestamp(claims.exp, 0).ok_or_else(refused)?;
+    let token = match store::tokens::get(control.store(), &claims.sub).await {
+        Err(StoreError::NotFound { .. }) => return Err(refused()),
+        other => other.map_err(store_error)?,
+    };
+    let user = match &token.user {
+        Some(user) => store::users::find(control.store(), user).await.map_err(store_error)?,
+        None => None,
+    };
+    // None is ever made of the local one, which is another one at each start.
+    if token.local || !is_good(&token, user.as_ref(), now) {
+        return Err(refused());
     }
+    note_use(control.store(), &token, now);
+    let grants = worth(control, &token, user.as_ref()).await?;
+    let credential = Credential::Signed { token: token.id.clone(), until };
+    Ok(Caller { credential, ..holder(token, user, grants) })
+}
+
+pub(crate) fn refused() -> Error {
+    Error::new(ErrorKind::Unauthorized, "the token is not valid")
+        .hint("set PLIMSOLL_TOKEN, or run the command as the user that runs the server")
+}
+
+/// # Errors
+/// `Unauthorized` when what was signed has ended.
+pub(crate) fn not_over(until: DateTime<Utc>) -> Result<(), Error> {
+    match until > Utc::now() {
+        true => Ok(()),
+        false => Err(Error::new(ErrorKind::Unauthorized, "the signed token is over")
+            .hint("make another one of your API token: POST /api/v1/auth/jwt")),
+    }
+}
+
+/// Whether a token is taken, with the person whose it is.
+fn is_good(token: &Token, user: Option<&User>, now: DateTime<Utc>) -> bool {
+    let theirs = match (&token.user, user) {
+        (None, _) => true,
+        (Some(_), Some(user)) => !user.disabled,
+        // They have gone.
+        (Some(_), None) => false,
+    };
+    theirs && !token.revoked && !has_expired(token, now)
+}
+
+/// What a token allows.
+async fn worth(control: &Control, token: &Token, user: Option<&User>) -> Result<Grants, Error> {
+    match user {
+        Some(user) => Ok(token.grants.within(&*control.grants_of(user).await?)),
+        None => Ok(token.grants.clone()),
+    }
+}
+
+/// What a token allows by now, for those who came with it some time ago.
+///
+/// # Errors
+/// `Unauthorized` when it was withdrawn or has expired, or the person whose it is may not come in any more.
+pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Grants, Error> {
+    let over =
+        || Error::new(ErrorKind::Unauthorized, "the token is not valid any more").hint("come back with another one");
+    let token = match store::tokens::get(control.store(), id).await {
+        Err(StoreError::NotFound { .. }) => return Err(over()),
+        other => other.map_err(store_error)?,
+    };
+    let user = match &token.user {
+        Some(user) => store::users::find(control.store(), user).await.map_err(store_error)?,
+        None => None,
+    };
+    match is_good(&token, user.as_ref(), Utc::now()) {
+        true => worth(control, &token, user.as_ref()).await,
+        false => Err(over()),
+    }
+}
+
+fn holder(token: Token, user: Option<User>, grants: Grants) -> Caller {
+    let via = if token.local { Via::Local } else { Via::Api };
+    let (principal, name) = match user {
+        Some(user) => (Principal::Person(user.id), user.name),
+        None => (Principal::Machine(token.id.clone()), token.name),
+    };
+    Caller { via, ..Caller::new(principal, Credential::Token(token.id), grants, name) }
 }
 
 pub(crate) fn has_expired(token: &Token, now: DateTime<Utc>) -> bool {
@@ -98,24 +179,72 @@ fn note_use(store: &Store, token: &Token, now: DateTime<Utc>) {
 
 /// A new token, and how it is kept.
 pub(crate) fn make(name: &str, now: DateTime<Utc>) -> (SecretString, Token) {
-    let text = format!("{PREFIX}{}", blake3::Hash::from_bytes(rand::random()).to_hex());
+    let secret = identity::token::make();
+    let text = secret.expose_secret();
     let token = Token {
         id: TokenId::from_ulid(Ulid::generate()),
         name: name.to_owned(),
-        prefix: text.chars().take(PREFIX.len() + 4).collect(),
-        hash: hash(&text),
+        prefix: identity::token::shown(text),
+        hash: digest::of(text),
         local: false,
         created_at: now,
         last_used_at: None,
         revoked: false,
         expires_at: None,
-        read_only: false,
+        user: None,
+        grants: Grants::everywhere(Role::Owner),
+        created_by: String::new(),
     };
-    let secret = SecretString::from(text);
-    debug_assert!(secret.expose_secret().starts_with(PREFIX));
     (secret, token)
 }
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::UserId;
+    use serde_json::json;
 
-fn hash(token: &str) -> String {
-    Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    use super::*;
+
+    fn person(disabled: bool) -> User {
+        let now = Utc::now();
+        User {
+            id: UserId::from_ulid(Ulid::generate()),
+            email: "zoe@example.org".parse().unwrap(),
+            name: "Zoe".to_owned(),
+            password: None,
+            password_changed_at: None,
+            disabled,
+            everywhere: Some(Role::Viewer),
+            grants_version: 1,
+            preferences: json!({}),
+            created_at: now,
+            created_by: "ann".to_owned(),
+            last_sign_in_at: None,
+        }
+    }
+
+    #[test]
+    fn a_persons_token_ends_with_them() {
+        let now = Utc::now();
+        let (zoe, away) = (person(false), person(true));
+        let (_, machine) = make("ci", now);
+        let of = |user: &User| Token { user: Some(user.id.clone()), ..machine.clone() };
+        assert!(is_good(&machine, None, now) && is_good(&of(&zoe), Some(&zoe), now));
+        assert!(!is_good(&of(&away), Some(&away), now), "she was disabled");
+        assert!(!is_good(&of(&zoe), None, now), "she was removed");
+        let revoked = Token { revoked: true, ..machine.clone() };
+        let expired = Token { expires_at: Some(now), ..of(&zoe) };
+        assert!(!is_good(&revoked, None, now) && !is_good(&expired, Some(&zoe), now));
+    }
+
+    #[test]
+    fn who_comes_with_a_persons_token_is_that_person() {
+        let zoe = person(false);
+        let (_, token) = make("laptop", Utc::now());
+        let theirs = holder(token.clone(), Some(zoe.clone()), Grants::default());
+        assert_eq!((theirs.principal, theirs.name.as_str()), (Principal::Person(zoe.id), "Zoe"));
+        assert_eq!(theirs.credential, Credential::Token(token.id.clone()));
+        let machine = holder(token.clone(), None, Grants::default());
+        assert_eq!((machine.principal, machine.name.as_str()), (Principal::Machine(token.id), "laptop"));
+    }
 }

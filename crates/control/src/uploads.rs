@@ -66,12 +66,6 @@ impl Uploads {
     }
 }
 
-pub(crate) fn no_upload(id: &UploadId) -> Error {
-    Error::not_found(format!("there is no upload `{id}`")).hint(
-        "it was deployed, removed, or has expired: send the archive again; `plimsoll deploy --archive FILE` does it all",
-    )
-}
-
 /// An upload as the contract shows it.
 pub(crate) fn shown(world: &World, row: store::uploads::Upload, in_use: &InUse) -> Result<Upload, Error> {
     let path = world.layout.upload(&row.id);
@@ -212,6 +206,7 @@ mod tests {
             size: 1,
             digest: Checksum::new(Algorithm::Sha256, &[0; 32]),
             requested_by: "test".into(),
+            owner: String::new(),
             complete,
             used,
             created_at: now,

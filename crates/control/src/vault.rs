@@ -104,6 +104,42 @@ impl Vault {
             .to_string()
     }
 
+    /// For who has tried to sign in from where: a copy of the database tells neither.
+    pub(crate) fn sign_in_digest(&self, text: &str) -> String {
+        let key = Zeroizing::new(blake3::derive_key("plimsoll 2026 sign-in digest", self.key.as_slice()));
+        blake3::keyed_hash(&key, text.as_bytes()).to_hex().to_string()
+    }
+
+    /// Seals what browsers keep for us.
+    pub(crate) fn ticket_key(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key("plimsoll 2026 tickets", self.key.as_slice()))
+    }
+
+    /// Seals secrets among the server's own settings.
+    pub(crate) fn settings_key(&self) -> DataKey {
+        DataKey { key: Zeroizing::new(blake3::derive_key("plimsoll 2026 settings", self.key.as_slice())) }
+    }
+
+    /// Signs tokens for an hour.
+    pub(crate) fn jwt_key(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key("plimsoll 2026 jwt", self.key.as_slice()))
+    }
+
+    /// Seals what people's apps for second factors share with us.
+    pub(crate) fn second_factor_key(&self) -> DataKey {
+        DataKey { key: Zeroizing::new(blake3::derive_key("plimsoll 2026 second factors", self.key.as_slice())) }
+    }
+
+    /// Makes the digests of recovery codes.
+    pub(crate) fn recovery_key(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key("plimsoll 2026 recovery codes", self.key.as_slice()))
+    }
+
+    /// Makes the MACs of the audit log.
+    pub(crate) fn audit_key(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(blake3::derive_key("plimsoll 2026 audit", self.key.as_slice()))
+    }
+
     /// A digest in hexadecimal that only this key file can make, so a short secret in `text` can't be guessed from it.
     pub(crate) fn keyed_digest(&self, text: &str) -> String {
         let key = Zeroizing::new(blake3::derive_key("plimsoll 2026 request digest", self.key.as_slice()));

@@ -4,10 +4,12 @@
 //! [`report`] makes the figures from any sum of them. So a report costs by days and not by deployments, and outlives
 //! the deployments that it tells of.
 
+mod days;
 mod facts;
 mod histogram;
 mod report;
 
+pub use days::{Day, days};
 pub use facts::{Ending, Facts, Measure, REMEDY_WINDOW, Replaced, Sample, day_of, facts};
 pub use histogram::{Bucket, Durations, Histogram};
 pub use report::{Analytics, Counted, Dora, FailurePoint, KindFigures, Outcomes, PhaseFigures, Window, report};

@@ -32,6 +32,11 @@ impl LogCursor {
         }
     }
 
+    /// Whether whoever is here has read all that whoever is at `other` has.
+    pub fn covers(&self, other: &LogCursor) -> bool {
+        other.0.iter().all(|(tag, seq)| self.0.get(tag).is_some_and(|own| own >= seq))
+    }
+
     /// Forgets all logs but these.
     pub fn keep<'a>(&mut self, logs: impl IntoIterator<Item = &'a str>) {
         let there: Vec<_> = logs.into_iter().map(tag).collect();
@@ -89,6 +94,10 @@ mod tests {
         {
             assert_eq!(bad.parse::<LogCursor>(), Err(InvalidCursor), "{bad}");
         }
+        let mut further = cursor.clone();
+        assert!(further.covers(&cursor) && cursor.covers(&further) && cursor.covers(&LogCursor::default()));
+        further.set("web", 8);
+        assert!(further.covers(&cursor) && !cursor.covers(&further) && !LogCursor::default().covers(&cursor));
         cursor.keep(["web"]);
         assert_eq!((cursor.of("worker"), cursor.of("web")), (None, Some(7)));
     }

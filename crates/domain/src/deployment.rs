@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
-use crate::id::{DeploymentId, ReleaseId, UploadId};
+use crate::id::{ApprovalId, DeploymentId, ReleaseId, UploadId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::PromotionRecord;
@@ -70,7 +70,11 @@ pub struct Metadata {
     /// Digest of the plan that it carries out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Digest>,
-    /// Branch, tag or commit that the plan was made of, if one was named; its source is the very commit.
+    /// What it waited for, or waits for, when others have to approve of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
+    /// Branch, tag or commit that the plan was made of or that others approve of, if one was named; its source is the very
+    /// commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     /// How every smoke test that was asked for went, as far as it is known.
@@ -120,10 +124,11 @@ pub struct Deployment {
 }
 
 impl Deployment {
-    /// The source as people asked for it: of a plan the branch that it was made of, not the commit that it deploys.
+    /// The source as people asked for it: of a plan, or of what others approve of, the branch that it was made of, not the
+    /// commit that it deploys.
     pub fn asked(&self) -> Option<Source> {
         match &self.source {
-            Some(Source::Git { url, .. }) if self.metadata.plan.is_some() => {
+            Some(Source::Git { url, .. }) if self.metadata.plan.is_some() || self.metadata.approval.is_some() => {
                 Some(Source::Git { url: url.clone(), reference: self.metadata.reference.clone() })
             }
             source => source.clone(),

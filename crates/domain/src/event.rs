@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Role;
+use crate::approval::{ApprovalKind, ApprovalState, Verdict};
 use crate::failure::Failure;
-use crate::id::{CertificateId, DeploymentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId};
+use crate::id::{ApprovalId, CertificateId, DeploymentId, ReleaseId, ScheduleId, TokenId, UploadId, WindowId};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::queue::Priority;
@@ -197,6 +199,36 @@ pub enum EventKind {
         token: TokenId,
         name: String,
     },
+    /// A deployment waits until `required` people with `role` at the app approve of it.
+    ApprovalRequested {
+        approval: ApprovalId,
+        about: ApprovalKind,
+        required: u8,
+        role: Role,
+        expires_at: DateTime<Utc>,
+        by: String,
+    },
+    /// Somebody said yes, and more are asked for.
+    ApprovalVoted {
+        approval: ApprovalId,
+        verdict: Verdict,
+        by: String,
+        got: u8,
+        required: u8,
+    },
+    /// It waits no more: approved, refused, expired, or void as the deployment ended before.
+    ApprovalDecided {
+        approval: ApprovalId,
+        state: ApprovalState,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
+        why: Option<String>,
+    },
+    /// What it would run with has changed: the votes so far count no more.
+    ApprovalReset {
+        approval: ApprovalId,
+        why: String,
+    },
 }
 
 impl EventKind {
@@ -239,6 +271,10 @@ impl EventKind {
             EventKind::RetentionRan { .. } => "retention_ran",
             EventKind::TokenCreated { .. } => "token_created",
             EventKind::TokenRevoked { .. } => "token_revoked",
+            EventKind::ApprovalRequested { .. } => "approval_requested",
+            EventKind::ApprovalVoted { .. } => "approval_voted",
+            EventKind::ApprovalDecided { .. } => "approval_decided",
+            EventKind::ApprovalReset { .. } => "approval_reset",
         }
     }
 }

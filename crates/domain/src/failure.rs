@@ -36,6 +36,8 @@ pub enum Cause {
     Superseded,
     /// It was to carry out a plan, and a fact that the plan rests on has changed; nothing was touched.
     PlanChanged,
+    /// It waited for approval, and somebody refused it or too few said anything in time.
+    NotApproved,
     /// Somebody cancelled it.
     Cancelled,
     /// The machine or Plimsoll itself: disk, permissions, a bug.

@@ -38,6 +38,12 @@ kinds! {
     WindowKind, WindowId, "win", "Names a deploy window or a freeze.";
     BypassKind, BypassId, "byp", "Names the record of a deployment that went past a closed window.";
     ServerKind, ServerId, "srv", "Names one run of a server.";
+    UserKind, UserId, "usr", "Names a person.";
+    SessionKind, SessionId, "ses", "Names a session of a person (not its secret).";
+    InvitationKind, InvitationId, "inv", "Names an invitation (not its secret).";
+    ApprovalKind, ApprovalId, "apr", "Names what people are asked to approve of.";
+    ChannelKind, ChannelId, "chn", "Names a channel, by which people are told.";
+    DeliveryKind, DeliveryId, "dlv", "Names a message to a channel; receivers know it by this in each attempt.";
 }
 
 /// An identifier of the kind `K`, kept as its text.

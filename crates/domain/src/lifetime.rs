@@ -9,6 +9,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const SHORTEST: Duration = Duration::from_secs(60);
+/// As the library for such words has it, leap days included.
+const YEAR: u64 = 31_557_600;
 const LONGEST: Duration = Duration::from_secs(10 * 366 * 86_400);
 /// Lifetimes in one word.
 const PATTERN: &str = "^([1-9][0-9]{0,2}[mhd]|[1-9][0-9]?w|([1-9]|10)y)$";
@@ -34,6 +36,16 @@ impl Lifetime {
     }
 }
 
+impl TryFrom<Duration> for Lifetime {
+    type Error = InvalidLifetime;
+    fn try_from(time: Duration) -> Result<Self, InvalidLifetime> {
+        match (SHORTEST..=LONGEST).contains(&time) {
+            true => Ok(Self(time)),
+            false => Err(InvalidLifetime(humantime::format_duration(time).to_string())),
+        }
+    }
+}
+
 impl FromStr for Lifetime {
     type Err = InvalidLifetime;
     fn from_str(text: &str) -> Result<Self, InvalidLifetime> {
@@ -45,7 +57,21 @@ impl FromStr for Lifetime {
 }
 impl fmt::Display for Lifetime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
+        // In one word where one says it, as people write it.
+        const MINUTE: u64 = 60;
+        const HOUR: u64 = 60 * MINUTE;
+        const DAY: u64 = 24 * HOUR;
+        let seconds = self.0.as_secs();
+        let whole = |unit: u64| (seconds.is_multiple_of(unit) && self.0.subsec_nanos() == 0).then_some(seconds / unit);
+        for (unit, letter) in [(DAY, 'd'), (HOUR, 'h'), (MINUTE, 'm')] {
+            if let Some(count) = whole(unit).filter(|count| *count < 1_000) {
+                return write!(f, "{count}{letter}");
+            }
+        }
+        match whole(YEAR) {
+            Some(count) => write!(f, "{count}y"),
+            None => humantime::format_duration(self.0).fmt(f),
+        }
     }
 }
 impl Serialize for Lifetime {
@@ -87,6 +113,11 @@ mod tests {
         }
         for text in ["1m", "999m", "999h", "999d", "1w", "99w", "9y"] {
             assert!(text.parse::<Lifetime>().is_ok(), "{text} is of the pattern");
+        }
+        for (text, shown) in
+            [("30d", "30d"), ("48h", "2d"), ("999m", "999m"), ("99w", "693d"), ("9y", "9y"), ("1h 30m", "90m")]
+        {
+            assert_eq!(text.parse::<Lifetime>().unwrap().to_string(), shown);
         }
         for text in ["", "59s", "11y", "0d", "-1d", "30", "soon", "99999999999999999999d"] {
             assert!(text.parse::<Lifetime>().is_err(), "{text}");

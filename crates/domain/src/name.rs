@@ -20,11 +20,20 @@ pub struct Name(String);
 #[error("`{0}` is not a valid name: use 1 to 40 of a-z, 0-9 and `-`, beginning with a letter and not ending with `-`")]
 pub struct InvalidName(String);
 
+/// Pages about an app, those to come included.
+pub const PAGES: [&str; 5] = ["approvals", "channels", "members", "releases", "settings"];
+
 impl Name {
     pub const MAX: usize = 40;
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it can be the name of an environment. Pages about an app stand beside those of its environments in the web interface:
+    /// `/apps/shop/members` is not one of an environment.
+    pub fn may_name_environment(&self) -> bool {
+        !PAGES.contains(&self.as_str())
     }
 
     /// The nearest valid name to `text` (a folder's name, a repository's), if anything of it is usable.
@@ -94,6 +103,26 @@ mod tests {
         for bad in ["", "-a", "a-", "2a", "A", "a_b", "a.b", "a/b", "..", &"a".repeat(41)] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn no_environment_is_called_like_a_page() {
+        let may = |name: &str| name.parse::<Name>().unwrap().may_name_environment();
+        assert!(may("production") && may("releases-2") && !may("members") && !may("releases"));
+        assert!(PAGES.is_sorted());
+        // Whatever page is added below an app is listed.
+        let routes = concat!(env!("CARGO_MANIFEST_DIR"), "/../../web/src/routes/_app");
+        let mut pages = 0;
+        for file in std::fs::read_dir(routes).unwrap() {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let Some(page) = file.strip_prefix("apps.$app.").and_then(|page| page.split('.').next()) else { continue };
+            if page == "index" || page.starts_with('$') {
+                continue;
+            }
+            assert!(!may(page), "the page `{page}` of an app would hide an environment of that name: add it to PAGES");
+            pages += 1;
+        }
+        assert!(pages >= 2, "there is a page of members and one of releases");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod cron;
 mod fields;
 mod missed;
 mod moment;
+mod words;
 mod zone;
 
 pub use cron::{Cron, InvalidCron};

@@ -10,6 +10,7 @@ mod diagnose;
 mod fetch;
 mod program;
 mod reference;
+mod resolve;
 mod tree;
 pub(crate) mod url;
 
@@ -27,6 +28,11 @@ use self::program::{Ended, Run, Session};
 use self::reference::{Reference, Remote, Wanted};
 use self::url::GitUrl;
 use crate::error::GitError;
+
+/// Whether the address is of a repository on this machine's disk, as a checkout reads it. What no checkout takes is not.
+pub fn is_local(url: &str) -> bool {
+    GitUrl::parse(url).is_ok_and(|url| url.is_local())
+}
 
 /// Fetches repositories into bare caches under one folder.
 #[derive(Debug, Clone)]
@@ -181,6 +187,20 @@ impl Checkout<'_> {
         remote: &Remote,
         tree: &Path,
     ) -> Result<(Commit, Vec<tree::Submodule>), GitError> {
+        let (id, cache) = self.fetch_from(url, wanted, remote).await?;
+        let written = self.write_tree(url, &cache, &id, tree).await;
+        let written = written.map_err(|ended| self.explain(url, "write the files", ended))?;
+        self.tidy(url, &cache).await;
+        Ok(written)
+    }
+
+    /// The full id of what is wanted, which is in the cache then.
+    async fn fetch_from(
+        &mut self,
+        url: &GitUrl,
+        wanted: &Wanted,
+        remote: &Remote,
+    ) -> Result<(String, Cache), GitError> {
         let depth = match wanted {
             Wanted::Abbreviated(_) => Depth::Whole,
             Wanted::Ref(_) | Wanted::Commit(_) => Depth::Shallow,
@@ -204,10 +224,7 @@ impl Checkout<'_> {
             Fault::Git(ended) => self.explain(url, "fetch the commit", ended),
             Fault::Told(error) => error,
         })?;
-        let written = self.write_tree(url, &cache, &id, tree).await;
-        let written = written.map_err(|ended| self.explain(url, "write the files", ended))?;
-        self.tidy(url, &cache).await;
-        Ok(written)
+        Ok((id, cache))
     }
 
     async fn lock(&mut self, url: &GitUrl, depth: Depth) -> Result<Cache, GitError> {

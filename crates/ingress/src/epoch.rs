@@ -34,9 +34,27 @@ pub(crate) struct Epoch {
     retired: AtomicBool,
     /// Fires when tunnels are to end: what they lead to is about to be stopped.
     pub(crate) closing: CancellationToken,
+    /// Of which deployment the release was is not known: see [`Book::epoch_of`].
+    anybodys: bool,
 }
 
 impl Epoch {
+    fn new(routes: &EnvironmentRoutes, release: &ReleaseId, counters: Vec<Arc<Counters>>) -> Self {
+        Self {
+            deployment: routes.deployment.clone(),
+            environment: routes.environment.clone(),
+            release: release.clone(),
+            counters,
+            deployment_header: header(routes.deployment.as_str()),
+            release_header: header(release.as_str()),
+            in_flight: AtomicU64::new(0),
+            tunnels: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            closing: CancellationToken::new(),
+            anybodys: false,
+        }
+    }
+
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::SeqCst);
     }
@@ -96,11 +114,9 @@ impl InFlight {
     /// As in [`Epoch::enter`]: the request counts itself before it looks whether its routes are left, and who drains the
     /// standby's deployment has retired them before.
     #[must_use]
-    pub(crate) fn lean_on(&mut self, standby: Option<&Arc<Epoch>>) -> bool {
-        if let Some(standby) = standby {
-            standby.in_flight.fetch_add(1, Ordering::SeqCst);
-        }
-        if let Some(before) = std::mem::replace(&mut self.behind, standby.cloned()) {
+    pub(crate) fn lean_on(&mut self, standby: &Arc<Epoch>) -> bool {
+        standby.in_flight.fetch_add(1, Ordering::SeqCst);
+        if let Some(before) = self.behind.replace(standby.clone()) {
             before.in_flight.fetch_sub(1, Ordering::SeqCst);
         }
         !self.is_left()
@@ -195,18 +211,11 @@ impl Book {
         self.epochs.retain(|e| !e.retired.load(Ordering::SeqCst) || Arc::strong_count(e) > 1);
         let (environment, release) = (&routes.environment, &routes.release);
         let counters = routes.routes.iter().map(|r| self.counters(environment, release, &r.component)).collect();
-        let epoch = Arc::new(Epoch {
-            deployment: routes.deployment.clone(),
-            environment: environment.clone(),
-            release: release.clone(),
-            counters,
-            deployment_header: header(routes.deployment.as_str()),
-            release_header: header(routes.release.as_str()),
-            in_flight: AtomicU64::new(0),
-            tunnels: AtomicU64::new(0),
-            retired: AtomicBool::new(false),
-            closing: CancellationToken::new(),
-        });
+        self.add(Epoch::new(routes, release, counters))
+    }
+
+    fn add(&mut self, epoch: Epoch) -> Arc<Epoch> {
+        let epoch = Arc::new(epoch);
         self.epochs.push(epoch.clone());
         epoch
     }
@@ -234,10 +243,16 @@ impl Book {
         }
     }
 
-    /// The newest epoch of a release.
-    pub(crate) fn epoch_of(&self, environment: &EnvironmentId, release: &ReleaseId) -> Option<Arc<Epoch>> {
-        let of = |e: &&Arc<Epoch>| &e.environment == environment && &e.release == release;
-        self.epochs.iter().rev().find(of).cloned()
+    /// The newest epoch of a release that stands by for these routes. It may have been routed by the process before this one alone, so
+    /// that its deployment isn't known here: then every drain waits for the few requests that lean on it.
+    pub(crate) fn epoch_of(&mut self, routes: &EnvironmentRoutes, release: &ReleaseId) -> Arc<Epoch> {
+        let of = |e: &&Arc<Epoch>| e.environment == routes.environment && &e.release == release;
+        if let Some(known) = self.epochs.iter().rev().find(of) {
+            return known.clone();
+        }
+        let epoch = Epoch { anybodys: true, ..Epoch::new(routes, release, Vec::new()) };
+        epoch.retire();
+        self.add(epoch)
     }
 
     /// Requests in flight under routes of `deployment` that are replaced or removed.
@@ -263,7 +278,8 @@ impl Book {
     }
 
     fn left(&self, deployment: &DeploymentId) -> impl Iterator<Item = &Arc<Epoch>> {
-        self.epochs.iter().filter(move |e| &e.deployment == deployment && e.retired.load(Ordering::SeqCst))
+        let is_left = |e: &Epoch| e.retired.load(Ordering::SeqCst);
+        self.epochs.iter().filter(move |e| (e.anybodys || &e.deployment == deployment) && is_left(e))
     }
 
     fn counted(&mut self, of: Counted, since: DateTime<Utc>) -> Arc<Counters> {
@@ -352,19 +368,42 @@ mod tests {
         let mut book = Book::default();
         let old = routes(1, 1, 1, &[0]);
         book.begin(&old).retire();
-        let standby = book.epoch_of(&old.environment, &old.release).unwrap();
-        let epoch = book.begin(&routes(1, 2, 2, &[0]));
+        let new = routes(1, 2, 2, &[0]);
+        let standby = book.epoch_of(&new, &old.release);
+        let epoch = book.begin(&new);
         drop(book.begin(&routes(2, 1, 3, &[1])));
         let mut request = epoch.enter(0, Instant::now()).unwrap();
-        assert!(request.lean_on(Some(&standby)));
+        assert!(request.lean_on(&standby));
         assert_eq!(book.leaving(&old.deployment), 1);
-        assert!(request.lean_on(None));
+        assert!(request.lean_on(&epoch));
         assert_eq!(book.leaving(&old.deployment), 0);
         epoch.retire();
-        assert!(!request.lean_on(Some(&standby)));
+        assert!(!request.lean_on(&standby));
         request.moves_on();
         assert_eq!((book.leaving(&old.deployment), book.leaving(&epoch.deployment)), (0, 0));
         assert_eq!(epoch.counters[0].snapshot().requests, 0, "it is counted where it goes");
+    }
+
+    /// The process that routed to it was replaced meanwhile. This one doesn't know whose drain it is that must wait.
+    #[test]
+    fn nobody_drains_a_standby_of_the_process_before_under_a_request() {
+        let mut book = Book::default();
+        let (old, new) = (routes(1, 1, 1, &[0]), routes(1, 2, 2, &[0]));
+        let standby = book.epoch_of(&new, &old.release);
+        let epoch = book.begin(&new);
+        assert!(Arc::ptr_eq(&standby, &book.epoch_of(&new, &old.release)));
+        assert_eq!(book.leaving(&old.deployment), 0);
+        let mut request = epoch.enter(0, Instant::now()).unwrap();
+        assert!(request.lean_on(&standby));
+        // The routes without the standby.
+        epoch.retire();
+        drop(book.begin(&routes(1, 3, 2, &[0])));
+        assert_eq!(book.leaving(&old.deployment), 1);
+        drop(request);
+        assert_eq!(book.leaving(&old.deployment), 0);
+        drop(standby);
+        drop(book.begin(&routes(2, 1, 3, &[1])));
+        assert!(book.epochs.iter().all(|e| !e.anybodys), "it is forgotten with the routes that name it");
     }
 
     #[test]

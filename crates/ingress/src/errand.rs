@@ -138,7 +138,7 @@ impl<'a> Errand<'a> {
         }
         for standby in standby {
             // A standby is stopped when its own deployment is drained, which happens once these routes are replaced.
-            if !in_flight.lean_on(standby.epoch.as_ref()) {
+            if !in_flight.lean_on(&standby.epoch) {
                 break;
             }
             match self.attempt.send(&standby.upstream, in_flight).await {

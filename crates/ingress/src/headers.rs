@@ -87,16 +87,31 @@ impl Outgoing<'_> {
         }
     }
 
-    /// In one line: HTTP/2 lets clients split them, and servers of HTTP/1.1 expect one, RFC 9113 section 8.2.3.
+    /// In one line: HTTP/2 lets clients split them, and servers of HTTP/1.1 expect one, RFC 9113 section 8.2.3. Without those
+    /// of the server itself: cookies know no ports, so browsers send them to apps on its name.
     fn cookies(&self, head: &mut BytesMut) {
-        head.extend_from_slice(b"cookie: ");
-        for (n, value) in self.headers.get_all(header::COOKIE).iter().enumerate() {
-            if n > 0 {
-                head.extend_from_slice(b"; ");
+        let mut begin = b"cookie: ".as_slice();
+        let mut add = |cookies: &[u8]| {
+            head.extend_from_slice(std::mem::replace(&mut begin, b"; "));
+            head.extend_from_slice(cookies);
+        };
+        let mut some = false;
+        for value in self.headers.get_all(header::COOKIE) {
+            if !value.as_bytes().windows(SERVER.len()).any(|part| part == SERVER) {
+                some = true;
+                add(value.as_bytes());
+                continue;
             }
-            head.extend_from_slice(value.as_bytes());
+            for pair in value.as_bytes().split(|&b| b == b';').map(<[u8]>::trim_ascii) {
+                if !pair.is_empty() && !is_of_the_server(pair) {
+                    some = true;
+                    add(pair);
+                }
+            }
         }
-        head.extend_from_slice(b"\r\n");
+        if some {
+            head.extend_from_slice(b"\r\n");
+        }
     }
 
     /// Who it is. A trusted proxy's word comes first, ours is added.
@@ -155,6 +170,17 @@ pub(crate) fn is_ours(name: &HeaderName) -> bool {
 /// What `Connection` may not take away: where a message ends and whom it is for.
 pub(crate) fn is_protected(name: &HeaderName) -> bool {
     matches!(*name, header::HOST | header::CONTENT_LENGTH | header::TRANSFER_ENCODING | header::TRAILER)
+}
+
+/// Is in the names of all cookies of the server.
+const SERVER: &[u8] = b"plimsoll";
+
+/// Whether a cookie is one by which somebody is known to the server.
+fn is_of_the_server(pair: &[u8]) -> bool {
+    let name = pair.split(|&b| b == b'=').next().unwrap_or_default().trim_ascii();
+    const OURS: [&[u8]; 5] =
+        [b"__Host-plimsoll", b"plimsoll_plain", b"plimsoll_place", b"__Host-plimsoll_asked", b"plimsoll_asked"];
+    OURS.contains(&name)
 }
 
 /// Others that apps take a client's word from, although only a proxy may give it.
@@ -305,6 +331,23 @@ mod tests {
         expected.sort_unstable();
         assert_eq!(lines, expected);
         assert!(head(&[("te", "gzip, trailers")], false, false).contains(&"te: trailers".to_owned()));
+    }
+
+    #[test]
+    fn apps_never_see_by_what_somebody_is_known_to_the_server() {
+        let seen = |lines: &[(&str, &str)]| -> Vec<String> {
+            let lines = head(lines, false, false);
+            lines.into_iter().filter(|line| line.starts_with("cookie")).collect()
+        };
+        assert_eq!(
+            seen(&[("cookie", "a=b; __Host-plimsoll=s;plimsoll_plain=p;  c=d"), ("cookie", "plimsoll_place=x")]),
+            ["cookie: a=b; c=d"]
+        );
+        assert_eq!(seen(&[("cookie", "__Host-plimsoll=s"), ("cookie", "e=f")]), ["cookie: e=f"]);
+        assert!(seen(&[("cookie", "plimsoll_plain = p")]).is_empty());
+        // What only looks like it is the app's own.
+        let own = "my_plimsoll=1; x=plimsoll_plain; __Host-plimsoll2=3";
+        assert_eq!(seen(&[("cookie", own)]), [format!("cookie: {own}")]);
     }
 
     #[test]

@@ -126,7 +126,6 @@ pub use entrance::Entrance;
 pub use handover::Holder;
 pub use latency::Latency;
 pub use options::{Limits, Options, Settings, Start};
-pub use peer::{InvalidNetwork, Network};
 pub use policy::Policy;
 pub use report::{CertificateReport, CutoverReport, Drained, Errors, ReleaseStats, Stats, Status, Verified};
 pub use route::{EnvironmentRoutes, Gate, Route, RouteLimits, Standby, Target};

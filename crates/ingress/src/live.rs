@@ -84,7 +84,7 @@ pub(crate) struct Pool {
 pub(crate) struct LiveStandby {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) epoch: Option<Arc<Epoch>>,
+    pub(crate) epoch: Arc<Epoch>,
     pub(crate) release_header: HeaderValue,
 }
 
@@ -284,7 +284,7 @@ fn compile(routes: &EnvironmentRoutes, previous: Option<&LiveEnvironment>, book:
                     .map(|s| LiveStandby {
                         upstream: Arc::new(Upstream::new(s.address)),
                         counters: book.counters(&routes.environment, &s.release, &route.component),
-                        epoch: book.epoch_of(&routes.environment, &s.release),
+                        epoch: book.epoch_of(routes, &s.release),
                         release_header: HeaderValue::from_str(s.release.as_str())
                             .unwrap_or_else(|_| HeaderValue::from_static("invalid")),
                     })

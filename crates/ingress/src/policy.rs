@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::files;
-use crate::peer::Network;
+use domain::network::Network;
 
 /// What can change while the ingress runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use crate::refusal::{Refusal, Retry};
 use crate::tools::{self, Action, Tool};
 use crate::wait::Waiter;
-use crate::{Call, Contract, Gate, answer, arguments, schema, size};
+use crate::{Call, Contract, Gate, answer, arguments, size};
 
 /// Calls at the same time, and waits besides them; more are told to come back.
 const PLACES: usize = 64;
@@ -203,7 +203,7 @@ impl ServerHandler for Door {
         let begun = Instant::now();
         let given = request.arguments.unwrap_or_default();
         let secrets = Value::Object(given.clone());
-        let gate = Gate::new(tool.secrets.iter().flat_map(|path| schema::texts_at(&secrets, path)));
+        let gate = Gate::new(tool.secrets.iter().flat_map(|path| operations::secrets::texts_at(&secrets, path)));
         let outcome = self.run(tool, given, &gate, context).await;
         let ms = begun.elapsed().as_millis();
         Ok(match outcome {

@@ -18,6 +18,7 @@ const SHORTEST: usize = 6;
 static LOOKS: LazyLock<Regex> = LazyLock::new(|| {
     let looks = [
         r"plim_[0-9A-Za-z]{16,}",
+        r"\bwhsec_[0-9A-Za-z+/]{16,}=*",
         r"\bgh[opsur]_[0-9A-Za-z]{20,}",
         r"\bgithub_pat_\w{20,}",
         r"\bglpat-[\w-]{16,}",

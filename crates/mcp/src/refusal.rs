@@ -59,6 +59,7 @@ impl From<Error> for Refusal {
                 ErrorKind::Invalid
                 | ErrorKind::Unauthorized
                 | ErrorKind::Forbidden
+                | ErrorKind::ConfirmIdentity
                 | ErrorKind::NotFound
                 | ErrorKind::Conflict
                 | ErrorKind::TooLarge

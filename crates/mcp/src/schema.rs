@@ -3,14 +3,13 @@
 //! Everything is written out in place: many clients don't follow references. What a schema of ours says beyond the
 //! standard (`x-plimsoll-untrusted`) is read here and taken out, as are formats that only Rust knows.
 
+use operations::secrets::walk;
 use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
 /// A field that holds text which Plimsoll did not write: what programs print, what commits say.
 pub(crate) const UNTRUSTED: &str = "x-plimsoll-untrusted";
-/// A standard keyword: a value that goes in and never comes out.
-const SECRET: &str = "writeOnly";
 
 /// The schema of an operation's request: an object that takes no unknown fields.
 pub(crate) fn input<T: JsonSchema>() -> Map<String, Value> {
@@ -157,64 +156,10 @@ pub(crate) fn take_untrusted(schema: &mut Map<String, Value>) -> Vec<String> {
     found
 }
 
-/// The fields of a request whose values are secrets: `variables.*`.
-pub(crate) fn secrets(schema: &Map<String, Value>) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(&mut schema.clone(), String::new(), &mut |fields, path| {
-        if fields.get(SECRET) == Some(&Value::Bool(true)) {
-            found.push(path.to_owned());
-        }
-    });
-    found.sort();
-    found.dedup();
-    found
-}
-
-/// Visits each schema below `schema` with its path: `.name` for a property, `[]` for items, `.*` for any property.
-fn walk(schema: &mut Map<String, Value>, path: String, visit: &mut impl FnMut(&mut Map<String, Value>, &str)) {
-    visit(schema, path.trim_start_matches('.'));
-    for (keyword, below) in schema.iter_mut() {
-        match (keyword.as_str(), below) {
-            ("properties", Value::Object(properties)) => {
-                for (name, property) in properties.iter_mut() {
-                    if let Value::Object(property) = property {
-                        walk(property, format!("{path}.{name}"), visit);
-                    }
-                }
-            }
-            ("items", Value::Object(items)) => walk(items, format!("{path}[]"), visit),
-            ("additionalProperties", Value::Object(any)) => walk(any, format!("{path}.*"), visit),
-            ("anyOf" | "oneOf" | "allOf", Value::Array(choices)) => {
-                for choice in choices.iter_mut().filter_map(Value::as_object_mut) {
-                    walk(choice, path.clone(), visit);
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The texts at `path` (as [`secrets`] writes it) of a value.
-pub(crate) fn texts_at<'a>(value: &'a Value, path: &str) -> Vec<&'a str> {
-    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
-    match value {
-        Value::String(text) if path.is_empty() => vec![text],
-        Value::Object(fields) if first == "*" => fields.values().flat_map(|value| texts_at(value, rest)).collect(),
-        Value::Object(fields) => match fields.get(first.trim_end_matches("[]")) {
-            Some(Value::Array(items)) if first.ends_with("[]") => {
-                items.iter().flat_map(|item| texts_at(item, rest)).collect()
-            }
-            Some(value) => texts_at(value, rest),
-            None => Vec::new(),
-        },
-        _ => Vec::new(),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use operations::{deployments, events, logs, variables};
+    use operations::{deployments, events, logs};
 
     use super::*;
 
@@ -252,16 +197,5 @@ mod tests {
         }
         assert!(!take_untrusted(&mut output::<operations::Page<domain::event::Event>>()).is_empty());
         assert!(take_untrusted(&mut output::<events::ListRequest>()).is_empty());
-    }
-
-    #[test]
-    fn secrets_of_a_request_are_found() {
-        let paths = secrets(&input::<variables::SetRequest>());
-        assert_eq!(paths, ["variables.*"]);
-        let value = json!({ "app": "a", "variables": { "A": "one", "B": "two", "C": 3 } });
-        assert_eq!(texts_at(&value, &paths[0]), ["one", "two"]);
-        assert_eq!(texts_at(&json!({ "a": [{ "b": "x" }, { "b": "y" }] }), "a[].b"), ["x", "y"]);
-        assert_eq!(texts_at(&json!({ "variables": "loose" }), "variables.*"), Vec::<&str>::new());
-        assert!(secrets(&input::<deployments::DeployRequest>()).is_empty());
     }
 }

@@ -62,19 +62,19 @@ impl Tool {
     }
 }
 
-/// An agent must not make itself, or whoever talked it into that, a way in; nor shut people out.
-const NOT_FOR_AGENTS: [&str; 2] = ["tokens.create", "tokens.revoke"];
-
-/// All tools, in the order of the API document.
+/// All tools, in the order of the API document: one for each operation that agents may be let do at all.
 pub fn all() -> &'static [Tool] {
     static ALL: OnceLock<Vec<Tool>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut tools = Vec::new();
         macro_rules! describe_all {
-            ($($operation:ty),* $(,)?) => { $( tools.push(describe::<$operation>()); )* };
+            ($($operation:ty),* $(,)?) => { $(
+                if <$operation>::PERMISSION.is_for_agents() {
+                    tools.push(describe::<$operation>());
+                }
+            )* };
         }
         operations::for_each_operation!(describe_all);
-        tools.retain(|tool| !NOT_FOR_AGENTS.contains(&tool.operation));
         tools.push(waiting());
         tools
     })
@@ -194,7 +194,7 @@ fn waiting() -> Tool {
 
 /// Puts the schemas into the definition, with what every tool's has.
 fn finish(mut tool: Tool, input: Map<String, Value>, mut output: Map<String, Value>) -> Tool {
-    tool.secrets = schema::secrets(&input);
+    tool.secrets = operations::secrets::paths(&input);
     tool.untrusted = schema::take_untrusted(&mut output);
     answer::describe_additions(&mut output, &tool.untrusted);
     tool.definition.input_schema = Arc::new(input);

@@ -7,7 +7,7 @@ use domain::lifetime::Lifetime;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 pub struct Show;
 
@@ -42,6 +42,11 @@ impl Operation for Show {
     const PATH: &'static str = "/api/v1/analytics";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show how deployments go: durations, failures, the four keys of DORA";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }
 
 #[cfg(test)]

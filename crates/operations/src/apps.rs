@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::environments::Environment;
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct App {
@@ -52,6 +52,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Create an app and its environment `production`";
+    const PERMISSION: Permission = Permission::Create;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }
 
 pub struct List;
@@ -90,6 +95,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/apps";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List apps by name";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }
 
 pub struct Get;
@@ -110,6 +120,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/apps/{app}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show an app, its environments and what runs in them";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct SetSource;
@@ -131,6 +146,11 @@ impl Operation for SetSource {
     const PATH: &'static str = "/api/v1/apps/{app}/source";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change where an app's source comes from";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// How many deployments of an app may be at work at the same time; others wait in the queue.
@@ -156,6 +176,11 @@ impl Operation for SetConcurrency {
     const PATH: &'static str = "/api/v1/apps/{app}/concurrency";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change how many deployments of an app may be at work at the same time";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// Stops everything of an app and forgets it.
@@ -169,6 +194,11 @@ impl Operation for Delete {
     const PATH: &'static str = "/api/v1/apps/{app}";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Stop an app and delete it with its environments, releases and logs";
+    const PERMISSION: Permission = Permission::Delete;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// What is gone now.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::variables::Value;
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// A certificate is told as `expiring` so long before its end.
 pub const EXPIRING_DAYS: i64 = 21;
@@ -80,6 +80,11 @@ impl Operation for Add {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Serve a certificate over HTTPS, from now on";
+    const PERMISSION: Permission = Permission::Operate;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }
 
 pub struct List;
@@ -96,6 +101,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/certificates";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List certificates, their names and ends, and what is wrong with them";
+    const PERMISSION: Permission = Permission::ServerLook;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }
 
 pub struct Get;
@@ -116,6 +126,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/certificates/{certificate}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show a certificate";
+    const PERMISSION: Permission = Permission::ServerLook;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }
 
 pub struct Remove;
@@ -128,4 +143,9 @@ impl Operation for Remove {
     const PATH: &'static str = "/api/v1/certificates/{certificate}";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Stop serving a certificate and forget its key";
+    const PERMISSION: Permission = Permission::Operate;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::UploadId;
 use futures::{Stream, StreamExt};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -53,17 +54,28 @@ pub struct Message {
 impl Client {
     /// `base` such as `http://127.0.0.1:7878`.
     pub fn new(base: &str, token: &SecretString) -> Result<Self, CallError> {
-        let url = base.trim_end_matches('/').to_owned();
-        let garbled = |reason: String| CallError::Garbled { url: url.clone(), reason };
-        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
-            .map_err(|_| garbled("the token holds characters that no token has".to_owned()))?;
+        let mut bearer =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| CallError::Garbled {
+                url: base.to_owned(),
+                reason: "the token holds characters that no token has".to_owned(),
+            })?;
         bearer.set_sensitive(true);
+        Self::with(base, HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+    }
+
+    /// For the ways in, where nobody has a token yet.
+    pub fn anonymous(base: &str) -> Result<Self, CallError> {
+        Self::with(base, HeaderMap::new())
+    }
+
+    fn with(base: &str, headers: HeaderMap) -> Result<Self, CallError> {
+        let url = base.trim_end_matches('/').to_owned();
         let http = reqwest::Client::builder()
-            .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
+            .default_headers(headers)
             .connect_timeout(Duration::from_secs(5))
             .no_proxy()
             .build()
-            .map_err(|e| garbled(e.to_string()))?;
+            .map_err(|e| CallError::Garbled { url: url.clone(), reason: e.to_string() })?;
         Ok(Self { base: url, http })
     }
 
@@ -96,6 +108,12 @@ impl Client {
             builder = builder.header("Idempotency-Key", key);
         }
         self.answer(builder).await
+    }
+
+    /// Asks at one of the ways in: see [`crate::sign_in`].
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str, body: &impl serde::Serialize) -> Result<T, CallError> {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        self.answer(request.timeout(Duration::from_secs(30))).await
     }
 
     /// Sends bytes of an upload, from `offset` in the file on; `length` is how many `body` has.
@@ -149,6 +167,21 @@ impl Client {
             };
             std::future::ready(message)
         })))
+    }
+
+    /// Opens a file at `path` (with its query), to be read piece by piece.
+    pub async fn download(
+        &self,
+        path: &str,
+    ) -> Result<impl Stream<Item = Result<Bytes, CallError>> + Unpin + use<>, CallError> {
+        let response = self.http.get(format!("{}{path}", self.base)).send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if !status.is_success() {
+            let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+            return Err(self.refusal(status.as_u16(), &body));
+        }
+        let client = self.clone();
+        Ok(Box::pin(response.bytes_stream().map(move |piece| piece.map_err(|e| client.unreachable(&e)))))
     }
 
     /// The path with its parameters filled in, and what is left of the request.

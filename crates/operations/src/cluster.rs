@@ -5,7 +5,7 @@ use domain::{DeploymentId, ServerId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Who is there, as the asked server sees it.
 pub struct Show;
@@ -72,4 +72,9 @@ impl Operation for Show {
     const PATH: &'static str = "/api/v1/cluster";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show the servers that share the database, who leads, and what each drives";
+    const PERMISSION: Permission = Permission::ServerLook;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

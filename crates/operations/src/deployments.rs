@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::logs::LogPage;
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 /// Source to release to traffic. Answers as soon as it is recorded; follow it by its id.
 pub struct Deploy;
@@ -67,6 +67,11 @@ impl Operation for Deploy {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 202;
     const SUMMARY: &'static str = "Deploy a version of the source";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// An earlier release gets the traffic again, without building.
@@ -108,6 +113,11 @@ impl Operation for Rollback {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 202;
     const SUMMARY: &'static str = "Give the traffic back to an earlier release, without building";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct List;
@@ -188,6 +198,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/deployments";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List deployments, newest first";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }
 
 /// Names one deployment.
@@ -209,6 +224,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/deployments/{deployment}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show a deployment: phases, times, failure";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Deployment(&request.deployment)
+    }
 }
 
 /// Takes a deployment back, as long as it is not active. Answers as soon as the wish is recorded.
@@ -223,6 +243,11 @@ impl Operation for Cancel {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 202;
     const SUMMARY: &'static str = "Cancel a deployment: the previous version serves on";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Deployment(&request.deployment)
+    }
 }
 
 /// Tries the step again at which a deployment got stuck.
@@ -237,9 +262,17 @@ impl Operation for Resume {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 202;
     const SUMMARY: &'static str = "Try the step again at which a deployment got stuck";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Deployment(&request.deployment)
+    }
 }
 
-/// Output of build, release command and health checks, by page. There is a stream of it too.
+/// Output of build, release command and health checks, by page. There is a stream of it too, and a file.
+///
+/// Pages begin with the first line, or behind `after`. With `tail` or `before` they end with the last one, or in front of
+/// `before`: so one goes backwards from the end.
 pub struct Output;
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -250,10 +283,28 @@ pub struct OutputRequest {
     /// Lines after this number; from the first when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
+    /// Lines before this number. Without `after` those are meant that are next to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// The last of these lines instead of the first.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tail: bool,
     /// At most this many, 1 to 500.
     #[serde(default = "default_limit")]
     #[schemars(range(min = 1, max = 500))]
     pub limit: u32,
+}
+
+impl OutputRequest {
+    /// The first lines.
+    pub fn of(deployment: DeploymentId) -> Self {
+        Self { deployment, after: None, before: None, tail: false, limit: default_limit() }
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Operation for Output {
@@ -264,4 +315,9 @@ impl Operation for Output {
     const PATH: &'static str = "/api/v1/deployments/{deployment}/output";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Read what a deployment printed";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Deployment(&request.deployment)
+    }
 }

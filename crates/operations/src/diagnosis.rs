@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// How it is with deployments that have not ended: those first that need somebody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -106,6 +106,11 @@ impl Operation for Diagnose {
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str =
         "Show what deployments that have not ended are at, what they wait for, and what helps";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }
 
 /// The limits of an app, or of the server for all apps that have none of their own.
@@ -137,6 +142,11 @@ impl Operation for ShowLimits {
     const PATH: &'static str = "/api/v1/stalls";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show when a deployment is taken for stalled, and what is done then";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::app_or_server(request.app.as_ref())
+    }
 }
 
 pub struct SetLimits;
@@ -185,4 +195,9 @@ impl Operation for SetLimits {
     const PATH: &'static str = "/api/v1/stalls";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change when a deployment is taken for stalled, and what is done then";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::app_or_server(request.app.as_ref())
+    }
 }

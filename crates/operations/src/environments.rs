@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::apps::Deleted;
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Environment {
@@ -98,6 +98,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Create an environment of an app";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct List;
@@ -110,6 +115,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/apps/{app}/environments";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List the environments of an app and what runs in each";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct Get;
@@ -122,6 +132,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show an environment: release, instances, traffic";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// What becomes of queued deployments of a branch when a newer one of the same branch is accepted.
@@ -149,6 +164,11 @@ impl Operation for SetSupersede {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/supersede";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Choose whether a newer deployment of a branch skips queued older ones";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// Stops everything of an environment and forgets it.
@@ -162,4 +182,9 @@ impl Operation for Delete {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Stop an environment and delete it with its variables";
+    const PERMISSION: Permission = Permission::Delete;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 pub enum ErrorKind {
     /// The request itself is wrong; the same one will never work.
     Invalid,
-    /// No token, or one that is not known (any more).
+    /// No token or session, or one that is not known (any more).
     Unauthorized,
-    /// The token may not do this.
+    /// Whoever asks may not do this.
     Forbidden,
+    /// A person may, but signed in a while ago: the password is asked for again.
+    ConfirmIdentity,
     NotFound,
     /// It can't be done in the present state: already there, still busy, too old.
     Conflict,
@@ -30,10 +32,11 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    pub const ALL: [ErrorKind; 10] = [
+    pub const ALL: [ErrorKind; 11] = [
         ErrorKind::Invalid,
         ErrorKind::Unauthorized,
         ErrorKind::Forbidden,
+        ErrorKind::ConfirmIdentity,
         ErrorKind::NotFound,
         ErrorKind::Conflict,
         ErrorKind::Unprocessable,
@@ -47,7 +50,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Invalid => 400,
             ErrorKind::Unauthorized => 401,
-            ErrorKind::Forbidden => 403,
+            ErrorKind::Forbidden | ErrorKind::ConfirmIdentity => 403,
             ErrorKind::RateLimited => 429,
             ErrorKind::NotFound => 404,
             ErrorKind::Conflict => 409,
@@ -63,6 +66,7 @@ impl ErrorKind {
             ErrorKind::Invalid => "invalid",
             ErrorKind::Unauthorized => "unauthorized",
             ErrorKind::Forbidden => "forbidden",
+            ErrorKind::ConfirmIdentity => "confirm_identity",
             ErrorKind::RateLimited => "rate_limited",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Conflict => "conflict",
@@ -76,8 +80,9 @@ impl ErrorKind {
     pub fn title(self) -> &'static str {
         match self {
             ErrorKind::Invalid => "The request is not valid",
-            ErrorKind::Unauthorized => "A valid API token is needed",
-            ErrorKind::Forbidden => "The token does not allow this",
+            ErrorKind::Unauthorized => "Nobody has signed in",
+            ErrorKind::Forbidden => "Not allowed",
+            ErrorKind::ConfirmIdentity => "Confirm that it is you",
             ErrorKind::RateLimited => "Too many requests",
             ErrorKind::NotFound => "Not found",
             ErrorKind::Conflict => "Not possible in the present state",

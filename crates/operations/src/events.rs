@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 pub struct List;
 
@@ -45,4 +45,9 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/events";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Read the event log in order";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }

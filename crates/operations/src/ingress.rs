@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Puts a new process in the place of the running one, without a lost connection.
 pub struct Restart;
@@ -36,4 +36,9 @@ impl Operation for Restart {
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str =
         "Put a new ingress process in the place of the running one, without a lost connection";
+    const PERMISSION: Permission = Permission::Operate;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

@@ -10,7 +10,7 @@ use crate::page::default_limit;
 
 /// What a cursor of logs looks like, for those who send one back.
 pub const LOG_CURSOR: &str = "^(0|[0-9a-f]{10}:[0-9]{1,19}(,[0-9a-f]{10}:[0-9]{1,19})*)$";
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,4 +79,9 @@ impl Operation for Read {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/logs";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Read what the instances of an environment print";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

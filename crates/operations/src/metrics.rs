@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environments::EnvironmentRequest;
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Requests of an environment, newest release first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,4 +98,9 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/metrics";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show requests, errors and latencies by release";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

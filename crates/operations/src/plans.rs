@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 /// Fetches the source into a scratch folder, compares, and keeps the plan for a day. Nothing that serves is touched.
 ///
@@ -44,6 +44,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Plan a deployment: its steps, why, what they touch, how long they take";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// Names one plan.
@@ -65,6 +70,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/plans/{plan}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show a plan as it was made";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Plan(&request.plan)
+    }
 }
 
 pub struct List;
@@ -100,6 +110,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/plans";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List plans that can still be carried out, newest first";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }
 
 /// Runs the plan against a model: to the end, and once with a failure at each step.
@@ -113,4 +128,9 @@ impl Operation for Simulate {
     const PATH: &'static str = "/api/v1/plans/{plan}/simulation";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Say what a plan would leave behind if one of its steps failed";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Plan(&request.plan)
+    }
 }

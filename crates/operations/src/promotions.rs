@@ -8,7 +8,7 @@ use domain::queue::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Compares without changing anything.
 pub struct Plan;
@@ -35,6 +35,11 @@ impl Operation for Plan {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/promotions/plan";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Compare what a promotion would bring with what serves";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 /// Refused when the comparison finds something that blocks it, unless it is forced.
@@ -69,4 +74,9 @@ impl Operation for Promote {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 202;
     const SUMMARY: &'static str = "Bring the release of one environment, as it was built, to another";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission};
 
 /// One that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -84,6 +84,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/queue";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List deployments that wait for their start, with what each waits for";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> crate::Place<'_> {
+        crate::Place::Apps(request.app.as_ref())
+    }
 }
 
 /// Where to move an entry.
@@ -115,6 +120,11 @@ impl Operation for Move {
     const PATH: &'static str = "/api/v1/queue/{deployment}/place";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Move a deployment that waits to another place in the queue";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> crate::Place<'_> {
+        crate::Place::Deployment(&request.deployment)
+    }
 }
 
 /// Changes when a deployment that waits is to start, and how much it matters.
@@ -141,6 +151,11 @@ impl Operation for Reschedule {
     const PATH: &'static str = "/api/v1/queue/{deployment}/schedule";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change the time or the priority of a deployment that waits";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> crate::Place<'_> {
+        crate::Place::Deployment(&request.deployment)
+    }
 }
 
 /// What will happen: deployments at work and waiting, runs of schedules, windows and freezes.
@@ -187,4 +202,9 @@ impl Operation for Timeline {
     const PATH: &'static str = "/api/v1/queue/timeline";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show what the next hours bring: deployments, runs of schedules, windows, freezes";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> crate::Place<'_> {
+        crate::Place::Apps(request.app.as_ref())
+    }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 /// A release and where it serves now.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,6 +48,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/apps/{app}/releases";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List an app's releases, newest first";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct Get;
@@ -69,4 +74,9 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/apps/{app}/releases/{number}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show a release: commit, digest, components";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

@@ -6,7 +6,7 @@ use domain::retention::{Chosen, Keep, Kept};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// The policy of an app, or of the server for all apps that have none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,11 @@ impl Operation for Show {
     const PATH: &'static str = "/api/v1/retention";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show how long releases, outputs, events and records are kept";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::app_or_server(request.app.as_ref())
+    }
 }
 
 pub struct Set;
@@ -88,6 +93,11 @@ impl Operation for Set {
     const PATH: &'static str = "/api/v1/retention";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change how long releases, outputs, events and records are kept";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::app_or_server(request.app.as_ref())
+    }
 }
 
 /// What goes, or went.
@@ -121,6 +131,11 @@ impl Operation for Plan {
     const PATH: &'static str = "/api/v1/retention/plan";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show what is old enough to be removed, and how much space that gives";
+    const PERMISSION: Permission = Permission::ServerLook;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }
 
 /// Does now what the server does each hour.
@@ -138,4 +153,9 @@ impl Operation for Run {
     const PATH: &'static str = "/api/v1/retention/runs";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Remove now what is old enough, as happens each hour by itself";
+    const PERMISSION: Permission = Permission::Operate;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

@@ -12,7 +12,7 @@ use domain::{Name, ScheduleId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// A schedule, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -92,6 +92,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Deploy at the times of a cron expression with a time zone";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct List;
@@ -117,6 +122,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/schedules";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List schedules, their next runs, and what came of the last";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }
 
 /// Names one schedule.
@@ -138,6 +148,11 @@ impl Operation for Get {
     const PATH: &'static str = "/api/v1/schedules/{schedule}";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show a schedule, its next runs, and what came of the last";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Schedule(&request.schedule)
+    }
 }
 
 /// Changes when it runs, lets it run, or keeps it from running; what is absent stays as it is. Plans of the time in which it was
@@ -169,6 +184,11 @@ impl Operation for Update {
     const PATH: &'static str = "/api/v1/schedules/{schedule}";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Change when a schedule runs, enable or disable it";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Schedule(&request.schedule)
+    }
 }
 
 pub struct Delete;
@@ -181,4 +201,65 @@ impl Operation for Delete {
     const PATH: &'static str = "/api/v1/schedules/{schedule}";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Remove a schedule; deployments that it has made stay";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Schedule(&request.schedule)
+    }
+}
+
+/// What a cron expression means, before anything is made of it.
+pub struct Preview;
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewRequest {
+    /// Five fields as in cron and an IANA time zone, such as `0 6 * * MON-FRI Europe/London`.
+    #[arg(value_name = "CRON")]
+    pub cron: String,
+    /// The reader's own zone, in which the runs are told as well.
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[serde(default = "utc")]
+    pub zone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// A cron expression in words, and what comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Previewed {
+    pub cron: Cron,
+    /// `at 06:00, on Monday to Friday`; in the zone of the expression.
+    pub words: String,
+    /// The next runs, at most five.
+    pub runs: Vec<Run>,
+}
+
+/// One time at which it runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PreviewedRun")]
+pub struct Run {
+    pub at: DateTime<Utc>,
+    /// In the zone of the expression: `2026-12-01 06:00 GMT`.
+    pub there: String,
+    /// In the reader's zone.
+    pub here: String,
+}
+
+impl Operation for Preview {
+    type Request = PreviewRequest;
+    type Response = Previewed;
+    const NAME: &'static str = "schedules.preview";
+    const METHOD: Method = Method::Post;
+    // Not below `schedules`, where it would hide a schedule of that name.
+    const PATH: &'static str = "/api/v1/cron/preview";
+    const EFFECT: Effect = Effect::Read;
+    const SUMMARY: &'static str = "Say a cron expression in words, and when it would run next";
+    const PERMISSION: Permission = Permission::Hello;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

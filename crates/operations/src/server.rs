@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 pub struct Info;
 
@@ -35,4 +35,9 @@ impl Operation for Info {
     const PATH: &'static str = "/api/v1/server";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show version, database and addresses";
+    const PERMISSION: Permission = Permission::Hello;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Server
+    }
 }

@@ -6,7 +6,7 @@ use domain::{Name, ReleaseId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Runs the smoke tests of what serves. It answers when all have ended.
 pub struct Run;
@@ -41,4 +41,9 @@ impl Operation for Run {
     // A test may send what changes something.
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Run the smoke tests against what serves";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }

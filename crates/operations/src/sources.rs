@@ -6,7 +6,7 @@ use domain::spec::AppSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// Fetches the source into a scratch folder, says how it would be built and run, and forgets it.
 pub struct Detect;
@@ -37,4 +37,9 @@ impl Operation for Detect {
     const PATH: &'static str = "/api/v1/sources/detect";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Say how a source would be built and run, without doing it";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 /// `PUT` bytes of the file: raw, as `application/octet-stream` or without a type. The query's `offset` says where in
 /// the file they belong, 0 by default, and must be what has been [`received`](Upload::received). The answer is the
@@ -66,6 +66,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Announce an archive to be uploaded";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }
 
 pub struct List;
@@ -93,6 +98,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/uploads";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List uploads, newest first";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }
 
 /// Names one upload.
@@ -114,6 +124,11 @@ impl Operation for Get {
     const PATH: &'static str = CONTENT;
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "Show an upload and how much of it has arrived";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Upload(&request.upload)
+    }
 }
 
 /// Removes a file that no deployment at work needs.
@@ -127,6 +142,11 @@ impl Operation for Delete {
     const PATH: &'static str = CONTENT;
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Remove an upload";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Upload(&request.upload)
+    }
 }
 
 /// The path of an upload's content.

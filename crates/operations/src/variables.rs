@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{Effect, Method, Operation};
+use crate::{Effect, Method, Operation, Permission, Place};
 
 /// A variable without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +65,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/variables";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List the variables of an environment, without their values";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct Set;
@@ -89,6 +94,11 @@ impl Operation for Set {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/variables";
     const EFFECT: Effect = Effect::Write;
     const SUMMARY: &'static str = "Set variables; they take effect with the next deployment";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 pub struct Unset;
@@ -116,6 +126,11 @@ impl Operation for Unset {
     const PATH: &'static str = "/api/v1/apps/{app}/environments/{environment}/variables/unset";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Remove variables; they are gone with the next deployment";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::App(&request.app)
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::page::default_limit;
-use crate::{Effect, Method, Operation, Page};
+use crate::{Effect, Method, Operation, Page, Permission, Place};
 
 /// A rule, where it holds, and whether it holds now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +90,11 @@ impl Operation for Create {
     const EFFECT: Effect = Effect::Write;
     const STATUS: u16 = 201;
     const SUMMARY: &'static str = "Add a deploy window or a freeze";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::app_or_server(request.app.as_ref())
+    }
 }
 
 pub struct List;
@@ -119,6 +124,11 @@ impl Operation for List {
     const PATH: &'static str = "/api/v1/windows";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List deploy windows and freezes";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Apps(request.app.as_ref())
+    }
 }
 
 pub struct Delete;
@@ -139,6 +149,11 @@ impl Operation for Delete {
     const PATH: &'static str = "/api/v1/windows/{window}";
     const EFFECT: Effect = Effect::Destroy;
     const SUMMARY: &'static str = "Remove a deploy window or a freeze";
+    const PERMISSION: Permission = Permission::Configure;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Window(&request.window)
+    }
 }
 
 /// The record of a deployment that windows did not hold.
@@ -157,7 +172,7 @@ pub struct Bypass {
     #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub reason: String,
     pub requested_by: String,
-    /// Nobody yet: approvals are to come.
+    /// Who approved of it, where an approval policy asks for that and they did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,
     pub at: DateTime<Utc>,
@@ -189,4 +204,9 @@ impl Operation for Bypasses {
     const PATH: &'static str = "/api/v1/windows/bypasses";
     const EFFECT: Effect = Effect::Read;
     const SUMMARY: &'static str = "List deployments that went past closed windows, newest first";
+    const PERMISSION: Permission = Permission::Look;
+
+    fn place(_: &Self::Request) -> Place<'_> {
+        Place::Apps(None)
+    }
 }

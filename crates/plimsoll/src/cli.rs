@@ -55,7 +55,8 @@ pub(crate) struct Globals {
     /// Address of the server; by default the one of this machine.
     #[arg(long, global = true, value_name = "URL", env = "PLIMSOLL_SERVER", hide_env_values = true)]
     pub(crate) server: Option<String>,
-    /// File with the API token; by default PLIMSOLL_TOKEN, or the token that a server on this machine keeps for you.
+    /// File with the API token; by default PLIMSOLL_TOKEN, a login (`plimsoll login`), or the token that a server on
+    /// this machine keeps for you.
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// Data folder of the server on this machine.
@@ -99,6 +100,10 @@ pub(crate) enum Command {
     #[command(alias = "upload")]
     Uploads(uploads::Args),
     Events(events::Args),
+    #[command(alias = "guide")]
+    Guides(guides::Args),
+    Figures(figures::Args),
+    Overview(overview::Args),
     Mcp(mcp::Args),
     #[command(alias = "app")]
     Apps(apps::Args),
@@ -113,6 +118,30 @@ pub(crate) enum Command {
     Stalls(stalls::Args),
     #[command(alias = "token")]
     Tokens(tokens::Args),
+    #[command(alias = "user")]
+    Users(users::Args),
+    #[command(alias = "invitation")]
+    Invitations(invitations::Args),
+    #[command(alias = "member")]
+    Members(members::Args),
+    #[command(alias = "session")]
+    Sessions(sessions::Args),
+    Me(me::Args),
+    Login(login::Args),
+    Logout(logout::Args),
+    SignIn(sign_in::Args),
+    Audit(audit::Args),
+    #[command(alias = "approval")]
+    Approvals(approvals::Args),
+    #[command(alias = "approval-policy")]
+    ApprovalPolicies(approval_policies::Args),
+    #[command(alias = "channel")]
+    Channels(channels::Args),
+    #[command(alias = "notice")]
+    Notices(notices::Args),
+    #[command(alias = "mute")]
+    Mutes(mutes::Args),
+    Mail(mail::Args),
     Version(version::Args),
     Completions(completions::Args),
     Ingress(ingress::Args),
@@ -333,6 +362,12 @@ mod tests {
             "plimsoll plans show",
             "plimsoll promote staging",
             "plimsoll --token secret status",
+            "plimsoll channels create pigeon x",
+            "plimsoll channels create webhook x --topic test",
+            "plimsoll channels create webhook x --url https://a --url-file b",
+            "plimsoll channels update chn_01hf7yat00000000000000002a --enable --disable",
+            "plimsoll mail set --host a --from b@c --user x",
+            "plimsoll server --allow-outgoing everything",
         ] {
             assert!(parse_line(line, Some("hello")).is_err(), "{line}");
         }

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use operations::client::CallError;
 use operations::{Client, Error, ErrorKind, Operation, local};
 use secrecy::SecretString;
 
 use crate::cli::Globals;
+use crate::credentials::Credentials;
 use crate::failure::Failure;
 
 /// How long a server may be away before we give up on it.
@@ -38,10 +40,11 @@ impl Connection {
     }
 
     fn at(url: &str, token: Option<SecretString>, globals: &Globals) -> Result<Self, Failure> {
-        if !url.starts_with("http://") && !url.starts_with("https://") {
-            return Err(Failure::from(Error::invalid(format!("`{url}` is not the address of a server")))
-                .hint("Give --server a URL such as http://127.0.0.1:7878"));
-        }
+        is_address(url)?;
+        let token = match token {
+            Some(token) => Some(token),
+            None => logged_in(url)?,
+        };
         // A server of this machine lets its own user in without a token.
         let data = data_folder(globals).ok();
         let known = data.and_then(|data| Some((local::read(&data).ok()?, data)));
@@ -51,7 +54,7 @@ impl Connection {
             (None, Some((found, data))) => (found.token, Some(data)),
             (None, None) => {
                 return Err(Failure::from(Error::new(ErrorKind::Unauthorized, format!("no token for {url}")))
-                    .hint("Set PLIMSOLL_TOKEN, or give --token-file the name of a file that holds it"));
+                    .hint(format!("Run `plimsoll login {url}`, set PLIMSOLL_TOKEN, or give --token-file the name of a file that holds one")));
             }
         };
         let client = Client::new(url, &key)?;
@@ -165,6 +168,29 @@ fn token(globals: &Globals) -> Result<Option<SecretString>, Failure> {
         None => std::env::var("PLIMSOLL_TOKEN").ok(),
     };
     Ok(text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty()).map(SecretString::from))
+}
+
+/// The token of a login at this server. Without a home there is none.
+fn logged_in(url: &str) -> Result<Option<SecretString>, Failure> {
+    if !Credentials::have_a_place() {
+        return Ok(None);
+    }
+    let credentials = Credentials::open()?;
+    let Some(credential) = credentials.of(url) else { return Ok(None) };
+    if credential.expires_at <= Utc::now() {
+        return Err(Failure::from(Error::new(ErrorKind::Unauthorized, format!("the login at {url} has expired")))
+            .hint(format!("Run `plimsoll login {url}` again")));
+    }
+    Ok(Some(credential.secret.clone()))
+}
+
+/// Whether it can be one at all.
+pub(crate) fn is_address(url: &str) -> Result<(), Failure> {
+    match url.starts_with("http://") || url.starts_with("https://") {
+        true => Ok(()),
+        false => Err(Failure::from(Error::invalid(format!("`{url}` is not the address of a server")))
+            .hint("Give a URL such as https://deploy.example.org or http://127.0.0.1:7878")),
+    }
 }
 
 fn same_server(a: &str, b: &str) -> bool {

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod confirm;
 mod connection;
+mod credentials;
 mod database;
 mod doctor;
 mod dotenv;

@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use control::{Caller, Control, Handle};
+use control::{Admitted, Caller, Control, Handle};
 use http::{HeaderValue, StatusCode};
 use operations::{Effect, Error, ErrorKind, Operation};
 use tokio_util::sync::CancellationToken;
@@ -40,17 +40,27 @@ pub(crate) async fn carry_out<O: Operation>(
 where
     Control: Handle<O>,
 {
-    caller.may::<O>()?;
     if O::EFFECT == Effect::Read {
-        return Handle::<O>::handle(&control, &caller, request).await.map(Answer::New);
+        let who = control.admit::<O>(caller, &request).await?;
+        let result = Handle::<O>::handle(&control, &who, request).await;
+        return told(&control, &who, result).await.map(Answer::New);
     }
     caller.key = key.map(|key| idempotency::bind::<O>(key, &request)).transpose()?;
     caller.gone = CancellationToken::new();
     let _waits = caller.gone.clone().drop_guard();
     let work = async move {
-        let replay = || control.replay::<O>(&caller);
-        let handle = Handle::<O>::handle(&control, &caller, request);
-        if caller.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) }
+        let who = match control.admit::<O>(caller.clone(), &request).await {
+            Ok(who) => who,
+            // Perhaps this very request has removed it: its answer stays the same for who asked for it.
+            Err(missing) if missing.code == ErrorKind::NotFound => {
+                return control.replay::<O>(&caller).await?.map(Answer::Recorded).ok_or(missing);
+            }
+            Err(error) => return Err(error),
+        };
+        let replay = || control.replay::<O>(&who);
+        let handle = Handle::<O>::handle(&control, &who, request);
+        let result = if who.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) };
+        told(&control, &who, result).await
     };
     // In a task of its own: a client that leaves must not stop half-way what it asked for. It is only told.
     match tokio::spawn(work.in_current_span()).await {
@@ -58,6 +68,16 @@ where
         Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
         Err(_) => Err(Error::unavailable("the server is stopping").hint("Try again once it is back")),
     }
+}
+
+/// Whom a handler refuses is recorded, as those are who are not let through to it.
+async fn told<R>(control: &Control, who: &Admitted, result: Result<R, Error>) -> Result<R, Error> {
+    if let Err(error) = &result
+        && error.code == ErrorKind::Forbidden
+    {
+        control.refused_within(who, error).await;
+    }
+    result
 }
 
 #[derive(Debug, PartialEq)]

@@ -167,17 +167,32 @@ fn field_error<E: std::fmt::Display>(place: &str, error: &serde_path_to_error::E
     Error::invalid(format!("{place}: {complaint}"))
 }
 
+/// The JSON body of a request that is no operation's, of `limit` bytes at most.
+pub(crate) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Error> {
+    let (parts, body) = request.into_parts();
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        return Err(
+            Error::invalid("the query of this request would be ignored").hint("Send its fields in the JSON body")
+        );
+    }
+    let bytes = read_at_most(limit, &parts.headers, body).await?;
+    let content_type = parts.headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("(not text)"));
+    from_body(&[], content_type, &bytes)
+}
+
 /// The whole body, which is neither larger than [`MAX_BODY`] nor slower than [`BODY_TIME`].
 pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
+    read_at_most(MAX_BODY, headers, body).await
+}
+
+async fn read_at_most(limit: usize, headers: &HeaderMap, body: Body) -> Result<Bytes, Error> {
     let declared = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(problem::too_large(MAX_BODY));
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(problem::too_large(limit));
     }
-    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, MAX_BODY)).await {
+    match tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limit)).await {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(e)) if e.source().is_some_and(|inner| inner.is::<LengthLimitError>()) => {
-            Err(problem::too_large(MAX_BODY))
-        }
+        Ok(Err(e)) if e.source().is_some_and(|inner| inner.is::<LengthLimitError>()) => Err(problem::too_large(limit)),
         Ok(Err(_)) => Err(Error::invalid("the body was cut off before its end")),
         Err(_) => Err(problem::refused(
             StatusCode::REQUEST_TIMEOUT,

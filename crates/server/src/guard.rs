@@ -1,61 +1,201 @@
-//! Who may come in: no foreign web pages, and nobody without a token.
+//! Who may come in: no foreign web pages, and nobody without a token or a session.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use control::Caller;
-use http::header::{AUTHORIZATION, HOST, ORIGIN, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use operations::{Error, ErrorKind};
+use control::{Caller, Via};
+use domain::forwarded::Client;
+use futures::StreamExt;
+use http::header::{AUTHORIZATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Method};
+use operations::{Error, ErrorKind, stream};
 
-use crate::listen::From;
-use crate::problem::{Problem, refused};
+use crate::auth::cookie;
+use crate::limits::{Kind, Limits, Permit, Who};
+use crate::observe::RequestId;
+use crate::problem::Problem;
 use crate::throttle::Throttle;
+use crate::{Surroundings, auth, host, origin};
 
-/// Everything else needs a token, on loopback too: any program and any web page on the machine can reach it.
-pub(crate) const PUBLIC: [&str; 3] = ["/healthz", "/readyz", "/openapi.json"];
+/// Everything else needs a token or a session, on loopback too: any program and any web page on the machine can reach it.
+pub(crate) const PUBLIC: [&str; 11] = [
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    auth::METHODS,
+    auth::SIGN_IN,
+    auth::SECOND_FACTOR,
+    auth::ACCEPT,
+    operations::sign_in::DEVICE,
+    operations::sign_in::DEVICE_TOKEN,
+    auth::oidc::START,
+    auth::oidc::CALLBACK,
+];
+
+/// What stays open.
+const STREAMS: [&str; 4] = [stream::EVENTS, stream::OUTPUT, stream::LOGS, stream::TOPICS];
+/// Seconds after which one of them may have ended.
+const BUSY: u64 = 5;
+
+/// By what somebody wants to be known.
+pub(crate) enum Shown {
+    Token(String),
+    /// The secret of a session's cookie.
+    Session(String),
+}
 
 /// Lets a request through with its [`Caller`], or answers it.
-pub(crate) async fn guard<A, F>(authenticate: A, throttle: Arc<Throttle>, mut request: Request, next: Next) -> Response
+pub(crate) async fn guard<A, F>(
+    authenticate: A,
+    around: &Surroundings,
+    throttle: &Throttle,
+    mut request: Request,
+    next: Next,
+) -> Response
 where
-    A: FnOnce(String) -> F,
+    A: FnOnce(Shown) -> F,
     F: Future<Output = Result<Caller, Error>>,
 {
-    if let Err(error) = same_origin(request.headers(), request.uri()) {
+    let asked = origin::same_origin(request.headers(), request.uri()).and_then(|()| {
+        match auth::is_way_in(request.uri().path()) {
+            true => host::check(request.headers(), request.uri(), &around.names),
+            false => Ok(()),
+        }
+    });
+    if let Err(error) = asked {
         return Problem(error).into_response();
     }
-    if needs_token(request.extensions().get::<MatchedPath>().map(MatchedPath::as_str), request.uri().path()) {
-        let from = request.extensions().get::<From>().copied();
-        let caller = match bearer(request.headers()) {
-            Some(token) => {
-                if let Some(wait) = from.and_then(|From(ip)| throttle.wait(ip, &token, Instant::now())) {
-                    return too_often(wait);
-                }
-                let known = authenticate(token.clone()).await;
-                match (&known, from) {
-                    (Ok(_), _) => throttle.succeeded(&token, Instant::now()),
-                    (Err(e), Some(From(ip))) if e.code == ErrorKind::Unauthorized => {
-                        throttle.failed(ip, Instant::now())
-                    }
-                    (Err(_), _) => {}
-                }
-                known.map_err(wrong_token)
-            }
-            None => Err(no_token()),
-        };
-        match caller {
-            Ok(caller) => _ = request.extensions_mut().insert(caller),
-            Err(error) => return Problem(error).into_response(),
-        }
+    let from = request.extensions().get::<Client>().map(|client| client.ip);
+    if let Some(kind) = counted_as(&request)
+        && let Some(ip) = from
+        && let Err(wait) = around.limits.ask(kind, Who::at(ip), Instant::now())
+    {
+        return too_many(wait, "too many requests came from this address");
     }
-    next.run(request).await
+    if !needs_caller(matched(&request), request.uri().path()) {
+        return next.run(request).await;
+    }
+    let caller = match shown(&request) {
+        Ok(Some(Shown::Token(token))) => {
+            if let Some(wait) = from.and_then(|ip| throttle.wait(ip, &token, Instant::now())) {
+                return too_many(wait, "too many requests with wrong tokens came from this address");
+            }
+            let known = authenticate(Shown::Token(token.clone())).await;
+            match (&known, from) {
+                (Ok(_), _) => throttle.succeeded(&token, Instant::now()),
+                (Err(e), Some(ip)) if e.code == ErrorKind::Unauthorized => throttle.failed(ip, Instant::now()),
+                (Err(_), _) => {}
+            }
+            known.map_err(wrong_token)
+        }
+        Ok(Some(session @ Shown::Session(_))) => authenticate(session).await,
+        Ok(None) => Err(no_token()),
+        Err(error) => Err(error),
+    };
+    let caller = match (caller, from) {
+        (Ok(caller), _) => caller,
+        (Err(error), Some(ip)) if error.code == ErrorKind::Unauthorized => {
+            return match around.limits.ask(Kind::Stranger, Who::at(ip), Instant::now()) {
+                Ok(()) => Problem(error).into_response(),
+                Err(wait) => too_many(wait, "too many requests came from this address"),
+            };
+        }
+        (Err(error), _) => return Problem(error).into_response(),
+    };
+    let permit = match share(&around.limits, &caller, &request) {
+        Ok(permit) => permit,
+        Err(refused) => return refused,
+    };
+    let request_id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
+    request.extensions_mut().insert(Caller { address: from, request_id, ..caller });
+    let response = next.run(request).await;
+    match permit {
+        Some(permit) if response.status().is_success() => holding(response, permit),
+        _ => response,
+    }
+}
+
+/// What a request counts as before anybody is known.
+fn counted_as(request: &Request) -> Option<Kind> {
+    let path = request.uri().path();
+    match matched(request) {
+        // Asked for by machines, often and for ever.
+        Some("/healthz" | "/readyz") => None,
+        Some(route) if auth::is_attempt(route) => Some(Kind::SignIn),
+        // Files that browsers keep.
+        None if path.starts_with("/assets/") => None,
+        route if !needs_caller(route, path) => Some(Kind::Stranger),
+        _ => None,
+    }
+}
+
+/// Counts a request of somebody who is known; a stream counts as long as it is open.
+// An answer is large, and there is one at most.
+#[allow(clippy::result_large_err)]
+fn share(limits: &Limits, caller: &Caller, request: &Request) -> Result<Option<Permit>, Response> {
+    if caller.via == Via::Local {
+        return Ok(None);
+    }
+    let (principal, now) = (caller.principal.id(), Instant::now());
+    let ask =
+        |kind, what| limits.ask(kind, Who::Principal(principal.to_owned()), now).map_err(|wait| too_many(wait, what));
+    ask(Kind::Known, "you send too many requests")?;
+    let route = matched(request);
+    // What an agent's call does is not known yet.
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && route != Some(mcp::http::PATH) {
+        ask(Kind::Write, "you change too many things at once")?;
+    }
+    if !route.is_some_and(|route| STREAMS.contains(&route)) {
+        return Ok(None);
+    }
+    let too_many_streams = || {
+        let error = Error::new(ErrorKind::RateLimited, "too many streams of yours are open")
+            .hint("close some of them; one stream follows up to 16 things: /api/v1/stream?topics=…");
+        answered(error, BUSY)
+    };
+    limits.open_stream(principal).map(Some).ok_or_else(too_many_streams)
+}
+
+/// The same answer, whose stream is counted until it has ended.
+fn holding(response: Response, permit: Permit) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = body.into_data_stream().map(move |piece| {
+        let _open = &permit;
+        piece
+    });
+    Response::from_parts(parts, Body::from_stream(body))
+}
+
+fn matched(request: &Request) -> Option<&str> {
+    request.extensions().get::<MatchedPath>().map(MatchedPath::as_str)
+}
+
+/// A token, or else the cookie of a session. Who sends a token means it, whatever the browser attaches.
+///
+/// # Errors
+/// `Forbidden` for what changes something with a cookie that a page of ours did not send.
+fn shown(request: &Request) -> Result<Option<Shown>, Error> {
+    let (headers, extensions) = (request.headers(), request.extensions());
+    if headers.contains_key(AUTHORIZATION) {
+        return Ok(bearer(headers).map(Shown::Token));
+    }
+    // Agents have tokens. No browser has any business there.
+    if extensions.get::<MatchedPath>().is_some_and(|path| path.as_str() == mcp::http::PATH) {
+        return Ok(None);
+    }
+    let encrypted = extensions.get::<Client>().is_some_and(|client| client.secure);
+    let Some((_, secret)) = cookie::session(headers, encrypted) else { return Ok(None) };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        origin::from_own_page(headers)?;
+    }
+    Ok(Some(Shown::Session(secret.to_owned())))
 }
 
 /// What is routed is closed unless it is listed; what is not routed tells nothing about the API either.
-fn needs_token(matched: Option<&str>, path: &str) -> bool {
+fn needs_caller(matched: Option<&str>, path: &str) -> bool {
     match matched {
         Some(route) => !PUBLIC.contains(&route),
         None => path == "/api" || path.starts_with("/api/"),
@@ -71,10 +211,16 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
     (scheme.eq_ignore_ascii_case("bearer") && plausible).then(|| token.to_owned())
 }
 
-fn too_often(wait: Duration) -> Response {
+fn too_many(wait: Duration, what: &'static str) -> Response {
     let seconds = wait.as_secs() + 1;
-    let error = Error::new(ErrorKind::RateLimited, "too many requests with wrong tokens came from this address")
-        .hint(format!("Wait {seconds} seconds, and send a token that is valid"));
+    let error = Error::new(ErrorKind::RateLimited, what).hint(match seconds {
+        1 => "wait a second, then go on more slowly".to_owned(),
+        seconds => format!("wait {seconds} seconds, then go on more slowly"),
+    });
+    answered(error, seconds)
+}
+
+fn answered(error: Error, seconds: u64) -> Response {
     let mut response = Problem(error).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
@@ -95,26 +241,6 @@ fn wrong_token(error: Error) -> Error {
 
 fn unauthorized(hint: &str) -> Error {
     Error::new(ErrorKind::Unauthorized, "this needs a valid API token").hint(hint)
-}
-
-/// Browsers name the page that sends a request; only our own pages may.
-///
-/// No CORS header is ever sent, so foreign pages could not read an answer anyway. A
-/// page that rebinds its DNS name to us agrees with its own `Host` and comes this far,
-/// but no further: no browser attaches a bearer token by itself.
-fn same_origin(headers: &HeaderMap, uri: &Uri) -> Result<(), Error> {
-    let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
-    let own = headers.get(HOST).and_then(|v| v.to_str().ok()).or_else(|| uri.authority().map(|a| a.as_str()));
-    let origin = origin
-        .to_str()
-        .ok()
-        .and_then(|text| text.split_once("://"))
-        .filter(|(scheme, _)| matches!(*scheme, "http" | "https"));
-    match (origin, own) {
-        (Some((_, authority)), Some(own)) if authority.eq_ignore_ascii_case(own) => Ok(()),
-        _ => Err(refused(StatusCode::FORBIDDEN, "the request comes from a web page of another origin")
-            .hint("Call the API from a program, or from a page that this server itself serves")),
-    }
 }
 
 #[cfg(test)]
@@ -154,31 +280,12 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_other_origins_are_refused() {
-        let uri = Uri::from_static("/");
-        for (origin, host, fine) in [
-            ("http://127.0.0.1:7878", "127.0.0.1:7878", true),
-            ("https://Deploy.Example.org", "deploy.example.org", true),
-            ("http://evil.example", "127.0.0.1:7878", false),
-            ("http://127.0.0.1:8080", "127.0.0.1:7878", false),
-            ("http://127.0.0.1", "127.0.0.1:7878", false),
-            ("null", "127.0.0.1:7878", false),
-            ("file://127.0.0.1:7878", "127.0.0.1:7878", false),
-        ] {
-            let found = same_origin(&headers(&[(ORIGIN, origin), (HOST, host)]), &uri);
-            assert_eq!(found.is_ok(), fine, "{origin} at {host}");
-        }
-        assert!(same_origin(&headers(&[(ORIGIN, "http://a")]), &uri).is_err());
-        // HTTP/2 has no Host header but an authority.
-        assert!(same_origin(&headers(&[(ORIGIN, "http://a:1")]), &Uri::from_static("http://a:1/x")).is_ok());
-    }
-
-    #[test]
     fn what_is_routed_is_closed_unless_listed() {
-        assert!(needs_token(Some("/api/v1/apps"), "/api/v1/apps"));
-        assert!(needs_token(Some("/somewhere/new"), "/somewhere/new"));
-        assert!(needs_token(None, "/api/v9"));
-        assert!(!needs_token(Some("/healthz"), "/healthz"));
-        assert!(!needs_token(None, "/nope"));
+        assert!(needs_caller(Some("/api/v1/apps"), "/api/v1/apps"));
+        assert!(needs_caller(Some("/somewhere/new"), "/somewhere/new"));
+        assert!(needs_caller(None, "/api/v9"));
+        assert!(needs_caller(Some(auth::SIGN_OUT), auth::SIGN_OUT));
+        assert!(!needs_caller(Some("/healthz"), "/healthz"));
+        assert!(!needs_caller(None, "/nope"));
     }
 }

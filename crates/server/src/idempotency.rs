@@ -1,9 +1,9 @@
 //! Idempotency keys: the caller's promise that two requests are one.
 
 use control::IdempotencyKey;
+use domain::canonical::canonical;
 use http::HeaderMap;
 use operations::{Error, Operation};
-use serde_json::Value;
 
 pub(crate) const HEADER: &str = "idempotency-key";
 /// Tells that an answer is the recorded one of an earlier request.
@@ -42,48 +42,15 @@ pub(crate) fn bind<O: Operation>(key: String, request: &O::Request) -> Result<Id
         tracing::error!(%error, operation = O::NAME, "a request can't be written as JSON");
         Error::internal()
     })?;
-    let mut text = format!("{}\0", O::NAME);
-    canonical(&value, &mut text);
+    let text = format!("{}\0{}", O::NAME, canonical(&value));
     Ok(IdempotencyKey { key, request_digest: blake3::hash(text.as_bytes()).to_hex().to_string() })
-}
-
-/// JSON with sorted keys and without white space. Written out here because the order
-/// of `serde_json`'s own maps depends on features that any dependency may turn on.
-fn canonical(value: &Value, out: &mut String) {
-    match value {
-        Value::Object(fields) => {
-            let mut names: Vec<_> = fields.iter().collect();
-            names.sort_unstable_by_key(|(name, _)| *name);
-            out.push('{');
-            for (n, (name, value)) in names.into_iter().enumerate() {
-                if n > 0 {
-                    out.push(',');
-                }
-                out.push_str(&Value::from(name.as_str()).to_string());
-                out.push(':');
-                canonical(value, out);
-            }
-            out.push('}');
-        }
-        Value::Array(items) => {
-            out.push('[');
-            for (n, item) in items.iter().enumerate() {
-                if n > 0 {
-                    out.push(',');
-                }
-                canonical(item, out);
-            }
-            out.push(']');
-        }
-        other => out.push_str(&other.to_string()),
-    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use operations::{apps, environments};
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -124,12 +91,5 @@ mod tests {
         let request: environments::EnvironmentRequest = serde_json::from_value(text).unwrap();
         let delete = bind::<environments::Delete>("k".to_owned(), &request).unwrap();
         assert_ne!(create.request_digest, delete.request_digest);
-    }
-
-    #[test]
-    fn canonical_json_is_sorted_and_escaped() {
-        let mut out = String::new();
-        canonical(&serde_json::from_str(r#"{"b":[1, {"z":null,"a\"":true}], "a":"\n"}"#).unwrap(), &mut out);
-        assert_eq!(out, r#"{"a":"\n","b":[1,{"a\"":true,"z":null}]}"#);
     }
 }

@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use crate::connections::Connections;
 use crate::{Plane, Settings, routes};
 
 /// How long the head of a request may take, and how long a connection may wait for its next request.
 const HEAD_TIME: Duration = Duration::from_secs(60);
+/// The largest head of a request, in bytes.
+const MAX_HEAD: u32 = 64 * 1024;
 /// How long requests in flight may take once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -38,9 +41,10 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let closing = CancellationToken::new();
-    let router = routes::router(Plane::new(control.clone(), closing.clone()), settings);
+    let router = routes::router(Plane::new(control.clone(), closing.clone(), settings), settings);
     let patience = async move { if control.database_answers().await { GRACE } else { Duration::ZERO } };
-    serve_router(router, listener, shutdown, closing, patience).await
+    let room = Connections::new(settings.trusted_proxies.clone());
+    serve_router(router, listener, shutdown, closing, patience, room).await
 }
 
 /// Serves `/metrics`, `/healthz` and `/readyz` alone, without tokens, until `shutdown` resolves.
@@ -52,8 +56,8 @@ pub async fn serve_metrics(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let closing = CancellationToken::new();
-    let router = routes::watching(Plane::new(control, closing.clone()));
-    serve_router(router, listener, shutdown, closing, async { GRACE }).await
+    let router = routes::watching(Plane::new(control, closing.clone(), &Settings::default()));
+    serve_router(router, listener, shutdown, closing, async { GRACE }, Connections::new(Vec::new())).await
 }
 
 async fn serve_router(
@@ -62,25 +66,40 @@ async fn serve_router(
     shutdown: impl Future<Output = ()>,
     closing: CancellationToken,
     patience: impl Future<Output = Duration>,
+    room: Connections,
 ) -> io::Result<()> {
     let connections = TaskTracker::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, from) = tokio::select! {
+        let accepting = async {
+            // Who is not accepted yet waits in the kernel, which has room for some more.
+            let room = room.room().await;
+            (listener.accept().await, room)
+        };
+        let (accepted, free) = tokio::select! {
             biased;
             () = &mut shutdown => break,
-            accepted = listener.accept() => match accepted {
-                Ok(accepted) => accepted,
-                Err(error) if passes(&error) => continue,
-                Err(error) => {
-                    // Out of files, mostly: connections that end give some back.
-                    tracing::error!(%error, "can't accept connections");
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    continue;
-                }
-            },
+            accepted = accepting => accepted,
         };
-        connections.spawn(connection(stream, from.ip(), router.clone(), closing.clone()));
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) if passes(&error) => continue,
+            Err(error) => {
+                // Out of files, mostly: connections that end give some back.
+                tracing::error!(%error, "can't accept connections");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            }
+        };
+        let Some(open) = free.and_then(|free| room.open(free, from.ip())) else {
+            tracing::debug!(from = %from.ip(), "a connection too many from there");
+            continue;
+        };
+        let (router, closing) = (router.clone(), closing.clone());
+        connections.spawn(async move {
+            connection(stream, from.ip(), router, closing).await;
+            drop(open);
+        });
     }
     drop(listener);
     closing.cancel();
@@ -102,8 +121,13 @@ async fn connection(stream: TcpStream, from: IpAddr, router: axum::Router, closi
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    // Up to 100 headers are read, as the library has it.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .max_header_list_size(MAX_HEAD);
     let router = router.map_request(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(From(from));
         request
@@ -157,25 +181,34 @@ mod tests {
         let closing = CancellationToken::new();
         let (begun, finish) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (slow_begun, slow_finish, streams) = (begun.clone(), finish.clone(), closing.clone());
-        let router = Router::new()
-            .route(
-                "/slow",
-                get(move || async move {
-                    slow_begun.notify_one();
-                    slow_finish.notified().await;
-                    "done"
-                }),
-            )
-            .route(
-                "/stream",
-                get(move || async move { sse::response(stream::pending::<Result<u32, _>>(), streams, |_| "".into()) }),
-            );
+        let router =
+            Router::new()
+                .route(
+                    "/slow",
+                    get(move || async move {
+                        slow_begun.notify_one();
+                        slow_finish.notified().await;
+                        "done"
+                    }),
+                )
+                .route(
+                    "/stream",
+                    get(move || async move {
+                        sse::response(stream::pending(), streams, sse::Access::new(|| async { Ok(()) }))
+                    }),
+                );
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
-        let server =
-            tokio::spawn(serve_router(router, listener, async { _ = stopped.await }, closing, async { LIMIT }));
+        let server = tokio::spawn(serve_router(
+            router,
+            listener,
+            async { _ = stopped.await },
+            closing,
+            async { LIMIT },
+            Connections::new(Vec::new()),
+        ));
 
         let mut follower = get_path(address, "/stream").await;
         let mut head = vec![0; 4096];
@@ -223,7 +256,8 @@ mod tests {
             Duration::ZERO
         };
         let router = Router::new().route("/never", never);
-        let server = tokio::spawn(serve_router(router, listener, stop, CancellationToken::new(), patience));
+        let room = Connections::new(Vec::new());
+        let server = tokio::spawn(serve_router(router, listener, stop, CancellationToken::new(), patience, room));
         let _request = get_path(address, "/never").await;
         while TcpStream::connect(address).await.is_ok() {
             tokio::task::yield_now().await;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any};
-use control::{Caller, Control, Handle};
+use control::{Caller, Control, Handle, Via};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{ALLOW, CONTENT_TYPE};
@@ -66,6 +66,7 @@ where
         tracing::error!(operation = O::NAME, "a call of a tool came without a caller");
         return Err(Error::internal());
     };
+    let caller = Caller { via: Via::Mcp, ..caller };
     let key = call.key.map(|key| idempotency::check("`idempotency_key`", key.as_bytes())).transpose()?;
     let request = mcp::decode::<O>(call.request)?;
     let response = match carry_out::<O>(control, caller, request, key).await? {

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use control::Caller;
 use control::metrics::{Ingress, Metrics, Timed};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
-use operations::Error;
+use operations::{Error, Permission, Place};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::encoding::text::encode;
@@ -22,10 +24,20 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 
 type Labels = Vec<(&'static str, String)>;
 
-/// All numbers of this moment.
-pub(crate) async fn page(State(plane): State<Plane>, headers: HeaderMap) -> Result<Response, Problem> {
+/// The page for who may look at the server.
+pub(crate) async fn page(
+    State(plane): State<Plane>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    plane.control.admit_to(caller, "metrics.read", Permission::ServerLook, Place::Server).await?;
+    open_page(State(plane), headers).await
+}
+
+/// All numbers of this moment, for whoever reaches the page.
+pub(crate) async fn open_page(State(plane): State<Plane>, headers: HeaderMap) -> Result<Response, Problem> {
     let metrics = plane.control.metrics().await?;
-    let text = render(metrics, plane.requests.counted()).map_err(|e| {
+    let text = render(metrics, plane.around.requests.counted()).map_err(|e| {
         tracing::error!("the metrics can't be written: {e}");
         Error::internal()
     })?;

@@ -8,17 +8,25 @@ use std::time::Instant;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue};
 use tracing::Instrument;
 
-use crate::requests::Requests;
+use crate::{Surroundings, client, headers};
 
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 
-pub(crate) async fn observe(requests: Arc<Requests>, request: Request, next: Next) -> Response {
+/// The id of a request, beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub(crate) String);
+
+pub(crate) async fn observe(around: Arc<Surroundings>, mut request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let id = request_id(request.headers());
+    request.extensions_mut().insert(RequestId(id.clone()));
+    let client = client::of(&request, &around.trusted_proxies);
+    if let Some(client) = client {
+        request.extensions_mut().insert(client);
+    }
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().map_or("-", MatchedPath::as_str).to_owned();
     let watched = matches!(path.as_str(), "/healthz" | "/readyz" | "/metrics");
@@ -26,7 +34,7 @@ pub(crate) async fn observe(requests: Arc<Requests>, request: Request, next: Nex
     let (route, sent) = (path.clone(), method.clone());
     async move {
         let mut response = next.run(request).await;
-        requests.note(&sent, &route, response.status(), begun.elapsed());
+        around.requests.note(&sent, &route, response.status(), begun.elapsed());
         let (status, ms) = (response.status().as_u16(), begun.elapsed().as_millis() as u64);
         match status {
             500.. => tracing::warn!(status, ms, "answered"),
@@ -35,8 +43,7 @@ pub(crate) async fn observe(requests: Arc<Requests>, request: Request, next: Nex
             _ => tracing::info!(status, ms, "answered"),
         }
         let headers = response.headers_mut();
-        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers::put(headers, client.is_some_and(|client| client.secure));
         if let Ok(id) = HeaderValue::from_str(&id) {
             headers.insert(REQUEST_ID, id);
         }

@@ -48,6 +48,21 @@ pub fn document() -> Value {
         "Follow what the instances of an environment print",
         operations::logs::LOG_CURSOR,
     );
+    builder.topics();
+    builder.file::<streams::FileRequest>(File {
+        path: stream::OUTPUT_FILE,
+        name: "deployments.output_file",
+        summary: "Download what a deployment has printed",
+        about: "All lines that there are by now, as text: the time, the source, `|`, what was printed.",
+        kind: "text/plain",
+    });
+    builder.file::<operations::audit::ExportRequest>(File {
+        path: operations::audit::EXPORT,
+        name: "audit.export",
+        summary: "Download the audit log",
+        about: "All records that there are by now, the oldest first: one JSON document a line, as in the list.",
+        kind: crate::export::KIND,
+    });
     builder.content::<uploads::ContentRequest, operations::uploads::Upload>();
     sorted(bounded(builder.finish()))
 }
@@ -59,6 +74,15 @@ const NUMBER: &str = "^[0-9]{1,18}$";
 pub(crate) fn text() -> Bytes {
     static TEXT: OnceLock<Bytes> = OnceLock::new();
     TEXT.get_or_init(|| document().to_string().into()).clone()
+}
+
+/// A body that is no JSON document, sent as it is read.
+struct File {
+    path: &'static str,
+    name: &'static str,
+    summary: &'static str,
+    about: &'static str,
+    kind: &'static str,
 }
 
 struct Builder {
@@ -136,26 +160,79 @@ impl Builder {
     }
 
     fn stream<R: JsonSchema, M: JsonSchema>(&mut self, path: &str, name: &str, summary: &str, pattern: &str) {
+        let message = self.generator.subschema_for::<M>().to_value();
+        let content = json!({ "x-plimsoll-message": message });
+        let about = "Server-sent events. Each message has an `id`, to be sent back as `Last-Event-ID`. \
+            `event: end` is the last one: don't come back after it. Comments keep an idle line open.";
+        self.messages::<R>((path, name, summary, about), pattern, content);
+    }
+
+    /// The stream whose messages are of several kinds.
+    fn topics(&mut self) {
+        let mut schema = |kind: &str| -> Value {
+            let generator = &mut self.generator;
+            match kind {
+                stream::EVENT => generator.subschema_for::<domain::event::Event>(),
+                stream::NOTICE => generator.subschema_for::<domain::notice::Notice>(),
+                stream::DEPLOYMENT => generator.subschema_for::<stream::OutputBatch>(),
+                stream::ENVIRONMENT => generator.subschema_for::<stream::LogsBatch>(),
+                stream::OVER => generator.subschema_for::<stream::Over>(),
+                _ => generator.subschema_for::<stream::Open>(),
+            }
+            .to_value()
+        };
+        let kinds =
+            [stream::OPEN, stream::EVENT, stream::NOTICE, stream::DEPLOYMENT, stream::ENVIRONMENT, stream::OVER];
+        let messages: Map<String, Value> = kinds.iter().map(|kind| ((*kind).to_owned(), schema(kind))).collect();
+        let about = "Server-sent events. The name of a message (`event`) says what its data is: `open`, the first one, what is \
+            followed; `events`, `notices`, `dep` and `env` something of a topic; `over` that nothing more comes of one. The `id` says \
+            where one is in all topics: send it back as `Last-Event-ID`, or as `from`, which also serves another choice of \
+            topics. `event: end` is the last message: don't come back after it. Comments keep an idle line open.";
+        let words = (stream::TOPICS, "stream.topics", "Follow several things over one connection", about);
+        let content = json!({ "x-plimsoll-messages": messages });
+        self.messages::<streams::TopicsRequest>(words, domain::topics::CURSOR_PATTERN, content);
+    }
+
+    fn messages<R: JsonSchema>(&mut self, words: (&str, &str, &str, &str), pattern: &str, mut content: Value) {
+        let (path, name, summary, about) = words;
         let (mut parameters, rest) = Fields::of::<R>(&mut self.generator).parameters(path);
         parameters.extend(rest.into_query());
         parameters.push(last_event_id(pattern));
-        let message = self.generator.subschema_for::<M>();
+        // OpenAPI can say itself what comes from 3.2 on (`itemSchema`).
+        content["x-plimsoll-end"] = reference("schemas", "StreamEnd");
         let entry = json!({
             "operationId": name,
             "summary": summary,
-            "description": "Server-sent events. Each message has an `id`, to be sent back as `Last-Event-ID`. \
-                `event: end` is the last one: don't come back after it. Comments keep an idle line open.",
+            "description": about,
             "tags": [self.tag(name)],
             "x-plimsoll-effect": Effect::Read,
             "parameters": parameters,
             "responses": {
                 "200": {
                     "description": "Messages; the data of each is JSON",
-                    "content": { "text/event-stream": {
-                        // OpenAPI can say this itself from 3.2 on (`itemSchema`).
-                        "x-plimsoll-message": message,
-                        "x-plimsoll-end": reference("schemas", "StreamEnd"),
-                    } },
+                    "content": { "text/event-stream": content },
+                },
+                "default": reference("responses", "Problem"),
+            },
+        });
+        self.insert(path, "get", entry);
+    }
+
+    fn file<R: JsonSchema>(&mut self, file: File) {
+        let File { path, name, summary, about, kind } = file;
+        let (mut parameters, rest) = Fields::of::<R>(&mut self.generator).parameters(path);
+        parameters.extend(rest.into_query());
+        let entry = json!({
+            "operationId": name,
+            "summary": summary,
+            "description": about,
+            "tags": [self.tag(name)],
+            "x-plimsoll-effect": Effect::Read,
+            "parameters": parameters,
+            "responses": {
+                "200": {
+                    "description": "One line after the other",
+                    "content": { kind: { "schema": { "type": "string" } } },
                 },
                 "default": reference("responses", "Problem"),
             },

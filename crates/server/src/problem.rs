@@ -43,7 +43,8 @@ pub(crate) fn refused(status: StatusCode, detail: impl Into<String>) -> Error {
 }
 
 pub(crate) fn too_large(limit: usize) -> Error {
-    Error::new(ErrorKind::TooLarge, format!("the body is larger than {} MiB", limit / 1024 / 1024))
+    let shown = if limit < 1 << 20 { format!("{} KiB", limit >> 10) } else { format!("{} MiB", limit >> 20) };
+    Error::new(ErrorKind::TooLarge, format!("the body is larger than {shown}"))
         .hint("Send less at once; an archive goes up in pieces of any size, see /api/v1/uploads")
 }
 

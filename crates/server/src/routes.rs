@@ -1,23 +1,27 @@
-//! The route table: the list of operations, three streams, the content of uploads, three pages.
+//! The route table: the list of operations, four streams, two files, the content of uploads, signing in, three pages.
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::handler::Handler;
 use axum::middleware::from_fn;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, get, on, put};
+use axum::{Extension, Router};
 use control::{Caller, Control, Handle};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method as HttpMethod, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method as HttpMethod, StatusCode, Uri};
 use operations::{Error, Method, Operation, stream};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::guard::Shown;
 use crate::problem::{Problem, no_such_route, panicked, refused};
-use crate::requests::Requests;
 use crate::throttle::Throttle;
-use crate::{Plane, Settings, call, guard, health, mcp_door, metrics, observe, openapi, streams, uploads};
+use crate::ui::Files;
+use crate::{
+    Plane, Settings, Surroundings, auth, call, export, guard, health, mcp_door, metrics, observe, openapi, streams, ui,
+    uploads,
+};
 
 /// Everything the server answers.
 pub(crate) fn router(plane: Plane, settings: &Settings) -> Router {
@@ -27,24 +31,33 @@ pub(crate) fn router(plane: Plane, settings: &Settings) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::page))
         .route(mcp::http::PATH, door);
-    let authenticate = move |token: String| {
+    let authenticate = move |shown: Shown| {
         let control = control.clone();
-        async move { control.authenticate(&token).await }
+        async move {
+            match shown {
+                Shown::Token(token) => control.authenticate(&token).await,
+                Shown::Session(secret) => control.authenticate_session(&secret).await,
+            }
+        }
     };
-    shell(routes, authenticate, plane.requests.clone()).with_state(plane)
+    let app = shell(routes, authenticate, plane.around.clone()).with_state(plane);
+    match settings.ui {
+        Some(files) => app.layer(Extension(files)),
+        None => app,
+    }
 }
 
 /// What machines that watch the server ask for, open to all who reach it.
 pub(crate) fn watching(plane: Plane) -> Router {
-    let requests = plane.requests.clone();
+    let around = plane.around.clone();
     Router::new()
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::page))
+        .route("/metrics", get(metrics::open_page))
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(move |request: Request, next| observe::observe(requests.clone(), request, next)))
+        .layer(from_fn(move |request: Request, next| observe::observe(around.clone(), request, next)))
         .with_state(plane)
 }
 
@@ -54,10 +67,13 @@ fn operations() -> Router<Plane> {
         ($($operation:ty),* $(,)?) => { $( router = mount_call::<$operation>(router); )* };
     }
     operations::for_each_operation!(mount_all);
-    router
+    auth::routes(router)
         .route(stream::EVENTS, get(streams::events))
         .route(stream::OUTPUT, get(streams::output))
         .route(stream::LOGS, get(streams::logs))
+        .route(stream::TOPICS, get(streams::topics))
+        .route(stream::OUTPUT_FILE, get(streams::output_file))
+        .route(operations::audit::EXPORT, get(export::audit))
         .route(operations::uploads::CONTENT, put(uploads::receive))
 }
 
@@ -94,25 +110,29 @@ async fn document() -> impl IntoResponse {
 }
 
 /// What stands around the routes, whatever they are: see the crate's page.
-pub(crate) fn shell<S, A, F>(routes: Router<S>, authenticate: A, requests: Arc<Requests>) -> Router<S>
+pub(crate) fn shell<S, A, F>(routes: Router<S>, authenticate: A, around: Arc<Surroundings>) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
-    A: FnOnce(String) -> F + Clone + Send + Sync + 'static,
+    A: FnOnce(Shown) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Caller, Error>> + Send + 'static,
 {
-    let throttle = Arc::new(Throttle::default());
+    let (throttle, known) = (Arc::new(Throttle::default()), around.clone());
     routes
         .fallback(nothing_here)
         .method_not_allowed_fallback(other_method)
         .layer(from_fn(move |request: Request, next| {
-            guard::guard(authenticate.clone(), throttle.clone(), request, next)
+            let (authenticate, around, throttle) = (authenticate.clone(), known.clone(), throttle.clone());
+            async move { guard::guard(authenticate, &around, &throttle, request, next).await }
         }))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(move |request: Request, next| observe::observe(requests.clone(), request, next)))
+        .layer(from_fn(move |request: Request, next| observe::observe(around.clone(), request, next)))
 }
 
-async fn nothing_here(method: HttpMethod, uri: Uri) -> Problem {
-    Problem(no_such_route(&method, uri.path()))
+/// A page or a file of the web interface, or a problem document.
+async fn nothing_here(method: HttpMethod, uri: Uri, headers: HeaderMap, files: Option<Extension<Files>>) -> Response {
+    files
+        .and_then(|Extension(files)| ui::answer(files, &method, uri.path(), &headers))
+        .unwrap_or_else(|| Problem(no_such_route(&method, uri.path())).into_response())
 }
 
 async fn other_method(method: HttpMethod, matched: Option<MatchedPath>) -> Problem {
@@ -138,6 +158,9 @@ fn methods(path: &str) -> Vec<&'static str> {
     operations::for_each_operation!(collect);
     if path == operations::uploads::CONTENT {
         known.push("PUT");
+    }
+    if auth::takes_post(path) {
+        known.push("POST");
     }
     if known.is_empty() || known.contains(&"GET") {
         known.retain(|method| *method != "GET");

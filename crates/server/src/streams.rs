@@ -1,18 +1,28 @@
-//! The three streams of [`operations::stream`]. A client that comes back with
+//! The streams of [`operations::stream`]. A client that comes back with
 //! `Last-Event-ID` goes on after that message, whatever its query says.
 
+mod output_file;
+mod topics;
+mod written;
+
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use control::Caller;
 use domain::{DeploymentId, Name};
+use futures::TryStreamExt;
 use http::HeaderMap;
 use operations::page::{DEFAULT_LIMIT, MAX_LIMIT};
-use operations::{Error, events, logs};
+use operations::{Error, Permission, Place, events, logs};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::problem::Problem;
+use crate::sse::Access;
 use crate::{Plane, decode, sse};
+pub(crate) use output_file::{FileRequest, output_file};
+pub(crate) use topics::{TopicsRequest, topics};
 
 /// As for `events.list`; there is no limit, as a stream has no end.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -65,28 +75,57 @@ fn default_limit() -> u32 {
     DEFAULT_LIMIT
 }
 
-pub(crate) async fn events(State(plane): State<Plane>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(plane): State<Plane>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (asked, last) = decode_stream::<EventsRequest>(request).await?;
     let EventsRequest { app, environment, deployment, after } = asked;
     let after = resume(last, "the number of an event")?.or(after);
+    let place = Place::Apps(app.as_ref());
+    let who = plane.control.admit_to(caller, "events.stream", Permission::Look, place).await?;
     let request = events::ListRequest { app, environment, deployment, after, limit: MAX_LIMIT };
-    let messages = plane.control.follow_events(request).await?;
-    Ok(sse::response(messages, plane.closing, |event| sse::message(&event.cursor.to_string(), event)))
+    let messages = plane.control.follow_events(&who, request).await?;
+    let messages = messages.map_ok(|event| sse::message(&event.cursor.to_string(), &event).into());
+    Ok(sse::response(messages, plane.closing.clone(), access(&plane, &who)))
 }
 
-pub(crate) async fn output(State(plane): State<Plane>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn output(
+    State(plane): State<Plane>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (asked, last) = decode_stream::<OutputRequest>(request).await?;
     let after = resume(last, "the number of a line")?.or(asked.after);
-    let messages = plane.control.follow_output(&asked.deployment, after).await?;
-    Ok(sse::response(messages, plane.closing, |line| sse::message(&line.seq.to_string(), line)))
+    let place = Place::Deployment(&asked.deployment);
+    let who = plane.control.admit_to(caller, "deployments.output_stream", Permission::Look, place).await?;
+    let frames = plane.control.follow_output(&who, &asked.deployment, after).await?;
+    let messages = frames.map_ok(|frame| written::output_lines(&frame).into());
+    Ok(sse::response(messages, plane.closing.clone(), access(&plane, &who)))
 }
 
-pub(crate) async fn logs(State(plane): State<Plane>, request: Request) -> Result<Response, Problem> {
+pub(crate) async fn logs(
+    State(plane): State<Plane>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
     let (asked, last) = decode_stream::<LogsRequest>(request).await?;
     let LogsRequest { app, environment, component, after, limit } = asked;
+    let who = plane.control.admit_to(caller, "logs.stream", Permission::Look, Place::App(&app)).await?;
     let request = logs::ReadRequest { app, environment, component, after: last.or(after), limit };
-    let messages = plane.control.follow_logs(request).await?;
-    Ok(sse::response(messages, plane.closing, |line| sse::message(&line.cursor, &line.line)))
+    let frames = plane.control.follow_logs(&who, request).await?;
+    let messages = frames.map_ok(|frame| written::logs_lines(&frame).into());
+    Ok(sse::response(messages, plane.closing.clone(), access(&plane, &who)))
+}
+
+/// A stream outlives the request that was let in: it asks again whether its reader still may.
+fn access(plane: &Plane, caller: &Caller) -> Access {
+    let (control, caller) = (plane.control.clone(), caller.clone());
+    Access::new(move || {
+        let (control, caller) = (control.clone(), caller.clone());
+        async move { control.still_knows(&caller).await }
+    })
 }
 
 /// The stream's request from path and query, and the id of the last message that the client has.
@@ -97,11 +136,14 @@ async fn decode_stream<T: DeserializeOwned>(request: Request) -> Result<(T, Opti
     Ok((asked, last_event_id(&parts.headers)?))
 }
 
+/// Longer than any id: that of sixteen topics, each with a dozen instances.
+const MAX_ID: usize = 8192;
+
 /// An empty id means none: so the specification of server-sent events says it.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<String>, Error> {
     let Some(value) = headers.get("last-event-id").filter(|value| !value.is_empty()) else { return Ok(None) };
     match value.to_str() {
-        Ok(id) if id.len() <= 1024 => Ok(Some(id.to_owned())),
+        Ok(id) if id.len() <= MAX_ID => Ok(Some(id.to_owned())),
         _ => Err(Error::invalid("the header Last-Event-ID is not an id of this stream")
             .hint("Send the `id` of the last message")),
     }
@@ -149,6 +191,6 @@ mod tests {
         assert_eq!(resume::<u64>(Some("-1".to_owned()), "a number").unwrap_err().status, 400);
         assert_eq!(resume::<i64>(Some("x".to_owned()), "a number").unwrap_err().status, 400);
         assert_eq!(decoded::<EventsRequest>("/s", Some(b"\xff")).await.unwrap_err().status, 400);
-        assert_eq!(decoded::<EventsRequest>("/s", Some(&[b'1'; 1025])).await.unwrap_err().status, 400);
+        assert_eq!(decoded::<EventsRequest>("/s", Some(&[b'1'; MAX_ID + 1])).await.unwrap_err().status, 400);
     }
 }

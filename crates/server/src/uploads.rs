@@ -12,7 +12,7 @@ use domain::UploadId;
 use futures::{StreamExt, TryStreamExt, stream};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, StatusCode};
-use operations::Error;
+use operations::{Error, Permission, Place};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing::Instrument;
@@ -36,9 +36,9 @@ pub(crate) async fn receive(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    caller.may_change("sending an upload")?;
     let (asked, length, body) = decode_content(request).await?;
     let (control, closing) = (plane.control, plane.closing);
+    let who = control.admit_to(caller, "uploads.send", Permission::Deploy, Place::Upload(&asked.upload)).await?;
     let work = async move {
         // A server that stops does not wait for a sender that can go on later.
         let stopped = closing.clone();
@@ -46,7 +46,7 @@ pub(crate) async fn receive(
         let end = end.filter(|stopped| ready(*stopped)).map(|_| Err(io::ErrorKind::Interrupted.into()));
         let pieces = body.into_data_stream().map_err(io::Error::other);
         let pieces = pieces.take_until(closing.cancelled_owned()).chain(end);
-        control.receive(&asked.upload, asked.offset, length, pieces).await
+        control.receive(&who, &asked.upload, asked.offset, length, pieces).await
     };
     // In a task of its own: what a client that leaves has sent is still written to its end.
     match tokio::spawn(work.in_current_span()).await {

@@ -82,22 +82,25 @@ pub(crate) async fn all(tx: &Tx, advances: &[&Advance]) -> Result<(), StoreError
     let rows = advances.iter().map(|advance| events(advance)).collect::<Result<Vec<_>, _>>()?.concat();
     for part in parts(&rows) {
         let mut parameters = Parameters::of(tx.connection());
-        let sql = insert_events(&mut parameters, part, "");
+        let sql = insert_events(&mut parameters, part);
         parameters.execute(tx.connection(), sql).await?;
         tx.tells();
     }
     change(tx, &advances.iter().map(|advance| &advance.change).collect::<Vec<_>>()).await
 }
 
-/// The statements of one, for whoever sends them with others; each is done if the one before it has changed something. An end takes
-/// more than that, and is not for this.
-pub(crate) fn statements(parameters: &mut Parameters, advance: &Advance) -> Result<Vec<String>, StoreError> {
-    const CHAINED: &str = " WHERE (SELECT changes()) > 0";
+/// The statements of one, for whoever sends them himself; the last must change one row. An end takes more than that, and is not for this.
+pub(crate) fn statements(advance: &Advance) -> Result<Vec<(String, Vec<Value>)>, StoreError> {
+    let mut statements = Vec::with_capacity(2);
     let rows = events(advance)?;
-    let told = (!rows.is_empty()).then(|| insert_events(parameters, &rows, CHAINED));
+    if !rows.is_empty() {
+        let mut parameters = Parameters::of_sqlite();
+        statements.push((insert_events(&mut parameters, &rows), parameters.values()));
+    }
+    let mut parameters = Parameters::of_sqlite();
     let row = parameters.rows([advance.change.row()?]);
-    let changed = format!("{} AND (SELECT changes()) > 0", update(&row));
-    Ok(told.into_iter().chain([changed]).collect())
+    statements.push((update(&row), parameters.values()));
+    Ok(statements)
 }
 
 /// Changes these rows. With the same errors as [`all`].
@@ -171,10 +174,8 @@ fn events(advance: &Advance) -> Result<Vec<EventRow>, StoreError> {
     advance.events.iter().map(row).collect()
 }
 
-fn insert_events(parameters: &mut Parameters, rows: &[EventRow], condition: &str) -> String {
+fn insert_events(parameters: &mut Parameters, rows: &[EventRow]) -> String {
     let rows = parameters.rows(rows.iter().cloned());
     // In their order, as that of their cursors is the order in which they are told.
-    format!(
-        "INSERT INTO events (at, app, environment, deployment_id, kind, body) SELECT * FROM ({rows}) AS told{condition}"
-    )
+    format!("INSERT INTO events (at, app, environment, deployment_id, kind, body) SELECT * FROM ({rows}) AS told")
 }

@@ -10,7 +10,7 @@ use domain::deployment::DeploymentKind;
 use domain::phase::Phase;
 use domain::{DeploymentId, EnvironmentId};
 use sea_orm::sea_query::{Alias, Expr, OnConflict, Query};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -33,6 +33,13 @@ pub enum Scope {
 const ALL: &str = "";
 
 impl Scope {
+    pub fn includes(&self, environment: &EnvironmentId) -> bool {
+        match self {
+            Scope::All => true,
+            Scope::Environments(ids) => ids.contains(environment),
+        }
+    }
+
     fn names(&self) -> Vec<String> {
         match self {
             Scope::All => vec![ALL.to_owned()],
@@ -44,27 +51,55 @@ impl Scope {
 /// How often what was timed took how long, from the day of `since` on.
 pub async fn counted(session: &impl Session, scope: &Scope, since: DateTime<Utc>) -> Result<Vec<Counted>, StoreError> {
     use durations::Column as Of;
-    let rows: Vec<(String, String, i64, i64)> = durations::Entity::find()
-        .select_only()
+    let rows: Vec<(String, String, i64, i64)> = sums(scope, since)
         .columns([Of::Measure, Of::Ending, Of::Bucket])
         // PostgreSQL's sum of such numbers is of another type.
         .expr_as(Expr::cust("CAST(SUM(times) AS BIGINT)"), "total")
+        .into_tuple()
+        .all(session.connection())
+        .await?;
+    let counted = rows.into_iter().map(|(measure, ending, bucket, times)| known(&measure, &ending, bucket, times));
+    counted.filter_map(Result::transpose).collect()
+}
+
+/// The same for each day by itself, by its number: see [`day_of`].
+pub async fn counted_by_day(
+    session: &impl Session,
+    scope: &Scope,
+    since: DateTime<Utc>,
+) -> Result<Vec<(i32, Counted)>, StoreError> {
+    use durations::Column as Of;
+    let rows: Vec<(i64, String, String, i64, i64)> = sums(scope, since)
+        .columns([Of::Day, Of::Measure, Of::Ending, Of::Bucket])
+        .expr_as(Expr::cust("CAST(SUM(times) AS BIGINT)"), "total")
+        .group_by(Of::Day)
+        .into_tuple()
+        .all(session.connection())
+        .await?;
+    let counted = rows.into_iter().map(|(day, measure, ending, bucket, times)| {
+        let counted = known(&measure, &ending, bucket, times)?;
+        counted.map(|counted| Ok((number("a day", day)?, counted))).transpose()
+    });
+    counted.filter_map(Result::transpose).collect()
+}
+
+/// The rows of a scope from a day on, of each measure, ending and bucket together.
+fn sums(scope: &Scope, since: DateTime<Utc>) -> Select<durations::Entity> {
+    use durations::Column as Of;
+    durations::Entity::find()
+        .select_only()
         .filter(Of::Scope.is_in(scope.names()))
         .filter(Of::Day.gte(i64::from(day_of(since))))
         .group_by(Of::Measure)
         .group_by(Of::Ending)
         .group_by(Of::Bucket)
-        .into_tuple()
-        .all(session.connection())
-        .await?;
-    let counted = rows.into_iter().map(|(measure, ending, bucket, times)| {
-        // What a newer version counted is of no use to this one.
-        let known = Measure::from_name(&measure).zip(Ending::from_name(&ending));
-        let Some((measure, ending)) = known else { return Ok(None) };
-        let bucket = Bucket(number("a bucket", bucket)?);
-        Ok(Some(Counted { measure, ending, bucket, times: number("a count", times)? }))
-    });
-    counted.filter_map(Result::transpose).collect()
+}
+
+/// `None` for what a newer version counted: it is of no use to this one.
+fn known(measure: &str, ending: &str, bucket: i64, times: i64) -> Result<Option<Counted>, StoreError> {
+    let Some((measure, ending)) = Measure::from_name(measure).zip(Ending::from_name(ending)) else { return Ok(None) };
+    let bucket = Bucket(number("a bucket", bucket)?);
+    Ok(Some(Counted { measure, ending, bucket, times: number("a count", times)? }))
 }
 
 /// Where deployments failed, from the day of `since` on.

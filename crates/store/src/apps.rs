@@ -1,6 +1,7 @@
 //! Apps.
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::source::Source;
 use domain::{AppId, Name};
 use sea_orm::sea_query::{Expr, Query};
@@ -8,7 +9,7 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::apps::{Column, Entity, Model};
 use crate::entity::{deployments, environments, instances, sagas};
-use crate::row::{from_json_option, insert as insert_row, number, parse, to_json};
+use crate::row::{from_json_option, insert as insert_row, number, parse, seen, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, analytics, settings, time};
 
@@ -61,12 +62,13 @@ pub async fn get(session: &impl Session, id: &AppId) -> Result<App, StoreError> 
 
 /// By name, those after `after`.
 pub async fn list(session: &impl Session, after: Option<&Name>, limit: u64) -> Result<Vec<App>, StoreError> {
-    list_named(session, None, after, limit).await
+    list_named(session, &Sees::All, None, after, limit).await
 }
 
-/// The same, only those whose names hold `part`.
+/// The same, only those that are seen and whose names hold `part`.
 pub async fn list_named(
     session: &impl Session,
+    sees: &Sees,
     part: Option<&str>,
     after: Option<&Name>,
     limit: u64,
@@ -77,6 +79,9 @@ pub async fn list_named(
     }
     if let Some(after) = after {
         query = query.filter(Column::Name.gt(after.as_str()));
+    }
+    if let Some(seen) = seen(Column::Id, sees) {
+        query = query.filter(seen);
     }
     query.all(session.connection()).await?.into_iter().map(App::try_from).collect()
 }

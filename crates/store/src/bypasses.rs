@@ -3,13 +3,16 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::deployment::DeploymentKind;
 use domain::{BypassId, DeploymentId, Name, WindowId};
+use sea_orm::sea_query::{Expr, Query};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::bypasses::{Column, Entity, Model};
-use crate::entity::deployments;
-use crate::row::{insert as insert_row, parse, parse_option, text};
+use crate::entity::{apps, deployments};
+use crate::row::{insert as insert_row, parse, parse_option, seen, text};
+use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
 /// One record.
@@ -25,7 +28,7 @@ pub struct Bypass {
     pub rule: Option<String>,
     pub reason: String,
     pub requested_by: String,
-    /// Who approved of it; approvals are to come.
+    /// Who approved of it, where an approval policy asks for that.
     pub approved_by: Option<String>,
     pub at: DateTime<Utc>,
 }
@@ -50,6 +53,21 @@ pub async fn insert(tx: &Tx, bypass: &Bypass) -> Result<(), StoreError> {
     }
 }
 
+/// The record of a deployment, if it has one.
+pub async fn find(session: &impl Session, of: &DeploymentId) -> Result<Option<Bypass>, StoreError> {
+    let query = Entity::find().filter(Column::DeploymentId.eq(of.as_str()));
+    query.one(session.connection()).await?.map(Bypass::try_from).transpose()
+}
+
+/// Notes who approved of it, or that what they approved of has changed.
+pub async fn approve(tx: &Tx, of: &DeploymentId, by: Option<&str>) -> Result<(), StoreError> {
+    let update = Entity::update_many()
+        .col_expr(Column::ApprovedBy, Expr::value(by.map(text)))
+        .filter(Column::DeploymentId.eq(of.as_str()));
+    update.exec(tx.connection()).await?;
+    Ok(())
+}
+
 /// Which of these deployments windows do not hold: those with a record here, and rollbacks, which end an outage.
 pub async fn among(session: &impl Session, of: &[&DeploymentId]) -> Result<BTreeSet<DeploymentId>, StoreError> {
     let mut found = BTreeSet::new();
@@ -72,9 +90,24 @@ pub async fn among(session: &impl Session, of: &[&DeploymentId]) -> Result<BTree
     Ok(found)
 }
 
-/// Newest first, those before `before`.
-pub async fn list(session: &impl Session, before: Option<&BypassId>, limit: u64) -> Result<Vec<Bypass>, StoreError> {
+/// Newest first, those of the apps that are seen, before `before`. As they outlive their deployments, they are of the app that
+/// has their name, if it was there already.
+pub async fn list(
+    session: &impl Session,
+    sees: &Sees,
+    before: Option<&BypassId>,
+    limit: u64,
+) -> Result<Vec<Bypass>, StoreError> {
     let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    if let Some(seen) = seen(apps::Column::Id, sees) {
+        let of_one = Query::select()
+            .expr(Expr::value(1))
+            .from(apps::Entity)
+            .and_where(Expr::cust("apps.name = bypasses.app AND apps.created_at <= bypasses.at"))
+            .and_where(seen)
+            .to_owned();
+        query = query.filter(Expr::exists(of_one));
+    }
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.as_str()));
     }

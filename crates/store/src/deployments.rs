@@ -1,22 +1,25 @@
 //! Deployments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::Failure;
 use domain::phase::Phase;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
-use sea_orm::sea_query::Expr;
+use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, Select, Set,
+    ActiveModelTrait, ColumnTrait, DbErr, EntityTrait, IdenStatic, IntoActiveModel, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, Select, Set,
 };
 
 use crate::advances::{self, Change};
 use crate::entity::deployments::{Column, Entity, Model};
 use crate::row::{from_json, from_json_option, insert as insert_row, long, number, parse, parse_option, text, to_json};
+use crate::rows::{Parameters, parts};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, search, time};
+use crate::{Constraint, Session, StoreError, Tx, page, search, time};
 
 /// A deployment with the ids of what it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +45,12 @@ pub struct Filter {
     pub until: Option<DateTime<Utc>>,
     /// The beginning of an id, seven digits or more of a commit, or a tag.
     pub search: Option<String>,
+    /// Only those of these apps.
+    pub sees: Sees,
 }
+
+/// Of so many apps each is asked for its own.
+const FEW: usize = 64;
 
 /// What is true of deployments that have not ended: to the letter, as the indexes of those few are made with it.
 pub(crate) const NOT_ENDED: &str = "phase NOT IN ('active', 'failed', 'cancelled', 'rolled_back')";
@@ -76,6 +84,12 @@ pub async fn get(session: &impl Session, id: &DeploymentId) -> Result<Record, St
     row(session, id).await?.try_into()
 }
 
+/// The app that it is of; `None` when it is not there.
+pub async fn app_of(session: &impl Session, id: &DeploymentId) -> Result<Option<AppId>, StoreError> {
+    let query = Entity::find_by_id(id.as_str()).select_only().column(Column::AppId).into_tuple::<String>();
+    query.one(session.connection()).await?.map(|app| parse(&app)).transpose()
+}
+
 /// Those of these that there are; at most a page of them.
 pub async fn many(session: &impl Session, ids: &[&DeploymentId]) -> Result<BTreeMap<DeploymentId, Record>, StoreError> {
     let query = Entity::find().filter(Column::Id.is_in(ids.iter().map(|id| id.as_str())));
@@ -93,28 +107,70 @@ pub async fn list(
     if let Some(word) = &filter.search {
         return search::list(session, filter, word, before, limit).await;
     }
-    let rows = filter.select(before).limit(limit).all(session.connection()).await?;
+    let rows = match &filter.sees {
+        Sees::Only(apps) if filter.app.is_none() && filter.environment.is_none() && apps.len() <= FEW => {
+            of_each(session, filter, apps, before, limit).await?
+        }
+        Sees::All | Sees::Only(_) => page::of(session, filter.ids(before).limit(limit)).await?,
+    };
     rows.into_iter().map(Record::try_from).collect()
 }
 
+/// The newest of some apps are among the newest of each: a few rows of each one's index, where a list of all of them would
+/// read every row of every app to sort them.
+async fn of_each(
+    session: &impl Session,
+    filter: &Filter,
+    apps: &BTreeSet<AppId>,
+    before: Option<&DeploymentId>,
+    limit: u64,
+) -> Result<Vec<Model>, StoreError> {
+    let mut newest: BTreeMap<String, Model> = BTreeMap::new();
+    for app in apps {
+        let of_it = Filter { app: Some(app.clone()), sees: Sees::All, ..filter.clone() };
+        let rows = page::of(session, of_it.ids(before).limit(limit)).await?;
+        newest.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
+        while newest.len() as u64 > limit {
+            newest.pop_first();
+        }
+    }
+    Ok(newest.into_values().rev().collect())
+}
+
 impl Filter {
-    /// Newest first; all but the search.
-    pub(crate) fn select(&self, before: Option<&DeploymentId>) -> Select<Entity> {
+    /// Ids, newest first; all but the search.
+    pub(crate) fn ids(&self, before: Option<&DeploymentId>) -> Select<Entity> {
+        self.narrowed(before, |column| Expr::col((Entity, column)))
+    }
+
+    /// The same of what is found by something else, which is to be looked up first.
+    pub(crate) fn ids_of_found(&self, before: Option<&DeploymentId>) -> Select<Entity> {
+        self.narrowed(before, beside)
+    }
+
+    fn narrowed(&self, before: Option<&DeploymentId>, value: fn(Column) -> Expr) -> Select<Entity> {
         // Ids begin with the time at which they were made.
-        let mut query = Entity::find().order_by_desc(Column::Id);
+        let mut query = Entity::find().select_only().column(Column::Id).order_by_desc(Column::Id);
         if let Some(environment) = &self.environment {
-            query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+            query = query.filter(value(Column::EnvironmentId).eq(environment.as_str()));
         } else if let Some(app) = &self.app {
-            query = query.filter(Column::AppId.eq(app.as_str()));
+            query = query.filter(value(Column::AppId).eq(app.as_str()));
+        }
+        if let Sees::Only(apps) = &self.sees {
+            // Who sees many apps finds enough among the newest, and the index of apps would have to be sorted.
+            query = query.filter(beside(Column::AppId).is_in(apps.iter().map(AppId::as_str)));
         }
         if let Some(phase) = self.phase {
-            query = query.filter(Column::Phase.eq(phase.as_str()));
+            query = query.filter(value(Column::Phase).eq(phase.as_str()));
         }
-        if self.open {
+        let open = self.open || self.phase.is_some_and(|phase| !phase.is_end());
+        if open {
             query = query.filter(Expr::cust(NOT_ENDED));
         }
         if let Some(by) = &self.requested_by {
-            query = query.filter(Column::RequestedBy.eq(text(by)));
+            // Those that have not ended are few, and those that one asked for may be most of all.
+            let who = if open { beside(Column::RequestedBy) } else { value(Column::RequestedBy) };
+            query = query.filter(who.eq(text(by)));
         }
         if let Some(since) = self.since {
             query = query.filter(Column::Id.gte(search::first_id(since)));
@@ -129,21 +185,28 @@ impl Filter {
     }
 }
 
+/// A column's value so that no index of it is taken, whatever the statistics say.
+fn beside(column: Column) -> Expr {
+    Expr::cust(format!("(deployments.{} || '')", column.as_str()))
+}
+
 /// How many have not ended, by phase, and how many of them wait for an operator.
 pub async fn count_open(session: &impl Session) -> Result<Vec<(Phase, u64, u64)>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = Entity::find()
-        .select_only()
-        .column(Column::Phase)
-        .expr_as(Expr::cust("COUNT(*)"), "all_of_them")
-        .expr_as(Expr::cust("COUNT(stuck)"), "stuck_ones")
-        .filter(Expr::cust(NOT_ENDED))
-        .group_by(Column::Phase)
-        .into_tuple()
-        .all(session.connection())
-        .await?;
+    let rows: Vec<(String, i64, i64)> = open_counts().into_tuple().all(session.connection()).await?;
     rows.into_iter()
         .map(|(name, all, stuck)| Ok((phase(&name)?, number("a count", all)?, number("a count", stuck)?)))
         .collect()
+}
+
+pub(crate) fn open_counts() -> Select<Entity> {
+    Entity::find()
+        .select_only()
+        // By the bare column SQLite goes through the index of the phases of all, as it is in the order of the groups.
+        .expr_as(beside(Column::Phase), "name")
+        .expr_as(Expr::cust("COUNT(*)"), "all_of_them")
+        .expr_as(Expr::cust("COUNT(stuck)"), "stuck_ones")
+        .filter(Expr::cust(NOT_ENDED))
+        .group_by(beside(Column::Phase))
 }
 
 /// All that have not ended, oldest first.
@@ -152,19 +215,76 @@ pub async fn list_open(session: &impl Session) -> Result<Vec<Record>, StoreError
     query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
 }
 
-/// The newest successful ones, of one environment or of all: when each began to work and ended.
-pub async fn succeeded(
+/// How many failures of each kind are looked at for [`unhealed`].
+const LATELY: u64 = 500;
+
+/// Failures after which nothing of their environment came to a good end, nor failed again; the newest first. Looks at the
+/// newest failures alone, and takes four statements however many deployments there are.
+pub async fn unhealed(session: &impl Session, sees: &Sees, limit: u64) -> Result<Vec<Record>, StoreError> {
+    let connection = session.connection();
+    let mut parameters = Parameters::of(connection);
+    let mut ids = Vec::new();
+    for phase in [Phase::Failed, Phase::RolledBack] {
+        let filter = Filter { phase: Some(phase), sees: sees.clone(), ..Filter::default() };
+        let query = filter.ids(None).limit(LATELY);
+        ids.extend(query.into_tuple::<String>().all(connection).await?.into_iter().map(|id| parameters.add(id)));
+    }
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT id FROM deployments AS failed WHERE id IN ({}) AND NOT EXISTS (SELECT 1 FROM deployments AS later \
+         WHERE later.environment_id = failed.environment_id AND later.phase IN ('active', 'failed', 'rolled_back') \
+         AND later.id > failed.id) ORDER BY id DESC LIMIT {limit}",
+        ids.join(", ")
+    );
+    let rows = parameters.query(connection, sql).await?;
+    let ids: Vec<DeploymentId> =
+        rows.iter().map(|row| parse(&row.try_get::<String>("", "id")?)).collect::<Result<_, StoreError>>()?;
+    Ok(many(session, &ids.iter().collect::<Vec<_>>()).await?.into_values().rev().collect())
+}
+
+/// The newest successful ones: when each began to work and ended.
+pub async fn succeeded(session: &impl Session, limit: u64) -> Result<Vec<Worked>, StoreError> {
+    let query = Entity::find().filter(Column::Phase.eq(Phase::Active.as_str())).order_by_desc(Column::Id);
+    let columns = [Column::AppId, Column::EnvironmentId, Column::Phases, Column::FinishedAt];
+    let rows: Vec<WorkedRow> =
+        query.select_only().columns(columns).limit(limit).into_tuple().all(session.connection()).await?;
+    worked(rows)
+}
+
+/// The newest successful ones of each of these environments, so many of each at most. The statements are few, however many they are.
+pub async fn succeeded_in(
     session: &impl Session,
-    environment: Option<&EnvironmentId>,
+    environments: &[&EnvironmentId],
     limit: u64,
 ) -> Result<Vec<Worked>, StoreError> {
-    let mut query = Entity::find().filter(Column::Phase.eq(Phase::Active.as_str())).order_by_desc(Column::Id);
-    if let Some(environment) = environment {
-        query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    let connection = session.connection();
+    let mut all = Vec::new();
+    for part in parts(environments) {
+        let mut parameters = Parameters::of(connection);
+        let newest = part.iter().map(|environment| {
+            let environment = parameters.add(environment.as_str());
+            format!(
+                "SELECT * FROM (SELECT app_id, environment_id, phases, finished_at FROM deployments WHERE \
+                 environment_id = {environment} AND phase = '{}' ORDER BY id DESC LIMIT {limit}) AS newest",
+                Phase::Active.as_str()
+            )
+        });
+        let sql = newest.collect::<Vec<_>>().join(" UNION ALL ");
+        let rows = parameters.query(connection, sql).await?;
+        let row = |row: &QueryResult| -> Result<WorkedRow, DbErr> {
+            let text = |column| row.try_get::<String>("", column);
+            Ok((text("app_id")?, text("environment_id")?, text("phases")?, row.try_get("", "finished_at")?))
+        };
+        all.extend(worked(rows.iter().map(row).collect::<Result<_, _>>()?)?);
     }
-    let columns = [Column::AppId, Column::EnvironmentId, Column::Phases, Column::FinishedAt];
-    let rows: Vec<(String, String, String, Option<i64>)> =
-        query.select_only().columns(columns).limit(limit).into_tuple().all(session.connection()).await?;
+    Ok(all)
+}
+
+type WorkedRow = (String, String, String, Option<i64>);
+
+fn worked(rows: Vec<WorkedRow>) -> Result<Vec<Worked>, StoreError> {
     let mut all = Vec::with_capacity(rows.len());
     for (app, environment, phases, finished) in rows {
         let phases: Vec<PhaseTimes> = from_json("the phases of a deployment", &phases)?;

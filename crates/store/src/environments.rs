@@ -1,6 +1,6 @@
 //! Environments: what may act on each of them, and what serves in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::queue::Supersede;
@@ -80,6 +80,26 @@ pub async fn many(
 pub async fn list(session: &impl Session, app: &AppId) -> Result<Vec<Environment>, StoreError> {
     let query = Entity::find().filter(Column::AppId.eq(app.as_str())).order_by_asc(Column::Name);
     query.all(session.connection()).await?.into_iter().map(Environment::try_from).collect()
+}
+
+/// Those of these apps, by app, then by name; as many statements as there are hundreds of apps.
+pub async fn of_apps(session: &impl Session, apps: &[&AppId]) -> Result<Vec<Environment>, StoreError> {
+    let mut all = Vec::new();
+    // SQLite takes so many values in a statement, and no more.
+    for some in apps.chunks(500) {
+        let query = Entity::find().filter(Column::AppId.is_in(some.iter().map(|app| app.as_str())));
+        for row in query.order_by_asc(Column::App).order_by_asc(Column::Name).all(session.connection()).await? {
+            all.push(row.try_into()?);
+        }
+    }
+    Ok(all)
+}
+
+/// The ids of all of these apps.
+pub async fn ids_of(session: &impl Session, apps: &BTreeSet<AppId>) -> Result<Vec<EnvironmentId>, StoreError> {
+    let of_them = Column::AppId.is_in(apps.iter().map(AppId::as_str));
+    let query = Entity::find().select_only().column(Column::Id).filter(of_them).into_tuple::<String>();
+    query.all(session.connection()).await?.iter().map(|id| parse(id)).collect()
 }
 
 /// By app, then by name.

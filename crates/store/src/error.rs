@@ -68,7 +68,9 @@ pub enum Constraint {
     Certificate,
     /// A token with this hash exists.
     TokenHash,
-    /// The token has used this idempotency key.
+    /// A person with this address exists.
+    UserEmail { email: String },
+    /// The caller has used this idempotency key.
     IdempotencyKey,
     /// The database to be filled holds something of ours.
     NotEmpty { database: String },
@@ -108,6 +110,7 @@ impl fmt::Display for Constraint {
             Constraint::Port { port } => write!(f, "port {port} belongs to another instance"),
             Constraint::Certificate => write!(f, "the certificate is there already"),
             Constraint::TokenHash => f.write_str("this token exists already"),
+            Constraint::UserEmail { email } => write!(f, "a person with the address `{email}` exists already"),
             Constraint::IdempotencyKey => f.write_str("the idempotency key was used already"),
             Constraint::NotEmpty { database } => write!(f, "the database {database} is not empty"),
             Constraint::HostName { host } => write!(f, "another data folder is the host `{host}` of this database"),
@@ -172,6 +175,15 @@ impl From<&sqlx::Error> for StoreError {
             sqlx::Error::PoolTimedOut => unavailable(error, "it is overloaded or gone; look at its log"),
             sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => unavailable(error, "the server is stopping"),
             _ => Self::Internal(error.to_string()),
+        }
+    }
+}
+
+impl From<&rusqlite::Error> for StoreError {
+    fn from(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error() {
+            Some(e) => of_sqlite(&e.extended_code.to_string(), &error.to_string()),
+            None => Self::Internal(error.to_string()),
         }
     }
 }

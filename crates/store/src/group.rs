@@ -11,7 +11,7 @@ use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::appends::{self, Append};
-use crate::{Kind, Store, StoreError, Tx, lone};
+use crate::{Store, StoreError, Tx};
 
 /// How many with statements of their own share a transaction at most: enough to make the disk's share of each small, few
 /// enough to be short.
@@ -40,6 +40,11 @@ struct Member {
 impl Group {
     fn join(&self, member: Member) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(member);
+    }
+
+    /// Whether anybody waits.
+    pub(crate) fn waits(&self) -> bool {
+        !self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn next(&self) -> Vec<Member> {
@@ -76,6 +81,9 @@ impl Store {
     /// # Errors
     /// Those of [`appends::one`], of `work`, of [`appends::advance`] and of [`Tx::commit`].
     pub async fn append_together(&self, append: Append, work: Option<Work>) -> Result<(), StoreError> {
+        if work.is_none() && self.append_lone(&append) {
+            return Ok(());
+        }
         self.join(Some(append), work).await
     }
 
@@ -95,19 +103,9 @@ impl Store {
     /// work was done in an earlier turn find nothing to do.
     async fn write_waiting(&self) {
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let mut members = self.group.next();
+        let members = self.group.next();
         if members.is_empty() {
             return;
-        }
-        if let ([Member { append: Some(append), work: None, .. }], true) = (&members[..], self.kind() == Kind::Sqlite)
-            && lone::may(append)
-        {
-            match self.append_lone(append).await {
-                Ok(true) => return members.drain(..).for_each(|member| member.tell(Ok(()))),
-                // Refused: the usual way tells why.
-                Ok(false) => {}
-                Err(error) => return members.drain(..).for_each(|member| member.tell(Err(error.clone()))),
-            }
         }
         let together = match self.begin(turn).await {
             Ok(tx) => all(tx, &members).await,

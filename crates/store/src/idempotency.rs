@@ -1,19 +1,19 @@
 //! Idempotency keys: what was answered to a request, so that its repetition gets the same answer.
 
 use chrono::{DateTime, Utc};
-use domain::TokenId;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use serde_json::Value;
 
 use crate::entity::idempotency::{Column, Entity, Model};
-use crate::row::{from_json, insert as insert_row, number, parse, to_json};
+use crate::row::{from_json, insert as insert_row, number, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
-/// A request that was answered. The key belongs to the token.
+/// A request that was answered. The key belongs to whoever asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
-    pub token_id: TokenId,
+    /// Id of the person, token or schedule that asked.
+    pub owner: String,
     pub key: String,
     /// Name of the operation.
     pub operation: String,
@@ -25,15 +25,15 @@ pub struct Answer {
     pub created_at: DateTime<Utc>,
 }
 
-pub async fn find(session: &impl Session, token: &TokenId, key: &str) -> Result<Option<Answer>, StoreError> {
-    let row = Entity::find_by_id((token.to_string(), key.to_owned())).one(session.connection()).await?;
+pub async fn find(session: &impl Session, owner: &str, key: &str) -> Result<Option<Answer>, StoreError> {
+    let row = Entity::find_by_id((owner.to_owned(), key.to_owned())).one(session.connection()).await?;
     row.map(Answer::try_from).transpose()
 }
 
-/// Keeps an answer. `Conflict(IdempotencyKey)` when the token has used the key.
+/// Keeps an answer. `Conflict(IdempotencyKey)` when its owner has used the key.
 pub async fn insert(tx: &Tx, answer: &Answer) -> Result<(), StoreError> {
     let row = Model {
-        token_id: answer.token_id.to_string(),
+        owner: answer.owner.clone(),
         key: answer.key.clone(),
         operation: answer.operation.clone(),
         request_digest: answer.request_digest.clone(),
@@ -58,7 +58,7 @@ impl TryFrom<Model> for Answer {
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
         Ok(Answer {
-            token_id: parse(&row.token_id)?,
+            owner: row.owner,
             key: row.key,
             operation: row.operation,
             request_digest: row.request_digest,

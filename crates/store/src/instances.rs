@@ -51,6 +51,19 @@ pub async fn list_by_environment(session: &impl Session, id: &EnvironmentId) -> 
     query.all(session.connection()).await?.into_iter().map(Instance::try_from).collect()
 }
 
+/// Those of these environments that are not to be stopped, by name; as many statements as there are hundreds of environments.
+pub async fn of_environments(session: &impl Session, ids: &[&EnvironmentId]) -> Result<Vec<Instance>, StoreError> {
+    let mut all = Vec::new();
+    for some in ids.chunks(500) {
+        let query = Entity::find().filter(Column::EnvironmentId.is_in(some.iter().map(|id| id.as_str())));
+        let query = query.filter(Column::Retired.eq(false)).order_by_asc(Column::Name);
+        for row in query.all(session.connection()).await? {
+            all.push(row.try_into()?);
+        }
+    }
+    Ok(all)
+}
+
 /// Those that a deployment started, by name.
 pub async fn list_by_deployment(session: &impl Session, id: &DeploymentId) -> Result<Vec<Instance>, StoreError> {
     let query = Entity::find().filter(Column::DeploymentId.eq(id.as_str())).order_by_asc(Column::Name);

@@ -11,6 +11,7 @@
 //! failures and no retries, a decision that was read inside a `Tx` still holds at
 //! its commit, and the order of event cursors is the order of commits. The price
 //! is that a `Tx` must be short: never await anything else while holding one.
+//! Whoever wants a proof before a commit begins with [`Store::write_held`].
 //! Who writes often, as journals do, shares transactions with others who do so at
 //! the same moment: [`Store::write_together`], and [`Store::append_together`] for additions
 //! to journals, of which many cost no more statements than one.
@@ -21,12 +22,18 @@
 pub mod advances;
 pub mod analytics;
 pub mod appends;
+pub mod approval_policies;
+pub mod approvals;
 pub mod apps;
+pub mod audit;
 pub mod beats;
 pub mod bypasses;
 pub mod certificates;
+pub mod channels;
 pub mod data_keys;
+pub mod deliveries;
 pub mod deployments;
+pub mod device_logins;
 mod entity;
 pub mod environments;
 mod error;
@@ -34,13 +41,20 @@ pub mod events;
 mod group;
 pub mod hosts;
 pub mod idempotency;
+pub mod identities;
 pub mod instances;
+pub mod invitations;
 mod leadership;
 pub mod leases;
 mod lone;
+pub mod memberships;
 mod migration;
+pub mod mutes;
+pub mod notice_cursor;
+mod page;
 pub mod plans;
 pub mod queue;
+pub mod recovery_codes;
 pub mod releases;
 pub mod retention;
 mod row;
@@ -50,15 +64,19 @@ pub mod schedules;
 pub mod search;
 pub mod servers;
 mod session;
+pub mod sessions;
 pub mod settings;
+pub mod sign_ins;
 pub mod starts;
 mod store;
 pub mod time;
 pub mod timing;
 pub mod tokens;
+pub mod totp;
 pub mod transfer;
 pub mod uploads;
 mod url;
+pub mod users;
 pub mod variables;
 mod wake;
 pub mod windows;
@@ -66,6 +84,6 @@ pub mod windows;
 pub use error::{Constraint, StoreError};
 pub use group::{Work, Written};
 pub use leadership::{Candidate, Leadership};
-pub use session::{Session, Tx};
+pub use session::{Held, Session, Tx};
 pub use store::{Kind, Store};
 pub use url::{DatabaseUrl, InvalidUrl};

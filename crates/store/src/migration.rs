@@ -1,15 +1,22 @@
 //! The tables and their history.
 
+mod access;
 mod analytics;
 mod app_users;
+mod approvals;
+mod asked_by;
+mod audit;
 mod certificates;
 mod cluster;
 mod first;
+mod notices;
+mod people;
 mod plans;
 mod promotion;
 mod rollbacks;
 mod schedules;
 mod schema;
+mod sign_in_ways;
 mod token_scope;
 mod upkeep;
 mod uploads;
@@ -38,6 +45,13 @@ impl MigratorTrait for Migrator {
             Box::new(analytics::Analytics),
             Box::new(upkeep::Upkeep),
             Box::new(rollbacks::Rollbacks),
+            Box::new(people::People),
+            Box::new(audit::Audit),
+            Box::new(access::Access),
+            Box::new(approvals::Approvals),
+            Box::new(notices::Notices),
+            Box::new(sign_in_ways::SignInWays),
+            Box::new(asked_by::AskedBy),
         ]
     }
 }

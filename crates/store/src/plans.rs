@@ -1,13 +1,14 @@
 //! Plans: what deployments would do, each under the digest of the facts that it rests on, until it expires.
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::plan::{Plan, PlanRef};
 use domain::release::Digest;
 use domain::{AppId, EnvironmentId, PlanId};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use crate::entity::plans::{Column, Entity, Model};
-use crate::row::{from_json, insert as insert_row, parse, text, to_json};
+use crate::row::{from_json, insert as insert_row, parse, seen, text, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -26,6 +27,7 @@ pub struct Kept {
 pub struct Filter {
     pub app: Option<AppId>,
     pub environment: Option<EnvironmentId>,
+    pub sees: Sees,
 }
 
 /// Keeps a plan. One of the same digest that is there rests on the same facts; it is replaced, as its estimates are older.
@@ -39,14 +41,20 @@ pub async fn put(tx: &Tx, kept: &Kept) -> Result<(), StoreError> {
     }
 }
 
-/// Those whose digest begins like this and that have not expired, two at most: more tell no more.
-pub async fn find(session: &impl Session, plan: &PlanRef, now: DateTime<Utc>) -> Result<Vec<Kept>, StoreError> {
+/// Those of the apps that are seen whose digest begins like this and that have not expired, two at most: more tell no more.
+pub async fn find(
+    session: &impl Session,
+    sees: &Sees,
+    plan: &PlanRef,
+    now: DateTime<Utc>,
+) -> Result<Vec<Kept>, StoreError> {
     // Digests are compared by bytes, and `g` comes behind all their digits: a range takes the index on both databases,
     // which a pattern does not.
     let query = Entity::find()
         .filter(Column::Digest.gte(plan.as_str()))
         .filter(Column::Digest.lt(format!("{plan}g")))
         .filter(Column::ExpiresAt.gt(time::to_db(now)))
+        .apply_if(seen(Column::AppId, sees), QueryFilter::filter)
         .order_by_asc(Column::Digest)
         .limit(2);
     query.all(session.connection()).await?.into_iter().map(Kept::try_from).collect()
@@ -68,6 +76,9 @@ pub async fn list(
     }
     if let Some(environment) = &filter.environment {
         query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    if let Some(seen) = seen(Column::AppId, &filter.sees) {
+        query = query.filter(seen);
     }
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.as_str()));

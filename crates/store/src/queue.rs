@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::queue::{Candidate, Facts, Priority};
 use domain::{AppId, DeploymentId, EnvironmentId, ServerId};
 use sea_orm::sea_query::{Expr, ExprTrait};
@@ -14,7 +15,7 @@ use sea_orm::{
 use crate::deployments::NOT_ENDED;
 use crate::entity::apps;
 use crate::entity::queue::{Column, Entity, Model};
-use crate::row::{insert as insert_row, number, parse, parse_option};
+use crate::row::{insert as insert_row, number, parse, parse_option, seen};
 use crate::rows::Parameters;
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
@@ -37,6 +38,8 @@ pub struct Entry {
     pub enqueued_at: DateTime<Utc>,
     /// From 1.
     pub attempt: u32,
+    /// It waits for approval: nobody starts it, and it is in nobody's way.
+    pub held: bool,
 }
 
 impl Entry {
@@ -67,6 +70,7 @@ pub struct Place {
 pub struct Filter {
     pub app: Option<AppId>,
     pub environment: Option<EnvironmentId>,
+    pub sees: Sees,
 }
 
 /// Adds one. `Conflict(Id)` when it waits already.
@@ -121,6 +125,11 @@ pub async fn set_priority(tx: &Tx, id: &DeploymentId, priority: Priority, rank: 
     set(tx, id, [(Column::Priority, Expr::value(priority.as_str())), (Column::Rank, Expr::value(rank))]).await
 }
 
+/// Lets one start that was approved of, or has it wait for that again. `NotFound` when it does not wait.
+pub async fn set_held(tx: &Tx, id: &DeploymentId, held: bool) -> Result<(), StoreError> {
+    set(tx, id, [(Column::Held, Expr::value(held))]).await
+}
+
 /// In the order of their turns, those behind `after`.
 pub async fn list(
     session: &impl Session,
@@ -143,12 +152,44 @@ pub async fn count(session: &impl Session, filter: &Filter) -> Result<u64, Store
     Ok(Entity::find().filter(matching(filter)).count(session.connection()).await?)
 }
 
+/// How many wait in each of these environments; those in which none does are left out.
+pub async fn lengths(
+    session: &impl Session,
+    environments: &[&EnvironmentId],
+) -> Result<BTreeMap<EnvironmentId, u64>, StoreError> {
+    let mut lengths = BTreeMap::new();
+    for some in environments.chunks(CHUNK) {
+        let rows: Vec<(String, i64)> = Entity::find()
+            .select_only()
+            .column(Column::EnvironmentId)
+            .expr_as(Expr::cust("COUNT(*)"), "all_of_them")
+            .filter(Column::EnvironmentId.is_in(some.iter().map(|id| id.as_str())))
+            .group_by(Column::EnvironmentId)
+            .into_tuple()
+            .all(session.connection())
+            .await?;
+        for (id, waiting) in rows {
+            lengths.insert(parse(&id)?, number("a count", waiting)?);
+        }
+    }
+    Ok(lengths)
+}
+
 /// How many go before this one; with the same filter its position in [`list`], from 0.
 pub async fn ahead(session: &impl Session, filter: &Filter, of: &Entry) -> Result<u64, StoreError> {
     let before = Condition::any()
         .add(Column::Rank.lt(of.rank))
         .add(Condition::all().add(Column::Rank.eq(of.rank)).add(Column::DeploymentId.lt(of.deployment.as_str())));
     Ok(Entity::find().filter(matching(filter)).filter(before).count(session.connection()).await?)
+}
+
+/// Whether one with another rank would go before entries of other apps that go before it now.
+pub async fn passes_others(session: &impl Session, of: &Entry, rank: i64) -> Result<bool, StoreError> {
+    let goes_before = Condition::any()
+        .add(Column::Rank.lt(of.rank))
+        .add(Condition::all().add(Column::Rank.eq(of.rank)).add(Column::DeploymentId.lt(of.deployment.as_str())));
+    let query = Entity::find().filter(Column::Rank.gte(rank)).filter(goes_before);
+    Ok(query.filter(Column::AppId.ne(of.app.as_str())).limit(1).one(session.connection()).await?.is_some())
 }
 
 /// The next one before an entry or behind it.
@@ -215,7 +256,7 @@ pub async fn heads(
 }
 
 const FIRST_OF_PLACE: &str = "FROM queue q WHERE q.host = $1 AND q.environment_id = place.id \
-                              AND (q.not_before IS NULL OR q.not_before <= $2) \
+                              AND NOT q.held AND (q.not_before IS NULL OR q.not_before <= $2) \
                               AND ($3 IS NULL OR q.priority = $3) ORDER BY q.rank, q.deployment_id LIMIT 1";
 
 /// Those on `host` whose time has come, where nothing is at work, and which windows do not hold (rollbacks, and those
@@ -224,7 +265,7 @@ pub async fn passing(session: &impl Session, host: &str, now: DateTime<Utc>) -> 
     let columns = "q.deployment_id, q.app_id, q.environment_id, q.priority, q.rank, q.not_before, q.enqueued_at, \
                    e.running";
     let waits = "JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
-                 WHERE q.host = $1 AND (q.not_before IS NULL OR q.not_before <= $2)";
+                 WHERE q.host = $1 AND NOT q.held AND (q.not_before IS NULL OR q.not_before <= $2)";
     // Each half begins with what is little, and not with the queue, which may be long: SQLite keeps to the order of a CROSS
     // JOIN. One that is in both is told of once.
     let sql = format!(
@@ -279,6 +320,7 @@ pub async fn next_time(
         .select_only()
         .expr_as(Expr::col(Column::NotBefore).min(), "at")
         .filter(Column::Host.eq(host))
+        .filter(Column::Held.eq(false))
         .filter(Column::NotBefore.gt(time::to_db(now)));
     let at: Option<Option<i64>> = query.into_tuple().one(session.connection()).await?;
     at.flatten().map(time::from_db).transpose()
@@ -335,7 +377,7 @@ pub async fn end(session: &impl Session, way: Direction) -> Result<Option<Entry>
     query.one(session.connection()).await?.map(Entry::try_from).transpose()
 }
 
-/// The first of an environment's queue, whatever its time.
+/// The first of an environment's queue, whatever its time, but for those that wait for approval.
 pub async fn head_of(session: &impl Session, id: &EnvironmentId) -> Result<Option<DeploymentId>, StoreError> {
     Ok(heads_of(session, &[id]).await?.remove(id))
 }
@@ -353,7 +395,7 @@ pub async fn heads_of(
     // One look into the index for each, however many wait.
     let sql = format!(
         "SELECT e.id, (SELECT q.deployment_id FROM queue q WHERE q.environment_id = e.id \
-         ORDER BY q.rank, q.deployment_id LIMIT 1) AS head FROM environments e WHERE e.id IN ({these})"
+         AND NOT q.held ORDER BY q.rank, q.deployment_id LIMIT 1) AS head FROM environments e WHERE e.id IN ({these})"
     );
     let mut heads = BTreeMap::new();
     for row in parameters.query(session.connection(), sql).await? {
@@ -373,7 +415,7 @@ fn matching(filter: &Filter) -> Condition {
     if let Some(environment) = &filter.environment {
         all = all.add(Column::EnvironmentId.eq(environment.as_str()));
     }
-    all
+    all.add_option(seen(Column::AppId, &filter.sees))
 }
 
 async fn set<const N: usize>(tx: &Tx, id: &DeploymentId, values: [(Column, Expr); N]) -> Result<(), StoreError> {
@@ -430,6 +472,7 @@ impl From<&Entry> for Model {
             not_before: e.not_before.map(time::to_db),
             enqueued_at: time::to_db(e.enqueued_at),
             attempt: i32::try_from(e.attempt).unwrap_or(i32::MAX),
+            held: e.held,
         }
     }
 }
@@ -448,6 +491,7 @@ impl TryFrom<Model> for Entry {
             not_before: row.not_before.map(time::from_db).transpose()?,
             enqueued_at: time::from_db(row.enqueued_at)?,
             attempt: number("an attempt", row.attempt.into())?,
+            held: row.held,
         })
     }
 }

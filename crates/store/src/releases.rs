@@ -18,6 +18,9 @@ use crate::row::{from_json, from_json_option, insert as insert_row, long, number
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
+/// Ids in one statement.
+const CHUNK: usize = 500;
+
 /// A release before it has a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRelease {
@@ -72,6 +75,28 @@ pub async fn insert_or_get(tx: &Tx, new: &NewRelease) -> Result<(Release, bool),
 
 pub async fn get(session: &impl Session, id: &ReleaseId) -> Result<Release, StoreError> {
     row(session, id).await?.try_into()
+}
+
+/// What one calls a release by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub number: u32,
+    pub commit: Option<Commit>,
+}
+
+/// Of those of these that there are; as many statements as there are hundreds of them.
+pub async fn marks(session: &impl Session, ids: &[&ReleaseId]) -> Result<BTreeMap<ReleaseId, Mark>, StoreError> {
+    let mut marks = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let query = Entity::find().select_only().columns([Column::Id, Column::Number, Column::Commit]);
+        let query = query.filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        let rows: Vec<(String, i64, Option<String>)> = query.into_tuple().all(session.connection()).await?;
+        for (id, n, commit) in rows {
+            let commit = from_json_option("the commit of a release", commit.as_deref())?;
+            marks.insert(parse(&id)?, Mark { number: number("the number of a release", n)?, commit });
+        }
+    }
+    Ok(marks)
 }
 
 /// The app that a release belongs to.

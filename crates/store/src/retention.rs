@@ -29,7 +29,8 @@ pub enum Of {
 
 // Events.
 
-/// The first cursor that is to stay: that of the first event at `before` or later.
+/// The first cursor that is to stay: that of the first event at `before` or later, or an older one that a message to a channel
+/// still needs.
 pub async fn first_event_from(session: &impl Session, before: DateTime<Utc>) -> Result<i64, StoreError> {
     use events::Column as C;
     let newest = crate::events::latest(session).await?;
@@ -44,7 +45,8 @@ pub async fn first_event_from(session: &impl Session, before: DateTime<Utc>) -> 
         }
     }
     // The newest stays: cursors go on from it.
-    Ok(low.saturating_add(1).min(newest))
+    let first = low.saturating_add(1).min(newest);
+    Ok(crate::notice_cursor::first_needed(session).await?.map_or(first, |needed| first.min(needed)))
 }
 
 fn events_of(of: &Of, until: i64) -> Select<events::Entity> {

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use sea_orm::sea_query::OnConflict;
-use sea_orm::{ActiveModelBehavior, ActiveModelTrait, EntityTrait, IntoActiveModel};
+use domain::AppId;
+use domain::access::Sees;
+use sea_orm::sea_query::{Expr, OnConflict};
+use sea_orm::{ActiveModelBehavior, ActiveModelTrait, ColumnTrait, EntityTrait, IntoActiveModel};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +23,17 @@ where
 {
     let insert = E::insert(row.into_active_model()).on_conflict(OnConflict::new().do_nothing().to_owned());
     Ok(insert.exec_without_returning(tx.connection()).await? > 0)
+}
+
+/// What is of the apps that are seen, by the column with their ids; `None` when all are.
+///
+/// The databases take tens of thousands of values in a statement. Nobody has roles in so many apps one by one: who has,
+/// has one everywhere.
+pub(crate) fn seen(column: impl ColumnTrait, sees: &Sees) -> Option<Expr> {
+    match sees {
+        Sees::All => None,
+        Sees::Only(apps) => Some(column.is_in(apps.iter().map(AppId::as_str))),
+    }
 }
 
 /// An id or a name out of a text column.

@@ -20,18 +20,17 @@ pub(crate) fn parts<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
 /// Parameters of a statement, numbered from 1 as they are added.
 pub(crate) struct Parameters {
     backend: DbBackend,
-    shared: bool,
     values: Vec<Value>,
 }
 
 impl Parameters {
     pub(crate) fn of(connection: &impl ConnectionTrait) -> Self {
-        Self { backend: connection.get_database_backend(), shared: false, values: Vec::new() }
+        Self { backend: connection.get_database_backend(), values: Vec::new() }
     }
 
-    /// For SQLite, of several statements that are sent as one.
-    pub(crate) fn shared() -> Self {
-        Self { backend: DbBackend::Sqlite, shared: true, values: Vec::new() }
+    /// For SQLite.
+    pub(crate) fn of_sqlite() -> Self {
+        Self { backend: DbBackend::Sqlite, values: Vec::new() }
     }
 
     /// Its place in the statement.
@@ -46,9 +45,6 @@ impl Parameters {
         self.values.push(value);
         match self.backend {
             DbBackend::Postgres => format!("${}::{kind}", self.values.len()),
-            // By number a statement has all up to its highest one, and the driver gives up at those it does not use; by name only
-            // its own. Finding a name among thousands takes long, so that is not for everybody.
-            _ if self.shared => format!("${}", self.values.len()),
             _ => format!("?{}", self.values.len()),
         }
     }
@@ -67,6 +63,11 @@ impl Parameters {
             sql.push(')');
         }
         sql
+    }
+
+    /// In the order of their places.
+    pub(crate) fn values(self) -> Vec<Value> {
+        self.values
     }
 
     /// Returns how many rows were changed.

@@ -1,14 +1,15 @@
 //! Schedules of deployments.
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::schedule::{Cron, LastRun, Missed};
 use domain::{AppId, EnvironmentId, Name, ScheduleId};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use serde_json::Value;
 
 use crate::entity::schedules::{Column, Entity, Model};
-use crate::row::{from_json, from_json_option, insert as insert_row, parse, text, to_json};
+use crate::row::{from_json, from_json_option, insert as insert_row, parse, seen, text, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -28,6 +29,8 @@ pub struct Schedule {
     /// What is deployed; what it means is for the caller to know.
     pub template: Value,
     pub created_by: String,
+    /// Id of who made it, for whom it acts; empty for one from before there were people.
+    pub owner: String,
     pub created_at: DateTime<Utc>,
     /// `None` while it is disabled, or when nothing comes any more.
     pub next_at: Option<DateTime<Utc>>,
@@ -41,6 +44,7 @@ pub struct Schedule {
 pub struct Filter {
     pub app: Option<AppId>,
     pub environment: Option<EnvironmentId>,
+    pub sees: Sees,
 }
 
 /// Writes a new one. `Conflict(Id)` when its app has one of its name.
@@ -57,6 +61,7 @@ pub async fn insert(tx: &Tx, schedule: &Schedule) -> Result<(), StoreError> {
         enabled: schedule.enabled,
         template: to_json(&schedule.template)?,
         created_by: text(&schedule.created_by),
+        owner: schedule.owner.clone(),
         created_at: time::to_db(schedule.created_at),
         next_at: schedule.next_at.map(time::to_db),
         last_planned_at: schedule.last_planned_at.map(time::to_db),
@@ -72,9 +77,10 @@ pub async fn find(session: &impl Session, id: &ScheduleId) -> Result<Option<Sche
     Entity::find_by_id(id.as_str()).one(session.connection()).await?.map(Schedule::try_from).transpose()
 }
 
-/// All of this name, of whatever app.
-pub async fn named(session: &impl Session, name: &Name) -> Result<Vec<Schedule>, StoreError> {
+/// All of this name, of the apps that are seen.
+pub async fn named(session: &impl Session, sees: &Sees, name: &Name) -> Result<Vec<Schedule>, StoreError> {
     let query = Entity::find().filter(Column::Name.eq(name.as_str())).order_by_asc(Column::Id);
+    let query = query.apply_if(seen(Column::AppId, sees), QueryFilter::filter);
     query.all(session.connection()).await?.into_iter().map(Schedule::try_from).collect()
 }
 
@@ -86,6 +92,9 @@ pub async fn list(session: &impl Session, filter: &Filter) -> Result<Vec<Schedul
     }
     if let Some(environment) = &filter.environment {
         query = query.filter(Column::EnvironmentId.eq(environment.as_str()));
+    }
+    if let Some(seen) = seen(Column::AppId, &filter.sees) {
+        query = query.filter(seen);
     }
     query.all(session.connection()).await?.into_iter().map(Schedule::try_from).collect()
 }
@@ -160,6 +169,7 @@ impl TryFrom<Model> for Schedule {
             enabled: row.enabled,
             template: from_json("the template of a schedule", &row.template)?,
             created_by: row.created_by,
+            owner: row.owner,
             created_at: time::from_db(row.created_at)?,
             next_at: row.next_at.map(time::from_db).transpose()?,
             last_planned_at: row.last_planned_at.map(time::from_db).transpose()?,

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use chrono::{DateTime, Utc};
 use domain::labels::Tag;
 use domain::{DeploymentId, ReleaseId};
-use sea_orm::sea_query::{Expr, Query};
+use sea_orm::sea_query::{Expr, ExprTrait, Query, SubQueryStatement};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::deployments::{Filter, Record};
@@ -15,7 +15,7 @@ use crate::entity::deployments::{Column, Entity, Model};
 use crate::entity::releases;
 use crate::row::from_json;
 use crate::session::sealed::Connected;
-use crate::{Session, StoreError, Tx};
+use crate::{Session, StoreError, Tx, page};
 
 /// As many digits of a commit as people read; fewer would find too much.
 pub const COMMIT_DIGITS: usize = 7;
@@ -33,14 +33,13 @@ pub(crate) async fn list(
     limit: u64,
 ) -> Result<Vec<Record>, StoreError> {
     let mut found: BTreeMap<String, Model> = BTreeMap::new();
-    let all = || filter.select(before).limit(limit);
     let mut add = |rows: Vec<Model>| found.extend(rows.into_iter().map(|row| (row.id.clone(), row)));
     if let Some(prefix) = id_prefix(word) {
-        let query = all().filter(Column::Id.gte(prefix.as_str())).filter(Column::Id.lt(format!("{prefix}~")));
-        add(query.all(session.connection()).await?);
+        let begin = Column::Id.gte(prefix.as_str()).and(Column::Id.lt(format!("{prefix}~")));
+        add(page::of(session, filter.ids(before).filter(begin).limit(limit)).await?);
     }
     for sha in commits(session, word).await? {
-        add(all().filter(Column::CommitSha.eq(sha)).all(session.connection()).await?);
+        add(page::of(session, of_commit(filter, &sha, before).limit(limit)).await?);
     }
     if let Ok(tag) = word.parse::<Tag>() {
         add(tagged(session, filter, &tag, before, limit).await?);
@@ -78,7 +77,12 @@ async fn commits(session: &impl Session, word: &str) -> Result<Vec<String>, Stor
     Ok(found)
 }
 
-/// Those with a tag. Of an app or an environment each is asked for the tag; else all that have it are gone through.
+pub(crate) fn of_commit(filter: &Filter, sha: &str, before: Option<&DeploymentId>) -> Select<Entity> {
+    filter.ids_of_found(before).filter(Column::CommitSha.eq(sha))
+}
+
+/// Those with a tag: those that have it are gone through. When they are many, and only those of an app or of an environment
+/// are wanted, each of these is asked for it.
 async fn tagged(
     session: &impl Session,
     filter: &Filter,
@@ -86,31 +90,45 @@ async fn tagged(
     before: Option<&DeploymentId>,
     limit: u64,
 ) -> Result<Vec<Model>, StoreError> {
-    if filter.app.is_some() || filter.environment.is_some() {
-        let has = Query::select()
-            .expr(Expr::value(1))
-            .from(tags::Entity)
-            .and_where(tags::Column::Tag.eq(tag.as_str()))
-            .and_where(Expr::cust("deployment_tags.deployment_id = deployments.id"))
-            .to_owned();
-        let query = filter.select(before).filter(Expr::exists(has)).limit(limit);
-        return Ok(query.all(session.connection()).await?);
-    }
+    let of_place = filter.app.is_some() || filter.environment.is_some();
     let mut found = Vec::new();
     let mut last = before.map(ToString::to_string);
-    while (found.len() as u64) < limit {
-        let mut query: Select<tags::Entity> = tags::Entity::find().filter(tags::Column::Tag.eq(tag.as_str()));
+    // Without another filter the first are enough.
+    let mut size = if of_place { PAGE } else { Ord::min(limit, PAGE) };
+    loop {
+        let mut query = tags::Entity::find().select_only().column(tags::Column::DeploymentId);
+        query = query.filter(tags::Column::Tag.eq(tag.as_str()));
         if let Some(last) = &last {
             query = query.filter(tags::Column::DeploymentId.lt(last.as_str()));
         }
-        let rows = query.order_by_desc(tags::Column::DeploymentId).limit(PAGE).all(session.connection()).await?;
-        let Some(end) = rows.last() else { break };
-        last = Some(end.deployment_id.clone());
-        let ids = rows.into_iter().map(|row| row.deployment_id);
-        found.extend(filter.select(None).filter(Column::Id.is_in(ids)).all(session.connection()).await?);
+        let query = query.order_by_desc(tags::Column::DeploymentId).limit(size);
+        let ids: Vec<String> = query.into_tuple().all(session.connection()).await?;
+        let more = ids.len() as u64 == size;
+        if more && of_place {
+            return page::of(session, with_tag(filter, tag, before).limit(limit)).await;
+        }
+        if let Some(end) = ids.last() {
+            last = Some(end.clone());
+            found.extend(page::of(session, filter.ids_of_found(None).filter(Column::Id.is_in(ids))).await?);
+        }
+        if !more || found.len() as u64 >= limit {
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+            return Ok(found);
+        }
+        size = PAGE;
     }
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(found)
+}
+
+/// Those that are asked for a tag each. In the place of a value, as PostgreSQL makes `EXISTS` a join with all that have the
+/// tag.
+pub(crate) fn with_tag(filter: &Filter, tag: &Tag, before: Option<&DeploymentId>) -> Select<Entity> {
+    let has = Query::select()
+        .column(tags::Column::Tag)
+        .from(tags::Entity)
+        .and_where(tags::Column::Tag.eq(tag.as_str()))
+        .and_where(Expr::cust("deployment_tags.deployment_id = deployments.id"))
+        .to_owned();
+    filter.ids(before).filter(Expr::from(SubQueryStatement::from(has)).is_not_null())
 }
 
 /// Makes a deployment be found by the tags of its release.

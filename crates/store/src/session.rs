@@ -1,5 +1,7 @@
 //! What the functions of this crate read from and write to.
 
+use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Instant;
@@ -90,6 +92,31 @@ impl Tx {
     }
 }
 
+/// A [`Tx`] that can't be committed without a `P`: whoever begins it says what must be at hand in the end.
+pub struct Held<P> {
+    tx: Tx,
+    proof: PhantomData<fn(P)>,
+}
+
+impl<P> Held<P> {
+    pub(crate) fn new(tx: Tx) -> Self {
+        Self { tx, proof: PhantomData }
+    }
+
+    /// As [`Tx::commit`].
+    pub async fn commit(self, _: P) -> Result<(), StoreError> {
+        self.tx.commit().await
+    }
+}
+
+impl<P> Deref for Held<P> {
+    type Target = Tx;
+
+    fn deref(&self) -> &Tx {
+        &self.tx
+    }
+}
+
 /// What a write changed that somebody waits for.
 #[derive(Default)]
 struct News {
@@ -103,6 +130,15 @@ impl sealed::Connected for Tx {
 
     fn connection(&self) -> &Writing {
         &self.connection
+    }
+}
+
+impl<P> Session for Held<P> {}
+impl<P> sealed::Connected for Held<P> {
+    type Connection = Writing;
+
+    fn connection(&self) -> &Writing {
+        self.tx.connection()
     }
 }
 

@@ -15,6 +15,8 @@ use crate::{Session, StoreError, Tx};
 pub const RETENTION: &str = "retention";
 /// When a deployment is taken for stalled.
 pub const STALLS: &str = "stalls";
+/// The mail server that mails are handed to; its password is sealed.
+pub const MAIL: &str = "mail";
 
 /// The scope of the server's own; no id looks like it.
 const SERVER: &str = "";

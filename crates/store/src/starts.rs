@@ -48,7 +48,7 @@ pub struct Started {
     pub journal: Vec<Value>,
 }
 
-/// Those of these that still wait, by rank.
+/// Those of these that still wait, and not for approval, by rank.
 pub async fn ready(session: &impl Session, ids: &[DeploymentId]) -> Result<Vec<Ready>, StoreError> {
     let connection = session.connection();
     let mut all = Vec::with_capacity(ids.len());
@@ -60,7 +60,7 @@ pub async fn ready(session: &impl Session, ids: &[DeploymentId]) -> Result<Vec<R
              CASE WHEN e.active_deployment IS NULL THEN 0 ELSE COALESCE(s.generation, e.active_generation) END AS serving \
              FROM queue q JOIN environments e ON e.id = q.environment_id JOIN deployments d ON d.id = q.deployment_id \
              LEFT JOIN deployments s ON s.id = e.active_deployment \
-             WHERE q.deployment_id IN ({these})"
+             WHERE q.deployment_id IN ({these}) AND NOT q.held"
         );
         for row in parameters.query(connection, sql).await? {
             all.push(of_row(&row)?);
@@ -199,6 +199,7 @@ fn of_row(row: &QueryResult) -> Result<Ready, StoreError> {
             not_before: row.try_get::<Option<i64>>("", "not_before")?.map(time::from_db).transpose()?,
             enqueued_at: time::from_db(row.try_get("", "enqueued_at")?)?,
             attempt: number("an attempt", row.try_get::<i32>("", "attempt")?.into())?,
+            held: row.try_get("", "held")?,
         },
         kind: kind(&text("kind")?)?,
         running: parse_option(row.try_get::<Option<String>>("", "running")?.as_deref())?,

@@ -14,12 +14,13 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 
 use crate::group::Group;
+use crate::lone::Lone;
 use crate::migration;
 use crate::session::sealed::Connected;
 use crate::timing::{self, Timed, Timing};
 use crate::url::Target;
 use crate::wake::{self, Listening, Wakers};
-use crate::{DatabaseUrl, Session, StoreError, Tx};
+use crate::{DatabaseUrl, Held, Session, StoreError, Tx};
 
 /// The database in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub struct Store {
     pub(crate) writer: DatabaseConnection,
     pub(crate) turn: Arc<Mutex<()>>,
     pub(crate) group: Group,
+    pub(crate) lone: Lone,
     pub(crate) wakers: Wakers,
     /// With PostgreSQL a connection that waits for no writer; else the writer's.
     beside: DatabaseConnection,
@@ -51,6 +53,8 @@ pub struct Store {
 
 /// How many reads can run at the same time.
 const READERS: u32 = 8;
+/// Rows of an answer that SQLite may be ahead of who reads them.
+const ROWS_IN_HAND: usize = 1_000;
 /// How long SQLite waits for another process, and PostgreSQL for another server, that is writing.
 const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,6 +76,11 @@ impl Store {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         self.waits.note(asked.elapsed());
         self.begin(turn).await
+    }
+
+    /// The same, but it takes a `P` to commit it.
+    pub async fn write_held<P>(&self) -> Result<Held<P>, StoreError> {
+        self.write().await.map(Held::new)
     }
 
     pub(crate) async fn begin(&self, turn: OwnedMutexGuard<()>) -> Result<Tx, StoreError> {
@@ -139,6 +148,12 @@ impl Store {
         self.options.as_ref().and_then(PgConnectOptions::get_application_name).unwrap_or("")
     }
 
+    /// Calls `told` for each statement that this one, and clones that are made of it from now on, reads with: so a test holds
+    /// a page to a number of them.
+    pub fn watch_reads(&mut self, told: impl Fn() + Send + Sync + 'static) {
+        self.reader.set_metric_callback(move |_| told());
+    }
+
     pub(crate) fn beside(&self) -> &DatabaseConnection {
         &self.beside
     }
@@ -154,6 +169,7 @@ impl Store {
     /// Waits for the write that is going on, then closes all connections, of clones too.
     pub async fn close(self) {
         let _turn = self.turn.lock().await;
+        self.lone.close();
         for pool in [&self.writer, &self.reader, &self.beside] {
             if let Err(error) = pool.close_by_ref().await {
                 tracing::warn!(%error, "the database was not closed cleanly");
@@ -171,7 +187,7 @@ impl Store {
     /// Opens the database, whatever tables it has. With SQLite nobody else opens it while the file is held.
     pub(crate) async fn connect(url: &DatabaseUrl) -> Result<(Store, Option<File>), StoreError> {
         let doubted = Arc::new(AtomicBool::new(false));
-        let store = |kind, reader, writer, beside, wakers, options, listening| Store {
+        let store = |kind, reader, writer, lone, beside, wakers, options, listening| Store {
             kind,
             reader,
             writer,
@@ -182,6 +198,7 @@ impl Store {
             doubted: doubted.clone(),
             turn: Arc::new(Mutex::new(())),
             group: Group::default(),
+            lone,
             waits: Timing::new(timing::QUICK),
             writes: Timing::new(timing::QUICK),
         };
@@ -191,8 +208,9 @@ impl Store {
                 let guard = lock_file(path.clone()).await?;
                 create_private(path)?;
                 let (reader, writer) = sqlite(path, doubted.clone()).await?;
+                let lone = Lone::open(path).map_err(|e| StoreError::from(&e))?;
                 let (beside, wakers) = (writer.clone(), Wakers::new(None));
-                Ok((store(Kind::Sqlite, reader, writer, beside, wakers, None, None), Some(guard)))
+                Ok((store(Kind::Sqlite, reader, writer, lone, beside, wakers, None, None), Some(guard)))
             }
             Target::Postgres(options) => {
                 let name = session_name();
@@ -200,7 +218,10 @@ impl Store {
                 let (reader, writer, beside) = postgres(&options).await?;
                 let wakers = Wakers::new(Some(&name));
                 let listening = Some(Arc::new(wake::listen(&options, wakers.clone()).await?));
-                Ok((store(Kind::Postgres, reader, writer, beside, wakers, Some(options), listening), None))
+                Ok((
+                    store(Kind::Postgres, reader, writer, Lone::default(), beside, wakers, Some(options), listening),
+                    None,
+                ))
             }
         }
     }
@@ -228,6 +249,8 @@ async fn sqlite(path: &Path, doubted: Arc<AtomicBool>) -> Result<(DatabaseConnec
     let options = SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
+        // Rows come from a thread of the driver's: with few in hand, the two would take turns all through a long answer.
+        .row_buffer_size(ROWS_IN_HAND)
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(PATIENCE)
         .disable_statement_logging();
@@ -248,6 +271,8 @@ async fn sqlite(path: &Path, doubted: Arc<AtomicBool>) -> Result<(DatabaseConnec
     let reader = SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(PATIENCE)
+        // As above: a question before each question.
+        .test_before_acquire(false)
         .connect_with(reading)
         .await
         .map_err(|e| StoreError::from(&e))?;
@@ -414,14 +439,14 @@ mod tests {
         assert!(error.to_string().contains("writable"), "{error}");
     }
 
-    /// A disk of one MiB. Mounting it takes root.
+    /// A disk of four MiB. Mounting it takes root.
     struct SmallDisk(tempfile::TempDir);
 
     impl SmallDisk {
         fn mount() -> Self {
             let dir = tempfile::tempdir().unwrap();
             let mut mount = std::process::Command::new("mount");
-            let done = mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(dir.path()).status().unwrap();
+            let done = mount.args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"]).arg(dir.path()).status().unwrap();
             assert!(done.success(), "mounting a small disk for this test takes root");
             Self(dir)
         }
@@ -429,7 +454,7 @@ mod tests {
         /// Takes all room but `left` bytes.
         fn fill(&self, left: usize) -> PathBuf {
             let path = self.0.path().join("filler");
-            let mut room = 1 << 20;
+            let mut room = 4 << 20;
             while room > 0 && std::fs::write(&path, vec![1; room]).is_err() {
                 room -= 4096;
             }

@@ -1,13 +1,16 @@
 //! API tokens, by their hash; the token itself is never here.
 
 use chrono::{DateTime, Utc};
-use domain::TokenId;
+use domain::access::Grants;
+use domain::{TokenId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entity::tokens::{Column, Entity, Model};
-use crate::row::{insert as insert_row, parse};
+use crate::entity::users;
+use crate::row::{from_json, insert as insert_row, parse, parse_option, text, to_json};
 use crate::session::sealed::Connected;
+use crate::users::User;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
 /// An API token as it is kept.
@@ -26,13 +29,23 @@ pub struct Token {
     pub revoked: bool,
     /// Refused from then on.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The person whose token it is: it is worth no more than the person may do. `None` for one of a machine.
+    pub user: Option<UserId>,
+    pub grants: Grants,
+    /// As people call them; empty for one from before there were people.
+    pub created_by: String,
+}
+
+impl Token {
     /// May look, and change nothing.
-    pub read_only: bool,
+    pub fn read_only(&self) -> bool {
+        self.grants.is_read_only()
+    }
 }
 
 /// Writes a new token. `Conflict(TokenHash)` when its hash or id is known.
 pub async fn insert(tx: &Tx, token: &Token) -> Result<(), StoreError> {
-    match insert_row::<Entity, _>(tx, token.into()).await? {
+    match insert_row::<Entity, _>(tx, token.try_into()?).await? {
         true => Ok(()),
         false => Err(StoreError::Conflict(Constraint::TokenHash)),
     }
@@ -48,8 +61,21 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         return Ok(token);
     };
     let token = Token { id: parse(&local.id)?, local: true, ..token.clone() };
-    let Model { id, name, prefix, hash, local: _, created_at, last_used_at, revoked, expires_at, read_only } =
-        (&token).into();
+    let Model {
+        id,
+        name,
+        prefix,
+        hash,
+        local: _,
+        created_at,
+        last_used_at,
+        revoked,
+        expires_at,
+        read_only,
+        user_id,
+        grants,
+        created_by,
+    } = (&token).try_into()?;
     Entity::update_many()
         .col_expr(Column::Name, Expr::value(name))
         .col_expr(Column::Prefix, Expr::value(prefix))
@@ -59,6 +85,9 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         .col_expr(Column::Revoked, Expr::value(revoked))
         .col_expr(Column::ExpiresAt, Expr::value(expires_at))
         .col_expr(Column::ReadOnly, Expr::value(read_only))
+        .col_expr(Column::UserId, Expr::value(user_id))
+        .col_expr(Column::Grants, Expr::value(grants))
+        .col_expr(Column::CreatedBy, Expr::value(created_by))
         .filter(Column::Id.eq(id))
         .exec(tx.connection())
         .await?;
@@ -69,6 +98,13 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
 pub async fn find_by_hash(session: &impl Session, hash: &str) -> Result<Option<Token>, StoreError> {
     let row = Entity::find().filter(Column::Hash.eq(hash)).one(session.connection()).await?;
     row.map(Token::try_from).transpose()
+}
+
+/// The same with the person whose it is, if it is somebody's.
+pub async fn find_with_user(session: &impl Session, hash: &str) -> Result<Option<(Token, Option<User>)>, StoreError> {
+    let query = Entity::find().find_also_related(users::Entity).filter(Column::Hash.eq(hash));
+    let Some((token, user)) = query.one(session.connection()).await? else { return Ok(None) };
+    Ok(Some((token.try_into()?, user.map(User::try_from).transpose()?)))
 }
 
 pub async fn get(session: &impl Session, id: &TokenId) -> Result<Token, StoreError> {
@@ -85,6 +121,12 @@ pub async fn any(session: &impl Session) -> Result<bool, StoreError> {
 pub async fn list(session: &impl Session) -> Result<Vec<Token>, StoreError> {
     let rows = Entity::find().order_by_asc(Column::Id).all(session.connection()).await?;
     rows.into_iter().map(Token::try_from).collect()
+}
+
+/// Those of a person, oldest first.
+pub async fn of_user(session: &impl Session, user: &UserId) -> Result<Vec<Token>, StoreError> {
+    let query = Entity::find().filter(Column::UserId.eq(user.as_str())).order_by_asc(Column::Id);
+    query.all(session.connection()).await?.into_iter().map(Token::try_from).collect()
 }
 
 /// Notes that the token was used.
@@ -111,9 +153,11 @@ impl std::fmt::Debug for Token {
     }
 }
 
-impl From<&Token> for Model {
-    fn from(token: &Token) -> Self {
-        Model {
+impl TryFrom<&Token> for Model {
+    type Error = StoreError;
+
+    fn try_from(token: &Token) -> Result<Self, StoreError> {
+        Ok(Model {
             id: token.id.to_string(),
             name: token.name.clone(),
             prefix: token.prefix.clone(),
@@ -123,8 +167,11 @@ impl From<&Token> for Model {
             last_used_at: token.last_used_at.map(time::to_db),
             revoked: token.revoked,
             expires_at: token.expires_at.map(time::to_db),
-            read_only: token.read_only,
-        }
+            read_only: token.read_only(),
+            user_id: token.user.as_ref().map(ToString::to_string),
+            grants: to_json(&token.grants)?,
+            created_by: text(&token.created_by),
+        })
     }
 }
 
@@ -132,6 +179,7 @@ impl TryFrom<Model> for Token {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
+        let grants: Grants = from_json("the grants of a token", &row.grants)?;
         Ok(Token {
             id: parse(&row.id)?,
             name: row.name,
@@ -142,7 +190,9 @@ impl TryFrom<Model> for Token {
             last_used_at: row.last_used_at.map(time::from_db).transpose()?,
             revoked: row.revoked,
             expires_at: row.expires_at.map(time::from_db).transpose()?,
-            read_only: row.read_only,
+            user: parse_option(row.user_id.as_deref())?,
+            grants,
+            created_by: row.created_by,
         })
     }
 }

@@ -13,7 +13,7 @@ pub use export::{Snapshot, Survey, survey};
 pub use import::Import;
 
 /// Every table of ours but [`LEFT_OUT`], each after those that its rows refer to.
-pub const TABLES: [&str; 23] = [
+pub const TABLES: [&str; 37] = [
     "apps",
     "certificates",
     "releases",
@@ -31,16 +31,43 @@ pub const TABLES: [&str; 23] = [
     "leases",
     "events",
     "instances",
+    "users",
+    "memberships",
+    "invitations",
     "tokens",
     "idempotency",
     "durations",
     "failure_points",
     "deployment_tags",
     "settings",
+    "audit",
+    "audit_head",
+    "identities",
+    "totp",
+    "recovery_codes",
+    "approval_policies",
+    "approvals",
+    "approval_votes",
+    "channels",
+    "mutes",
+    "inbox_marks",
 ];
 
-/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment or good for a day only.
-pub const LEFT_OUT: [&str; 5] = ["plans", "uploads", "hosts", "servers", "beats"];
+/// Tables that stay behind: rows about files that are not in a backup and come again, and what is true of a moment or good for a day
+/// only. So a restore signs everybody out, and tells nobody old news.
+pub const LEFT_OUT: [&str; 11] = [
+    "plans",
+    "uploads",
+    "hosts",
+    "servers",
+    "beats",
+    "sessions",
+    "sign_in_failures",
+    "known_places",
+    "device_logins",
+    "deliveries",
+    "notice_cursor",
+];
 
 /// One row: values by column.
 pub type Row = serde_json::Map<String, serde_json::Value>;

@@ -22,6 +22,8 @@ pub struct Upload {
     pub digest: Checksum,
     /// Name of the token that announced it.
     pub requested_by: String,
+    /// Id of who announced it; empty for one from before there were people.
+    pub owner: String,
     /// All of it is there, and has the digest.
     pub complete: bool,
     /// A deployment was asked for with it.
@@ -44,10 +46,18 @@ pub async fn find(session: &impl Session, id: &UploadId) -> Result<Option<Upload
     row.map(Upload::try_from).transpose()
 }
 
-/// Newest first, those that were announced before `before`.
-pub async fn list(session: &impl Session, before: Option<&UploadId>, limit: u64) -> Result<Vec<Upload>, StoreError> {
+/// Newest first, those that were announced before `before`, by `owner` if that is given.
+pub async fn list(
+    session: &impl Session,
+    owner: Option<&str>,
+    before: Option<&UploadId>,
+    limit: u64,
+) -> Result<Vec<Upload>, StoreError> {
     // Ids begin with the time at which they were made.
     let mut query = Entity::find().order_by_desc(Column::Id).limit(limit);
+    if let Some(owner) = owner {
+        query = query.filter(Column::Owner.eq(owner));
+    }
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.as_str()));
     }
@@ -95,6 +105,7 @@ impl From<&Upload> for Model {
             size: long(upload.size),
             digest: upload.digest.to_string(),
             requested_by: text(&upload.requested_by),
+            owner: upload.owner.clone(),
             complete: upload.complete,
             used: upload.used,
             created_at: time::to_db(upload.created_at),
@@ -113,6 +124,7 @@ impl TryFrom<Model> for Upload {
             size: number("the size of an upload", row.size)?,
             digest: parse(&row.digest)?,
             requested_by: row.requested_by,
+            owner: row.owner,
             complete: row.complete,
             used: row.used,
             created_at: time::from_db(row.created_at)?,

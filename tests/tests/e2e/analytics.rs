@@ -9,6 +9,7 @@ use domain::phase::Phase;
 use operations::analytics::{Show, ShowRequest};
 use operations::diagnosis::{DeploymentState, Diagnose, DiagnoseRequest, SetLimits, SetLimitsRequest};
 use operations::error::ErrorKind;
+use operations::overview::{self, Need};
 use operations::retention::{self, SetRequest};
 use operations::{deployments, releases};
 use plimsoll_tests::flow::{active, refused};
@@ -32,9 +33,22 @@ async fn figures_are_of_what_happened() {
     repo.commit(App::new("v2").build("exit 1").files(), "v2");
     let broken = server.deploy_to_end("hello").await;
     assert_eq!(broken.phase, Phase::Failed);
+    let overview = async || server.client().call::<overview::Show>(&overview::ShowRequest::default()).await.unwrap();
+    let seen = overview().await;
+    let Need::Failed(trouble) = &seen.needs_you[0] else { panic!("{:?}", seen.needs_you) };
+    assert_eq!((&trouble.deployment, trouble.app.as_str()), (&broken.id, "hello"));
+    let production = &seen.apps[0].environments[0];
+    assert_eq!(
+        production.active.as_ref().map(|active| &active.deployment),
+        Some(&first.id),
+        "the one before serves on"
+    );
+    assert_eq!((production.working.as_ref(), production.queued, production.urls.len()), (None, 0, 1));
+    assert!(production.instances.as_ref().is_some_and(|instances| instances.len() == 1));
     repo.commit(App::new("v3").files(), "v3");
     let second = server.deploy_well("hello").await;
     assert!(second.metadata.switched_at.is_some());
+    assert_eq!(overview().await.needs_you, [], "it is well again");
     let back = server.rollback("hello", None).await.unwrap();
     active(server.end(&back.id).await);
     // The same commit again is no new change.
@@ -63,6 +77,24 @@ async fn figures_are_of_what_happened() {
         [DeploymentKind::Deploy, DeploymentKind::Rollback]
     );
     assert_eq!(show(None).await.changes, found.changes, "there is no other app");
+
+    // The page's figures are the same, and its days add up to them.
+    server.assert_serves("hello", "/", "v3").await;
+    let page = server.cli_json(&["figures", "--app", "hello", "--since", "7d", "--json"]);
+    let told = server.cli_json(&["analytics", "--app", "hello", "--since", "7d", "--json"]);
+    for part in ["since", "changes", "rollbacks", "kinds", "phases", "failures"] {
+        assert_eq!(page["analytics"][part], told[part], "{part}");
+    }
+    let sum =
+        |of: &str| page["days"].as_array().unwrap().iter().map(|day| day["changes"][of].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((sum("total"), sum("active"), sum("failed")), (4, 3, 1));
+    assert_eq!((page["running"].as_u64(), page["queued"].as_u64()), (Some(0), Some(0)));
+    let releases = page["releases"].as_array().unwrap();
+    let serving: Vec<_> = releases.iter().filter(|release| release["active"] == true).collect();
+    assert_eq!(serving.len(), 1, "{releases:?}");
+    assert!(serving[0]["requests"].as_u64().unwrap() > 0 && serving[0]["error_rate"] == 0.0, "{releases:?}");
+    let long = server.cli(&["figures", "--since", "2y"]);
+    assert_eq!(long.status.code(), Some(9), "{long:?}");
 
     // It outlives a restart, and is told on the command line.
     let table = server.cli(&["analytics", "--app", "hello"]);

@@ -151,3 +151,22 @@ async fn order(server: &Server, commit: &str, priority: Priority) -> Deployment 
     };
     server.client().call::<Deploy>(&request).await.unwrap()
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_app_answers_where_people_call_the_server() {
+    let server = Server::start_with(&["--public-url", "https://deploy.example.org"], &[]).await;
+    let repo = plimsoll_tests::Repo::new();
+    let routed =
+        |host: &str| format!("[components.web]\nkind = \"static\"\nroutes = [{{ host = \"{host}\", path = \"/\" }}]\n");
+    repo.commit([("index.html", "<h1>one</h1>".to_owned()), ("plimsoll.toml", routed("localhost"))], "begin");
+    server.create_app("shop", repo.source()).await;
+    for host in ["localhost", "127.0.0.1", "deploy.example.org"] {
+        repo.commit([("plimsoll.toml", routed(host)), ("why", host.to_owned())], "there");
+        let failed = server.deploy_to_end("shop").await;
+        let failure = failed.failure.unwrap_or_else(|| panic!("{host} was taken"));
+        assert_eq!((failure.cause, failure.phase), (Cause::Configuration, Phase::UpdatingRoutes), "{failure:#?}");
+        assert!(failure.message.contains(host) && failure.hint.contains("another host"), "{failure:#?}");
+    }
+    repo.commit([("plimsoll.toml", routed("shop.deploy.example.org"))], "below");
+    server.deploy_well("shop").await;
+}

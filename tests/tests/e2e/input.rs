@@ -100,7 +100,7 @@ async fn the_api_refuses_what_it_does_not_understand_and_whom_it_does_not_know()
     assert_eq!(raw(&server, "GET", "/api/v1/nothing", token, "").await.0, 404);
     assert_eq!(raw(&server, "GET", "/api/v1/apps?limit=0", token, "").await.0, 400);
     assert_eq!(raw(&server, "GET", "/api/v1/apps?limit=many", token, "").await.0, 400);
-    assert_eq!(raw(&server, "GET", "/api/v1/apps?cursor=%00", token, "").await.0, 400);
+    assert_eq!(raw(&server, "GET", "/api/v1/apps?cursor=%00", token, "").await.0, 422);
 
     for token in [None, Some("wrong"), Some("plm_0000000000000000")] {
         for path in ["/api/v1/apps", "/api/v1/events/stream", "/api/v1/server", "/api/v1/nothing"] {
@@ -261,4 +261,19 @@ async fn two_apps_can_not_have_one_route() {
     server.assert_nothing_left("thief", &failed.id).await;
     server.assert_serves("hello", "/", "v1").await;
     drop(repo);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_is_not_called_like_a_page() {
+    let server = Server::start().await;
+    let repo = Repo::new();
+    repo.commit([("index.html", "<h1>hello</h1>")], "begin");
+    server.create_app("shop", repo.source()).await;
+    for name in ["members", "releases"] {
+        let refused = server.cli(&["--json", "envs", "create", "--app", "shop", name]);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(9), "{said}");
+        assert!(said.contains("`environment`") && said.contains(name) && said.contains("hint"), "{said}");
+    }
+    assert!(server.cli(&["envs", "create", "--app", "shop", "releases-1"]).status.success());
 }

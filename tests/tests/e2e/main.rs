@@ -1,7 +1,11 @@
 //! End-to-end: the real binary, real repositories, real requests.
 #![allow(clippy::unwrap_used)]
+// For large literals of JSON.
+#![recursion_limit = "256"]
 
 mod analytics;
+mod approvals;
+mod audit;
 mod backup;
 mod cancel;
 mod cluster;
@@ -14,17 +18,28 @@ mod examples;
 mod failures;
 mod input;
 mod isolation;
+mod jwt;
 mod kills;
 mod labels;
+mod limits;
+mod login;
+mod matrix;
 mod mcp;
+mod notices;
+mod oidc;
 mod openapi;
+mod people;
 mod plans;
 mod postgres;
 mod promotion;
 mod retries;
+mod roles;
 mod rollback;
 mod schedules;
+mod second_factor;
 mod secrets;
+mod sign_in;
+mod sign_in_timing;
 mod smoke;
 mod stacks;
 mod streams;

@@ -16,8 +16,21 @@ fn schemathesis() -> PathBuf {
     program
 }
 
+/// Paths of streams: each request of them takes as long as one listens, which is most of the time of all requests.
+const STREAMS: &str = "/stream$";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_as_the_document_says() {
+    asked(&["--exclude-path-regex", STREAMS], 500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stream_is_as_the_document_says() {
+    asked(&["--include-path-regex", STREAMS, "--phases", "examples,coverage,fuzzing"], 20).await;
+}
+
+/// Makes requests up for what `chosen` leaves of the document, more than `least`.
+async fn asked(chosen: &'static [&'static str], least: u32) {
     let server = Server::start().await;
     let repo = Repo::new();
     repo.commit(App::new("v1").files(), "v1");
@@ -31,6 +44,7 @@ async fn every_answer_is_as_the_document_says() {
             .arg("--config-file")
             .arg(folder.join("schemathesis.toml"))
             .args(["run", &format!("http://{}/openapi.json", server.api())])
+            .args(chosen)
             .args(["--checks", "all", "--continue-on-failure", "--max-examples", EXAMPLES, "--seed", "1"])
             .args(["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "30"])
             .env("SCHEMATHESIS_HOOKS", folder.join("addresses.py"))
@@ -46,7 +60,7 @@ async fn every_answer_is_as_the_document_says() {
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     // It has really asked.
     let cases = text.lines().find_map(|line| line.trim().split_once(" generated")?.0.parse::<u32>().ok());
-    assert!(cases.is_some_and(|cases| cases > 500), "{text}");
+    assert!(cases.is_some_and(|cases| cases > least), "{text}");
     // What it made up harmed nobody else.
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }

@@ -1,5 +1,6 @@
-//! Values of variables reach the app, and nothing else.
+//! Values of variables reach the app, and nothing else; what lets people and programs in reaches nobody.
 
+mod people;
 mod places;
 
 use std::fs;
@@ -23,6 +24,11 @@ const PARROT: &str = "hunter2-the-parrot-talks-1618";
 const UNDERSTUDY: &str = "hunter2-of-the-understudy-4711";
 /// In both, and hard to write down.
 const QUOTED: &str = "say \"Grüße\" to \\the parrot 🦜 9";
+
+/// In the address of a channel that nobody listens at.
+const HOOK: &str = "hunter2-whistles-for-the-parrot-3141";
+/// What webhooks to another one are signed with.
+const SIGNED: &str = "whsec_c2V2ZW4gb3R0ZXJzIHVuZGVyIHRoZSBwaWVyLCBwYXJyb3Q=";
 
 /// What no program should do, and many do when something is wrong.
 const TELL: &str = r#"
@@ -74,6 +80,35 @@ async fn plant(server: &Server, told: &mut Told) {
     }
 }
 
+/// Channels that are told of each deployment, and can't be reached.
+async fn plant_channels(server: &Server, told: &mut Told) {
+    let nobody = free_address();
+    let url = format!("http://{nobody}/services/T0/{HOOK}?key={HOOK}");
+    let topics = ["deployment_active", "deployment_failed"];
+    for target in [json!({ "kind": "slack", "url": url }), json!({ "kind": "webhook", "url": url, "secret": SIGNED })] {
+        let body = json!({ "name": "on call", "target": target, "topics": topics });
+        let (status, answer) = places::ask(server, &places::post("channels", &body)).await;
+        assert_eq!(status, 201, "{answer}");
+        told.add("channels.create", answer);
+    }
+    for wrong in [
+        json!({ "kind": "slack", "url": format!("ftp://{HOOK}") }),
+        json!({ "kind": "slack", "url": [HOOK] }),
+        json!({ "kind": "webhook", "url": format!("https://me:{HOOK}@example.org/") }),
+        json!({ "kind": "webhook", "url": url, "secret": HOOK }),
+    ] {
+        let body = json!({ "name": "on call", "target": wrong });
+        let (status, answer) = places::ask(server, &places::post("channels", &body)).await;
+        assert!([400, 422].contains(&status), "{answer}");
+        told.add("channels.create, refused", answer);
+    }
+    let (_, all) = places::ask(server, &places::get("/api/v1/channels")).await;
+    let all: Value = serde_json::from_str(all.split_once('\n').unwrap().1).unwrap();
+    for channel in all.as_array().unwrap() {
+        places::run(server, &["channels", "test", channel["id"].as_str().unwrap()], 0, told);
+    }
+}
+
 /// The first deployment, with a look at everything in the middle of its build.
 async fn deploy_and_look(server: &Server, certificates: &Path, told: &mut Told) {
     let mut deploy = server.command();
@@ -111,9 +146,12 @@ async fn deploy_by_agent(server: &Server, told: &mut Told) {
 async fn a_canary_is_in_no_output_of_any_kind() {
     let watch = Watch::start();
     let https = free_address().to_string();
-    let mut server = Server::start_with(&["--log", "trace", "--ingress-https-listen", &https], &[]).await;
+    let mut server = Server::start_with(
+        &["--log", "trace", "--ingress-https-listen", &https, "--allow-outgoing", "127.0.0.0/8"],
+        &[],
+    )
+    .await;
     let pair = Pair::new(&["parrot.localhost"], 90);
-    let canaries = Canaries::new(&[PARROT, UNDERSTUDY, QUOTED, pair.secret()]);
     // The one place that must have one: the ingress has to serve without a server.
     let certificates = server.data().join("ingress/certificates");
     let mut told = Told::default();
@@ -125,6 +163,11 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     let mut files = Default::default();
     places::run(&server, &pair.add(&mut files, &[]), 0, &mut told);
     plant(&server, &mut told).await;
+    plant_channels(&server, &mut told).await;
+    let people = people::plant(&server, &mut told).await;
+    let planted = [PARROT, UNDERSTUDY, QUOTED, HOOK, SIGNED, pair.secret()];
+    let secrets: Vec<&str> = planted.into_iter().chain(people.secrets()).collect();
+    let canaries = Canaries::new(&secrets);
     // Its time does not come while this runs.
     let yearly =
         ["deploy", "hello", "--env", "staging", "--cron", "30 2 28 3 * Europe/Berlin", "--schedule", "nightly"];
@@ -187,11 +230,22 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     assert!(told.at("deployments output").contains("PARROT is [secret] and QUOTED is [secret]"));
     assert!(told.at("run_smoke_tests").contains("PARROT is [secret]"), "{}", told.at("run_smoke_tests"));
     assert!(told.at("tables/idempotency").contains("planted-over-http"), "{}", told.at("tables/idempotency"));
+    assert!(told.at("tables/audit").contains("Mona"), "{}", told.at("tables/audit"));
+    assert!(told.at("/api/v1/tokens once more").contains("laptop"), "{}", told.at("/api/v1/tokens once more"));
     assert!(told.at("server.log").contains("TRACE"), "the log tells all that it can");
     let places: Vec<&str> = told.places().collect();
-    for place in
-        ["plimsoll.db", "outputs/", "/metrics", "/readyz", "promotions/plan", "the tool logs_read", "secrets.sealed"]
-    {
+    for place in [
+        "plimsoll.db",
+        "outputs/",
+        "/metrics",
+        "/readyz",
+        "promotions/plan",
+        "the tool logs_read",
+        "secrets.sealed",
+        "GET /api/v1/audit/export",
+        "GET /api/v1/stream",
+        "the page /sign-in",
+    ] {
         assert!(places.iter().any(|name| name.contains(place)), "{place}: {places:#?}");
     }
     let app = server.apps()[0];

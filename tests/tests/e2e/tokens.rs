@@ -9,7 +9,7 @@ use plimsoll_tests::server::files_below;
 use plimsoll_tests::{Server, http};
 
 fn request(name: &str, read_only: bool) -> CreateRequest {
-    CreateRequest { name: name.parse().unwrap(), read_only, expires_in: None }
+    CreateRequest { read_only, ..CreateRequest::named(name.parse().unwrap()) }
 }
 
 fn apps() -> ListRequest {

@@ -206,7 +206,7 @@ async fn lasting_token(site: &Server) -> SecretString {
             && let Ok(client) = Client::new(&local.url, &local.token)
         {
             let name = "storm".parse().unwrap();
-            let request = tokens::CreateRequest { name, read_only: false, expires_in: None };
+            let request = tokens::CreateRequest::named(name);
             if let Ok(token) = client.call::<tokens::Create>(&request).await {
                 return token.secret.unwrap().into();
             }

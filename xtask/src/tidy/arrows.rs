@@ -18,7 +18,7 @@ const fn rule(name: &'static str, sees: &'static [&'static str], tests_see: &'st
 }
 
 /// Siblings (store, runtime, ingress, forge, detect) never see each other: `control` brings them together.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 20] = [
     rule("domain", &[], &[]),
     rule("saga", &[], &[]),
     rule("operations", &["domain"], &[]),
@@ -28,12 +28,34 @@ const RULES: [Rule; 16] = [
     rule("ingress", &["domain"], &[]),
     rule("forge", &["domain"], &[]),
     rule("detect", &["domain"], &[]),
-    rule("control", &["domain", "saga", "operations", "store", "runtime", "ingress", "forge", "detect"], &[]),
+    rule("identity", &["domain"], &[]),
+    // The only way to addresses that users name.
+    rule("outgoing", &["domain"], &[]),
+    rule("notify", &["domain", "outgoing"], &[]),
+    rule(
+        "control",
+        &[
+            "domain",
+            "saga",
+            "operations",
+            "store",
+            "runtime",
+            "ingress",
+            "forge",
+            "detect",
+            "identity",
+            "outgoing",
+            "notify",
+        ],
+        &[],
+    ),
     // A leaf beside `control`: what carries the tools out is given to it.
     rule("mcp", &["domain", "operations"], &[]),
     rule("server", &["domain", "operations", "control", "mcp"], &[]),
+    // Files, and nothing else; the binary hands them to the server.
+    rule("ui", &[], &[]),
     // Wiring: the binary plays every role, and its CLI looks at the repository it is called in.
-    rule("plimsoll", &["domain", "operations", "mcp", "server", "control", "runtime", "ingress", "forge"], &[]),
+    rule("plimsoll", &["domain", "operations", "mcp", "server", "control", "runtime", "ingress", "forge", "ui"], &[]),
     // From outside: through the contract, and with a look at the files of a data folder.
     rule("tests", &["domain", "operations"], &["runtime", "ingress", "store"]),
     // The real engine and the real queue, over a model of everything else.
@@ -44,17 +66,23 @@ const RULES: [Rule; 16] = [
 ];
 
 /// Packages that only these crates name as a dependency; a trailing `*` stands for any end.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("sea-orm*", &["store"]),
     ("sqlx*", &["store"]),
     ("nixpacks", &["detect"]),
     ("axum*", &["server"]),
     ("rmcp*", &["mcp"]),
-    ("reqwest", &["operations", "control", "forge", "plimsoll", "tests"]),
+    // Passwords are hashed by `identity`, behind its limits; `control` has it for the passphrase of backups.
+    ("argon2", &["identity", "control"]),
+    ("jsonwebtoken", &["identity"]),
+    ("totp-rs", &["identity"]),
+    ("openidconnect", &["identity"]),
+    ("reqwest", &["operations", "control", "forge", "outgoing", "plimsoll", "tests"]),
+    ("lettre", &["notify"]),
 ];
 
 /// Packages that must not be in what a crate is built with, however far away.
-const NEVER_BELOW: [(&str, &[&str]); 9] = [
+const NEVER_BELOW: [(&str, &[&str]); 12] = [
     ("domain", &["tokio", "hyper", "reqwest", "axum", "sea-orm", "sqlx"]),
     ("saga", &["sea-orm", "sqlx", "axum", "hyper", "reqwest"]),
     ("operations", &["sea-orm", "sqlx", "sqlx-core", "axum", "axum-core"]),
@@ -64,6 +92,9 @@ const NEVER_BELOW: [(&str, &[&str]); 9] = [
     ("store", &["axum", "nixpacks"]),
     ("mcp", &["axum", "sea-orm", "nixpacks"]),
     ("detect", &["sea-orm", "axum"]),
+    ("identity", &["sea-orm", "axum", "hyper"]),
+    ("outgoing", &["sea-orm", "axum"]),
+    ("notify", &["sea-orm", "axum"]),
 ];
 
 /// The name in the rules: the package's without our prefix.

@@ -1,8 +1,10 @@
-//! Licences of everything that is linked in: permissive ones, or a listed exception.
+//! Licences of everything that is linked in, and of what the pages of the web interface are made of: permissive ones, or a listed
+//! exception.
 
+use serde_json::Value;
 use spdx::{Expression, ParseMode};
 
-use super::Finding;
+use super::{Finding, Source};
 use crate::metadata::Metadata;
 
 /// They ask for a notice at most.
@@ -48,6 +50,34 @@ pub(super) fn check(metadata: &Metadata) -> Vec<Finding> {
         })
         .collect()
 }
+
+/// What npm brings into the pages. Vite writes their licences into a file beside them, which the binary serves as well. What only
+/// builds and tests the pages goes to nobody.
+pub(super) fn check_pages(sources: &[Source]) -> Vec<Finding> {
+    let Some(lock) = sources.iter().find(|source| source.path == PAGES) else {
+        return vec![Finding::new(PAGES, 1, "is missing", "Commit it: it pins what the pages are made of")];
+    };
+    let finding = |line, what, remedy: &str| Finding::new(PAGES, line, what, remedy);
+    let read: Value = match serde_json::from_str(&lock.text) {
+        Ok(read) => read,
+        Err(e) => {
+            return vec![finding(e.line(), format!("can't be read: {e}"), "Make it anew: `npm install` in `web`")];
+        }
+    };
+    let packages = read["packages"].as_object().into_iter().flatten();
+    packages
+        // The first one, without a path, is the interface itself.
+        .filter(|(path, package)| !path.is_empty() && package["dev"] != true)
+        .filter_map(|(path, package)| {
+            let fault = fault(package["license"].as_str().unwrap_or_default())?;
+            let line = lock.text.lines().position(|line| line.contains(&format!("\"{path}\""))).map_or(1, |at| at + 1);
+            let name = path.rsplit("node_modules/").next().unwrap_or(path);
+            Some(finding(line, format!("{name} {fault}"), "Use another package: this one would be in the binary"))
+        })
+        .collect()
+}
+
+const PAGES: &str = "web/package-lock.json";
 
 /// Why a licence expression is not acceptable.
 fn fault(licence: &str) -> Option<String> {
@@ -104,6 +134,26 @@ mod tests {
         ] {
             assert!(fault(licence).is_some(), "{licence}");
         }
+    }
+
+    #[test]
+    fn only_what_is_in_the_pages_must_be_permissive() {
+        let check = |text: &str| {
+            let found = check_pages(&[Source { path: PAGES.to_owned(), text: text.to_owned() }]);
+            found.into_iter().map(|finding| (finding.line, finding.what)).collect::<Vec<_>>()
+        };
+        let lock = |react: &str| {
+            format!(
+                "{{\"packages\": {{\n\"\": {{}},\n\"node_modules/axe\": {{\"license\": \"MPL-2.0\", \"dev\": true}},\n\
+                 \"node_modules/a/node_modules/@b/c\": {{{react}}}\n}}}}"
+            )
+        };
+        assert_eq!(check(&lock("\"license\": \"MIT\"")), []);
+        let found = check(&lock("\"license\": \"MPL-2.0\""));
+        assert_eq!(found, [(4, "@b/c is licensed `MPL-2.0`, which is not permissive".to_owned())]);
+        assert_eq!(check(&lock("")), [(4, "@b/c names no licence".to_owned())]);
+        assert!(check("{").iter().all(|(_, what)| what.contains("can't be read")));
+        assert_eq!(check_pages(&[]).len(), 1);
     }
 
     #[test]

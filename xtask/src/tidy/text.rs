@@ -39,6 +39,10 @@ const SETTINGS: [&str; 5] = [
     concat!("GOPRO", "XY="),
 ];
 
+/// Writes of handlers are begun and committed by `control::audit`, which asks for a record of each.
+const HANDLERS: &str = "crates/control/src/handlers/";
+const UNRECORDED: [&str; 3] = ["store().write(", "store.write(", ".commit()"];
+
 /// The line that is right.
 const INDEX: &str = concat!("source = \"registry+https://github.com/rust-lang/crates.io", "-index\"");
 
@@ -70,6 +74,12 @@ pub(super) fn check(source: &Source) -> Vec<Finding> {
         }
         if let Some(setting) = SETTINGS.iter().find(|setting| line.contains(*setting)) {
             find(format!("sets `{setting}`"), "Leave registries to the settings of the machine");
+        }
+        if source.path.starts_with(HANDLERS) && UNRECORDED.iter().any(|call| line.contains(call)) {
+            find(
+                "a write of a handler goes past the audit log".to_owned(),
+                "Begin it with `self.write()`, and commit it with what `self.conclude()` returns",
+            );
         }
         lock_line(&source.path, line, &mut find);
     }
@@ -135,6 +145,16 @@ mod tests {
         let mut all = found(path, text);
         assert_eq!(all.len(), 1, "{path}: {text}: {all:?}");
         all.remove(0).1
+    }
+
+    #[test]
+    fn handlers_write_nothing_without_a_record() {
+        let handler = "crates/control/src/handlers/apps.rs";
+        for bad in ["let tx = self.store().write().await?;", "world.store.write().await", "tx.commit().await?;"] {
+            assert_eq!(one(handler, bad), "a write of a handler goes past the audit log");
+            assert_eq!(found("crates/control/src/tick.rs", bad), []);
+        }
+        assert_eq!(found(handler, "let tx = self.write().await?;\ncommit(tx, recorded).await?;"), []);
     }
 
     #[test]

@@ -282,6 +282,8 @@ async fn fill_database(url: &DatabaseUrl, layout: &Layout, manifest: &Manifest, 
     let told = async {
         let store = Store::open(url).await?;
         let tx = store.write().await?;
+        // Channels are told of nothing before this, and of this.
+        store::notice_cursor::set(&tx, store::events::latest(&tx).await?).await?;
         let event = EventKind::ServerRestored { taken_at: manifest.taken_at };
         store::events::insert(&tx, None, None, None, &event, Utc::now()).await?;
         tx.commit().await?;

@@ -179,6 +179,7 @@ impl Scene {
             labels: Default::default(),
             promotion: None,
             plan: None,
+            approval: None,
         };
         State { spec: Some(self.spec.clone()), reused: self.existing.is_some(), ..State::deploy(order) }
     }

@@ -76,18 +76,36 @@ fn plimsoll() -> PathBuf {
     path
 }
 
+/// Answers everything with its version. Without what is slow to import: it is started a few thousand times.
 const SERVE: &str = "
-import http.server, os, sys
-class App(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = open('version').read().encode()
-        self.send_response(200)
-        self.send_header('Content-Length', str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *args): pass
-http.server.ThreadingHTTPServer(('127.0.0.1', int(os.environ['PORT'])), App).serve_forever()
+import _thread, os, socket
+body = open('version').read()
+text = f'HTTP/1.1 200 OK\\r\\nContent-Length: {len(body)}\\r\\nConnection: close\\r\\n\\r\\n{body}'.encode()
+def answer(client):
+    with client:
+        if client.recv(65536):
+            client.sendall(text)
+server = socket.create_server(('127.0.0.1', int(os.environ['PORT'])))
+while True:
+    _thread.start_new_thread(answer, server.accept()[:1])
 ";
+
+/// Python itself: what stands on `PATH` may be a script that looks for it at each start.
+fn python() -> String {
+    let found = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    assert!(found.status.success(), "python3: {}", String::from_utf8_lossy(&found.stderr));
+    String::from_utf8(found.stdout).unwrap().trim().to_owned()
+}
+
+/// A database in which nothing is yet: each world has a copy, as making the tables takes longer than most cases.
+static EMPTY: OnceCell<Vec<u8>> = OnceCell::const_new();
+
+async fn empty_database() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("empty.db");
+    Store::open(&DatabaseUrl::sqlite(file.clone())).await.unwrap().close().await;
+    std::fs::read(file).unwrap()
+}
 
 /// A repository with two versions of an app: a process with a release command, and a static part.
 static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
@@ -103,13 +121,11 @@ static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
     write("serve.py", SERVE);
     std::fs::create_dir(dir.path().join("pages")).unwrap();
     write("pages/index.html", "<p>pages");
-    write(
-        "plimsoll.toml",
-        "[[smoke_tests]]\nname = \"it answers\"\ncomponent = \"web\"\n\
-         [components.web]\nkind = \"procfile\"\nstart = \"exec python3 serve.py\"\nrelease = \"true\"\n\
+    let config = "[[smoke_tests]]\nname = \"it answers\"\ncomponent = \"web\"\n\
+         [components.web]\nkind = \"procfile\"\nstart = \"exec PYTHON -I -S serve.py\"\nrelease = \"true\"\n\
          [components.web.health]\npath = \"/\"\ninterval = \"50ms\"\n\
-         [components.pages]\nkind = \"static\"\nroot = \"pages\"\n[[components.pages.routes]]\npath = \"/pages\"\n",
-    );
+         [components.pages]\nkind = \"static\"\nroot = \"pages\"\n[[components.pages.routes]]\npath = \"/pages\"\n";
+    write("plimsoll.toml", &config.replace("PYTHON", &python()));
     for version in ["one", "two"] {
         write("version", version);
         git(&["add", "-A"]);
@@ -133,6 +149,7 @@ fn ports(lane: u16) -> Ports {
 pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::prepare(dir.path()).unwrap();
+    std::fs::write(layout.database(), EMPTY.get_or_init(empty_database).await).unwrap();
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
     let vault = Vault::open(&layout.key(), true).unwrap();
     let stop = CancellationToken::new();
@@ -161,6 +178,7 @@ pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
         archives: Default::default(),
         outputs: Outputs::new(layout.clone()),
         domain: "localhost".to_owned(),
+        own_hosts: vec!["localhost".parse().unwrap()],
         counters: Arc::default(),
         toolchain: OnceCell::new(),
         watch: Duration::from_millis(50),
@@ -292,6 +310,7 @@ async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &
         source: Some(source),
         promotion: None,
         plan: None,
+        approval: None,
         labels: domain::labels::Labels { tags: vec![tag.parse().unwrap()], ..Default::default() },
     })
 }

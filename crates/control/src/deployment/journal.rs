@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use chrono::Utc;
+use domain::approval::ApprovalState;
+use domain::deployment::Deployment;
 use domain::event::EventKind;
 use domain::failure::Failure;
 use domain::phase::Phase;
@@ -17,7 +19,7 @@ use store::appends::{Append, End};
 use store::deployments::{DeploymentUpdate, Record as Row};
 use store::{Constraint, Store, StoreError, Tx, Work};
 
-use super::project::{Projection, project};
+use super::project::{NOT_APPROVED, Projection, project};
 use super::stages::{ACTIVATE, CREATE_RELEASE, phase_of, superseded};
 use super::state::Order;
 use super::{Begun, Deploying, State};
@@ -151,8 +153,16 @@ pub(crate) fn beginning(deployment: &DeploymentId, fence: u64, begun: &Begun) ->
 
 /// Why a deployment that no stage has begun of is not to run.
 pub(crate) enum Unwanted {
-    Cancelled { by: String },
-    Superseded { newer: u64 },
+    Cancelled {
+        by: String,
+    },
+    Superseded {
+        newer: u64,
+    },
+    /// Those who were asked did not say yes; why.
+    NotApproved {
+        why: String,
+    },
 }
 
 /// Ends a queued deployment in `tx`, as if its saga had run and found nothing to undo. `false` when a stage of it has begun: then
@@ -165,17 +175,21 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
     }
     let mut history = opening(tx, &id).await?.1;
     let mut records = Vec::new();
-    let events = match why {
+    let cancelled = |reason: String| {
+        let why = saga::Cause::Cancelled { reason: reason.clone(), error: None };
+        [Event::CancelRequested { reason }, Event::Undone { why }]
+    };
+    let (told, events) = match why {
         Unwanted::Cancelled { by } => {
             let reason = format!("cancelled by {by}");
-            let why = saga::Cause::Cancelled { reason: reason.clone(), error: None };
-            [Event::CancelRequested { reason }, Event::Undone { why }]
+            (reason.clone(), cancelled(reason))
         }
+        Unwanted::NotApproved { why } => (why.clone(), cancelled(format!("{NOT_APPROVED}{why}"))),
         Unwanted::Superseded { newer } => {
             let error = superseded(Phase::Queued, newer, history.state().order.generation);
             let name = history.stages().first().map(|stage| stage.name.clone()).unwrap_or_default();
             let why = saga::Cause::Failed { stage: 0, name, error: error.clone() };
-            [Event::Refused { error }, Event::Undone { why }]
+            (error.message.clone(), [Event::Refused { error }, Event::Undone { why }])
         }
     };
     for event in events {
@@ -191,7 +205,18 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
     store::appends::one(tx, &addition).await?;
     apply(tx, &effects(&id, fence, &events, &history)).await?;
     store::appends::advance(tx, &[&addition]).await?;
+    void(tx, &row.deployment, &told).await?;
     Ok(true)
+}
+
+/// Nobody need vote on what has ended.
+async fn void(tx: &Tx, deployment: &Deployment, why: &str) -> Result<(), StoreError> {
+    let now = Utc::now();
+    let Some(approval) = store::approvals::void(tx, &deployment.id, why, now).await? else { return Ok(()) };
+    let event = EventKind::ApprovalDecided { approval, state: ApprovalState::Void, why: Some(why.to_owned()) };
+    let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
+    store::events::insert(tx, app, environment, Some(&deployment.id), &event, now).await?;
+    Ok(())
 }
 
 /// Gives a queued deployment another generation: it was ordered for later, and is the newest when its time has come.
@@ -325,7 +350,7 @@ fn journal_error(error: StoreError) -> JournalError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use domain::deployment::{Deployment, DeploymentKind, Metadata};
+    use domain::deployment::{DeploymentKind, Metadata};
     use domain::event::Event as Told;
     use domain::{AppId, EnvironmentId, Name, ServerId};
     use store::DatabaseUrl;
@@ -417,6 +442,7 @@ mod tests {
                 labels: Default::default(),
                 promotion: None,
                 plan: None,
+                approval: None,
             });
             let opening = serde_json::to_value(saga::opening::<Deploy>(state, at).unwrap()).unwrap();
             store::sagas::create(&tx, id.as_str(), "deploy", 1).await.unwrap();
@@ -450,13 +476,18 @@ mod tests {
     #[tokio::test]
     async fn what_waits_ends_without_a_run_and_the_journal_says_so() {
         let world = World::new().await;
-        let (cancelled, superseded) = (world.record().await, world.record().await);
+        let (cancelled, superseded, refused) = (world.record().await, world.record().await, world.record().await);
+        assert!(world.end(&refused, Unwanted::NotApproved { why: "refused by zoe".into() }).await);
+        let three = world.row(&refused).await;
+        let failure = three.failure.unwrap();
+        assert_eq!((three.phase, failure.cause), (Phase::Cancelled, domain::failure::Cause::NotApproved));
+        assert_eq!(failure.message, "it was not approved: refused by zoe");
         assert!(world.end(&cancelled, Unwanted::Cancelled { by: "ann".into() }).await);
         assert!(world.end(&superseded, Unwanted::Superseded { newer: 7 }).await);
         let (one, two) = (world.row(&cancelled).await, world.row(&superseded).await);
         assert_eq!((one.phase, one.failure.unwrap().message), (Phase::Cancelled, "cancelled by ann".to_owned()));
         assert_eq!((two.phase, two.failure.unwrap().cause), (Phase::Failed, domain::failure::Cause::Superseded));
-        for id in [&cancelled, &superseded] {
+        for id in [&cancelled, &superseded, &refused] {
             assert!(world.row(id).await.finished_at.is_some());
             let saga = store::sagas::get(&world.store, id.as_str()).await.unwrap();
             assert!(saga.finished);

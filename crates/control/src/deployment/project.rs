@@ -10,6 +10,7 @@ use saga::{Cause, History, Progress, StageRecord};
 
 use super::smoke;
 use super::stages::{CUTOVER, RELEASE_COMMAND, phase_of};
+use super::state::Order;
 use super::{State, fail};
 
 /// The row as it should be.
@@ -109,14 +110,20 @@ fn phases(history: &DeploymentHistory, now: Phase) -> Vec<PhaseTimes> {
 fn failure(why: &Cause<Failure>, at: Phase) -> Failure {
     match why {
         Cause::Failed { error, .. } => error.clone(),
-        Cause::Cancelled { reason, .. } => match stalled(why) {
-            Some(stall) => fail::failure(
+        Cause::Cancelled { reason, .. } => match (stalled(why), reason.strip_prefix(NOT_APPROVED)) {
+            (Some(stall), _) => fail::failure(
                 at,
                 domain::failure::Cause::Timeout,
                 stall,
                 "see what the output stopped at; `plimsoll stalls show` tells the limits",
             ),
-            None => Failure { message: reason.clone(), ..fail::cancelled(at) },
+            (None, Some(why)) => fail::failure(
+                at,
+                domain::failure::Cause::NotApproved,
+                format!("it was not approved: {why}"),
+                "ask whoever votes, then deploy again; `plimsoll approvals list` shows what they said",
+            ),
+            (None, None) => Failure { message: reason.clone(), ..fail::cancelled(at) },
         },
     }
 }
@@ -131,6 +138,9 @@ fn stalled(why: &Cause<Failure>) -> Option<&str> {
 
 /// What the reason of such a cancel begins with; no token's name has a space.
 const STALLED: &str = "cancelled by stall detection: ";
+
+/// The same of one that others did not approve of.
+pub(super) const NOT_APPROVED: &str = "not approved: ";
 
 fn release(history: &DeploymentHistory) -> Option<(ReleaseId, u32)> {
     let release = history.state().release.as_ref().filter(|_| history.undoing().is_none())?;
@@ -156,9 +166,16 @@ fn metadata(state: &State) -> Metadata {
         urls: state.urls.clone(),
         promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
         plan: state.order.plan.as_ref().map(|agreed| agreed.plan.clone()),
-        reference: state.order.plan.as_ref().and_then(|agreed| agreed.reference.clone()),
+        approval: state.order.approval.as_ref().map(|awaited| awaited.id.clone()),
+        reference: asked(&state.order),
         smoke_tests: Vec::new(),
     }
+}
+
+/// What the very commit of its source was called when it was asked for.
+fn asked(order: &Order) -> Option<String> {
+    let of_plan = order.plan.as_ref().and_then(|agreed| agreed.reference.as_ref());
+    of_plan.or(order.approval.as_ref().and_then(|awaited| awaited.reference.as_ref())).cloned()
 }
 
 /// Every smoke test that was asked for: what is known of it, or, once it is known that it won't be run, why.
@@ -189,7 +206,6 @@ fn smoke_tests(history: &DeploymentHistory) -> Vec<SmokeResult> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::deployment::state::Order;
     use crate::deployment::{Deploy, Deploying};
     use domain::failure::Cause as FailureCause;
     use saga::{Event, Record};
@@ -208,6 +224,7 @@ mod tests {
             labels: Default::default(),
             promotion: None,
             plan: None,
+            approval: None,
         })
     }
 

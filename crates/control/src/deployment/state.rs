@@ -10,7 +10,7 @@ use domain::release::{Digest, Release};
 use domain::smoke::SmokeResult;
 use domain::source::{Commit, Source};
 use domain::spec::AppSpec;
-use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId, UploadId};
+use domain::{AppId, ApprovalId, DeploymentId, EnvironmentId, Name, ReleaseId, UploadId};
 use ingress::EnvironmentRoutes;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,18 @@ pub(crate) struct Order {
     /// The plan that it carries out, and must not deviate from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Agreed>,
+    /// What it waited for before it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Awaited>,
+}
+
+/// The approval of others.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Awaited {
+    pub id: ApprovalId,
+    /// Branch, tag or commit that was asked for, if one was named; the source is the very commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
 }
 
 /// What a promotion takes over from the release that it brings.

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub outputs: Outputs,
     /// Apps answer at `<app>.<domain>`.
     pub domain: String,
+    /// At which people call the server itself, so that no app may answer there: it would be sent their cookies.
+    pub own_hosts: Vec<domain::route::Host>,
     pub counters: Arc<Counters>,
     pub toolchain: OnceCell<Toolchain>,
     /// How long processes are watched after the switch, at least: many crash at their first real request.

@@ -12,8 +12,8 @@ use ulid::Ulid;
 
 use super::rules;
 
-/// Lets a deployment past all windows, and records who wanted that and why. Approvals are to come: until then the
-/// record alone is enough.
+/// Lets a deployment past all windows, and records who wanted that and why. Where others have to approve of that, it is held
+/// in the queue until they do, and the record says who did.
 pub(crate) async fn bypass(
     tx: &Tx,
     environment: &Environment,

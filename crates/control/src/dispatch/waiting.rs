@@ -12,6 +12,7 @@ use store::queue::Entry;
 use store::{Session, StoreError};
 
 use super::Gate;
+use crate::approvals::waiting;
 use crate::control::Inner;
 
 /// Who is asked about the queue; what is true of many entries is read once.
@@ -21,6 +22,8 @@ pub(crate) struct Waits<'a> {
     heads: BTreeMap<EnvironmentId, DeploymentId>,
     apps: BTreeMap<AppId, Facts>,
     windows: Option<Vec<store::windows::Record>>,
+    /// Of those that are held.
+    approvals: BTreeMap<DeploymentId, Waiting>,
     /// Those that were looked at last, and what holds them.
     seen: BTreeSet<DeploymentId>,
     gate: Gate,
@@ -34,6 +37,7 @@ impl<'a> Waits<'a> {
             heads: BTreeMap::new(),
             apps: BTreeMap::new(),
             windows: None,
+            approvals: BTreeMap::new(),
             seen: BTreeSet::new(),
             gate: Gate::default(),
         }
@@ -52,6 +56,11 @@ impl<'a> Waits<'a> {
             entries.iter().map(|entry| entry.app.clone()).filter(|id| !self.apps.contains_key(id)).collect();
         if !apps.is_empty() {
             self.apps.extend(store::queue::facts(session, &apps).await?);
+        }
+        let held: Vec<&DeploymentId> =
+            entries.iter().filter(|entry| entry.held).map(|entry| &entry.deployment).collect();
+        if !held.is_empty() {
+            self.approvals.extend(approvals(session, &held).await?);
         }
         let now = Utc::now();
         if self.windows.is_none() {
@@ -75,6 +84,9 @@ impl<'a> Waits<'a> {
     pub(crate) async fn of(&mut self, session: &impl Session, entry: &Entry) -> Result<Waiting, StoreError> {
         if !self.seen.contains(&entry.deployment) {
             self.look(session, std::slice::from_ref(entry)).await?;
+        }
+        if let Some(waiting) = self.approvals.get(&entry.deployment).filter(|_| entry.held) {
+            return Ok(waiting.clone());
         }
         let (inner, now) = (self.inner, Utc::now());
         let Some(candidate) = self.candidate(entry) else { return Ok(Waiting::Turn) };
@@ -104,4 +116,19 @@ impl<'a> Waits<'a> {
         }
         Ok(())
     }
+}
+
+/// What these wait for that others have to approve of.
+async fn approvals(
+    session: &impl Session,
+    held: &[&DeploymentId],
+) -> Result<BTreeMap<DeploymentId, Waiting>, StoreError> {
+    let all = store::approvals::of_deployments(session, held).await?;
+    let ids: Vec<_> = all.iter().map(|approval| &approval.id).collect();
+    let votes = store::approvals::votes(session, &ids).await?;
+    let told = |approval: &store::approvals::Approval| {
+        let votes = votes.get(&approval.id).map(Vec::as_slice).unwrap_or_default();
+        (approval.deployment.clone(), waiting(approval, votes))
+    };
+    Ok(all.iter().map(told).collect())
 }

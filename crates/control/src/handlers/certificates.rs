@@ -14,7 +14,8 @@ use ulid::Ulid;
 
 use super::commit;
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::certificates::{Shown, bring_in_line, seal, view};
 use crate::error::{store_error, variables_error};
 
@@ -22,7 +23,7 @@ use crate::error::{store_error, variables_error};
 const MOST: usize = 1000;
 
 impl Handle<Add> for Control {
-    async fn handle(&self, caller: &Caller, request: AddRequest) -> Result<Added, Error> {
+    async fn handle(&self, who: &Admitted, request: AddRequest) -> Result<Added, Error> {
         let now = store::time::micros(Utc::now());
         let key = request.key.0.expose_secret();
         let (details, chain) = ingress::inspect(&request.certificate, key, now).map_err(refusal)?;
@@ -63,15 +64,16 @@ impl Handle<Add> for Control {
         let kept = view(row.clone(), &Shown::default(), now);
         let kept = Certificate { state: CertificateState::Serving, warning: None, ..kept };
         let response = Added { certificate: kept, replaced };
-        self.remember::<Add>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        who.noted().target(&id);
+        let recorded = self.conclude::<Add>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         self.bring_certificates().await;
         Ok(Added { certificate: shown_now(row, self).await, ..response })
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, _: ListRequest) -> Result<Vec<Certificate>, Error> {
+    async fn handle(&self, _: &Admitted, _: ListRequest) -> Result<Vec<Certificate>, Error> {
         let rows = store::certificates::list(self.store()).await.map_err(store_error)?;
         let shown = Shown::ask(&self.world().ingress).await;
         let now = Utc::now();
@@ -82,21 +84,21 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: GetRequest) -> Result<Certificate, Error> {
+    async fn handle(&self, _: &Admitted, request: GetRequest) -> Result<Certificate, Error> {
         Ok(shown_now(named(self.store(), &request.certificate).await?, self).await)
     }
 }
 
 impl Handle<Remove> for Control {
-    async fn handle(&self, caller: &Caller, request: GetRequest) -> Result<Certificate, Error> {
+    async fn handle(&self, who: &Admitted, request: GetRequest) -> Result<Certificate, Error> {
         let tx = self.write().await?;
         let row = named(&tx, &request.certificate).await?;
         store::certificates::remove(&tx, &row.id).await.map_err(store_error)?;
         told(&tx, EventKind::CertificateRemoved { certificate: row.id.clone(), names: row.names.clone() }).await?;
         let response = view(row, &Shown::default(), Utc::now());
         let response = Certificate { state: CertificateState::Unserved, warning: None, ..response };
-        self.remember::<Remove>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Remove>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         self.bring_certificates().await;
         Ok(response)
     }

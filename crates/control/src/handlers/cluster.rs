@@ -5,11 +5,12 @@ use operations::Error;
 use operations::cluster::{self, Cluster, Host, Server, Show, ShowRequest};
 
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::error::store_error;
 
 impl Handle<Show> for Control {
-    async fn handle(&self, _: &Caller, _: ShowRequest) -> Result<Cluster, Error> {
+    async fn handle(&self, _: &Admitted, _: ShowRequest) -> Result<Cluster, Error> {
         let member = &self.inner.member;
         let leader = store::leases::find(self.store(), store::leases::LEADER).await.map_err(store_error)?;
         let mut servers = Vec::new();

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use domain::{DeploymentId, EnvironmentId};
-use operations::Error;
+use operations::{Error, Operation};
 use store::deployments::Filter;
 use store::environments::Environment;
 use store::{Session, Tx};
 
 use super::commit;
 use crate::Control;
+use crate::audit::Act;
 use crate::error::store_error;
 use crate::layout::remove_dir;
 
@@ -48,7 +49,11 @@ impl Control {
     }
 
     /// Stops everything that an environment serves or runs; its rows stay.
-    pub(super) async fn take_down(&self, environment: &Environment) -> Result<(), Error> {
+    pub(super) async fn take_down(
+        &self,
+        act: &Act<'_, impl Operation>,
+        environment: &Environment,
+    ) -> Result<(), Error> {
         let world = self.world();
         self.refuse_elsewhere(environment)?;
         if environment.generation > 0 {
@@ -66,7 +71,7 @@ impl Control {
                     other => other.map_err(store_error)?,
                 }
             }
-            commit(tx).await?;
+            commit(tx, act.step()).await?;
         }
         let (runtime, id) = (world.runtime.clone(), environment.id.clone());
         let found = tokio::task::spawn_blocking(move || {
@@ -83,7 +88,7 @@ impl Control {
         for name in &names {
             store::instances::delete(&tx, name).await.map_err(store_error)?;
         }
-        commit(tx).await?;
+        commit(tx, act.step()).await?;
         self.remove_sites(&environment.id).await
     }
 

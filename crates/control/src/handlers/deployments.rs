@@ -7,23 +7,26 @@ use domain::deployment::Deployment;
 use domain::phase::Phase;
 use operations::deployments::{Cancel, DeploymentRequest, Get, List, ListRequest, Output, OutputRequest, Resume};
 use operations::logs::LogPage;
-use operations::{Error, ErrorKind, Operation, Page};
+use operations::{Error, ErrorKind, Page};
 use saga::{CancelRefused, EngineError};
 use store::deployments::Filter;
 
 use super::{app_named, commit, deployment_with, page_cursor, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::audit::Act;
+use crate::caller::Handle;
 use crate::deployment::journal::{Unwanted, end_unstarted};
 use crate::deployment::runner::Taken;
 use crate::dispatch::{ANSWER, Waits, count_end, refusal};
 use crate::error::{io_error, store_error};
+use crate::output::reader::{Most, last_lines};
 
 /// Between two looks for another server's word, should a notice be lost.
 const LOOK: Duration = Duration::from_millis(250);
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Deployment>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Page<Deployment>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<DeploymentId>(request.cursor.as_deref())?;
         for (name, word) in [("search", &request.search), ("requested_by", &request.requested_by)] {
@@ -35,6 +38,7 @@ impl Handle<List> for Control {
             since: request.since,
             until: request.until,
             search: request.search,
+            sees: who.sees(),
             ..Filter::default()
         };
         match (&request.app, &request.environment) {
@@ -54,7 +58,7 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: DeploymentRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, _: &Admitted, request: DeploymentRequest) -> Result<Deployment, Error> {
         let mut record = deployment_with(self.store(), &request.deployment).await?;
         let records = std::slice::from_mut(&mut record);
         Waits::new(&self.inner).tell(self.store(), records).await.map_err(store_error)?;
@@ -63,7 +67,7 @@ impl Handle<Get> for Control {
 }
 
 impl Handle<Cancel> for Control {
-    async fn handle(&self, caller: &Caller, request: DeploymentRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, who: &Admitted, request: DeploymentRequest) -> Result<Deployment, Error> {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
         if deployment.phase.is_end() {
             return Err(ended(&deployment));
@@ -72,10 +76,17 @@ impl Handle<Cancel> for Control {
             return Err(Error::conflict("the deployment is stuck and can't be taken back by itself")
                 .hint(format!("see to the reason, then `plimsoll resume {}`", deployment.id)));
         }
-        let Err(refused) = self.cancel(&deployment.id, &caller.name).await? else {
-            return self.answer::<Cancel>(caller, &deployment.id).await;
-        };
-        let now = deployment_with(self.store(), &deployment.id).await?.deployment;
+        let act = self.begin_act::<Cancel>(who).await?;
+        let cancelled = self.cancelled(&act, &deployment.id, &who.name).await;
+        act.end(cancelled).await
+    }
+}
+
+impl Control {
+    async fn cancelled(&self, act: &Act<'_, Cancel>, id: &DeploymentId, by: &str) -> Result<Deployment, Error> {
+        let asked = self.cancel(act, id, by).await?;
+        let now = deployment_with(self.store(), id).await?.deployment;
+        let Err(refused) = asked else { return Ok(now) };
         Err(match refused {
             CancelRefused::PastPivot => active(&now),
             CancelRefused::Ended if now.phase.is_end() => ended(&now),
@@ -97,7 +108,7 @@ impl Handle<Cancel> for Control {
 }
 
 impl Handle<Resume> for Control {
-    async fn handle(&self, caller: &Caller, request: DeploymentRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, who: &Admitted, request: DeploymentRequest) -> Result<Deployment, Error> {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
         if deployment.stuck.is_none() {
             // One that is stalled runs its step again, on the server that drives it; one that nobody drives is taken over anyway.
@@ -105,22 +116,30 @@ impl Handle<Resume> for Control {
             if !store::beats::ask_again(&tx, &deployment.id).await.map_err(store_error)? {
                 return Err(Error::conflict("the deployment is not stuck, so there is nothing to try again"));
             }
-            self.remember::<Resume>(&tx, caller, &deployment).await?;
-            commit(tx).await?;
+            let recorded = self.conclude::<Resume>(&tx, who, &deployment).await?;
+            commit(tx, recorded).await?;
             return Ok(deployment);
         }
-        let Some(taken) = self.take_stuck(&deployment).await? else {
-            return self.ask_to_resume(caller, &deployment).await;
+        let act = self.begin_act::<Resume>(who).await?;
+        let resumed = self.resumed(&act, &deployment, &who.name).await;
+        act.end(resumed).await
+    }
+}
+
+impl Control {
+    async fn resumed(&self, act: &Act<'_, Resume>, deployment: &Deployment, by: &str) -> Result<Deployment, Error> {
+        let Some(taken) = self.take_stuck(act, deployment).await? else {
+            return self.ask_to_resume(act, deployment, by).await;
         };
         let fence = taken.fence;
-        let resumed = self.inner.runner.unstick(taken, &caller.name).await;
+        let resumed = self.inner.runner.unstick(taken, by).await;
         if resumed.is_err() {
             let tx = self.write().await?;
             store::sagas::give_up(&tx, deployment.id.as_str(), fence).await.map_err(store_error)?;
-            commit(tx).await?;
+            commit(tx, act.step()).await?;
         }
         match resumed {
-            Ok(()) => self.answer::<Resume>(caller, &deployment.id).await,
+            Ok(()) => Ok(deployment_with(self.store(), &deployment.id).await?.deployment),
             Err(EngineError::Journal { source: saga::JournalError::Unavailable(why), .. }) => {
                 Err(Error::unavailable(format!("the deployment's journal can't be written: {why}")))
             }
@@ -136,22 +155,36 @@ impl Handle<Resume> for Control {
 }
 
 impl Handle<Output> for Control {
-    async fn handle(&self, _: &Caller, request: OutputRequest) -> Result<LogPage, Error> {
-        let limit = page_limit(request.limit)? as usize;
-        let id = deployment_with(self.store(), &request.deployment).await?.deployment.id;
+    async fn handle(&self, _: &Admitted, request: OutputRequest) -> Result<LogPage, Error> {
+        let OutputRequest { deployment, after, before, tail, limit } = request;
+        let limit = page_limit(limit)? as usize;
+        let id = deployment_with(self.store(), &deployment).await?.deployment.id;
         let path = self.world().layout.output(&id);
         let mut reader = self.world().outputs.reader(&id);
-        let read = tokio::task::spawn_blocking(move || reader.read(request.after, limit));
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut lines = match tail || (before.is_some() && after.is_none()) {
+                true => last_lines(&file, before, limit)?,
+                false => reader.read(after, Most::lines(limit))?,
+            };
+            lines.retain(|line| after.is_none_or(|n| line.seq > n) && before.is_none_or(|n| line.seq < n));
+            std::io::Result::Ok(lines)
+        });
         let lines = read.await.map_err(|_| Error::internal())?.map_err(|e| io_error("read", &path, &e))?;
         // Before the first line there is no number to go on from, and none is needed.
-        let last = lines.last().map(|line| line.seq).or(request.after);
+        let last = lines.last().map(|line| line.seq).or(after);
         Ok(LogPage { lines, cursor: last.map(|seq| seq.to_string()).unwrap_or_default() })
     }
 }
 
 impl Control {
     /// Has a deployment taken back, whoever drives it: `Ok(Ok)` is a promise that it will be.
-    async fn cancel(&self, id: &DeploymentId, by: &str) -> Result<Result<(), CancelRefused>, Error> {
+    async fn cancel(
+        &self,
+        act: &Act<'_, Cancel>,
+        id: &DeploymentId,
+        by: &str,
+    ) -> Result<Result<(), CancelRefused>, Error> {
         if let Some(answer) = self.inner.runner.cancel(id, by).await {
             return Ok(answer);
         }
@@ -161,7 +194,7 @@ impl Control {
         let unwanted = Unwanted::Cancelled { by: by.to_owned() };
         if queued && end_unstarted(&tx, id, unwanted).await.map_err(store_error)? {
             store::queue::remove(&tx, id).await.map_err(store_error)?;
-            commit(tx).await?;
+            commit(tx, act.step()).await?;
             count_end(&self.inner, id).await;
             return Ok(Ok(()));
         }
@@ -169,7 +202,7 @@ impl Control {
             return Ok(Err(CancelRefused::Ended));
         }
         store::sagas::request_cancel(&tx, id.as_str(), by).await.map_err(store_error)?;
-        commit(tx).await?;
+        commit(tx, act.step()).await?;
         let asked = tokio::time::timeout(ANSWER, async {
             loop {
                 moved.borrow_and_update();
@@ -192,7 +225,7 @@ impl Control {
     }
 
     /// Makes a stuck deployment this server's, if it is one of this machine and nobody's.
-    async fn take_stuck(&self, deployment: &Deployment) -> Result<Option<Taken>, Error> {
+    async fn take_stuck(&self, act: &Act<'_, Resume>, deployment: &Deployment) -> Result<Option<Taken>, Error> {
         let id = deployment.id.as_str();
         let tx = self.write().await?;
         let record = deployment_with(&tx, &deployment.id).await?;
@@ -206,7 +239,7 @@ impl Control {
         };
         // It may be from before there was a queue.
         store::environments::start(&tx, &environment.id, &deployment.id).await.map_err(store_error)?;
-        commit(tx).await?;
+        commit(tx, act.step()).await?;
         Ok(Some(Taken {
             deployment: deployment.id.clone(),
             kind: deployment.kind,
@@ -217,12 +250,16 @@ impl Control {
     }
 
     /// Has a server of its machine try a stuck deployment again, and waits for that.
-    async fn ask_to_resume(&self, caller: &Caller, deployment: &Deployment) -> Result<Deployment, Error> {
+    async fn ask_to_resume(
+        &self,
+        act: &Act<'_, Resume>,
+        deployment: &Deployment,
+        by: &str,
+    ) -> Result<Deployment, Error> {
         let mut moved = self.store().dispatches();
         let tx = self.write().await?;
-        let by = Some(caller.name.as_str());
-        store::sagas::request_resume(&tx, deployment.id.as_str(), by).await.map_err(store_error)?;
-        commit(tx).await?;
+        store::sagas::request_resume(&tx, deployment.id.as_str(), Some(by)).await.map_err(store_error)?;
+        commit(tx, act.step()).await?;
         let resumed = tokio::time::timeout(ANSWER, async {
             loop {
                 moved.borrow_and_update();
@@ -246,21 +283,7 @@ impl Control {
                 .hint(hint));
             }
         }
-        self.answer::<Resume>(caller, &deployment.id).await
-    }
-
-    /// The deployment as it is after a request that the saga has written down.
-    async fn answer<O>(&self, caller: &Caller, id: &DeploymentId) -> Result<Deployment, Error>
-    where
-        O: Operation<Response = Deployment>,
-    {
-        let deployment = deployment_with(self.store(), id).await?.deployment;
-        if caller.key.is_some() {
-            let tx = self.write().await?;
-            self.remember::<O>(&tx, caller, &deployment).await?;
-            commit(tx).await?;
-        }
-        Ok(deployment)
+        Ok(deployment_with(self.store(), &deployment.id).await?.deployment)
     }
 }
 

@@ -10,26 +10,31 @@ use store::deployments::Filter;
 use store::settings::{self, STALLS};
 
 use super::{app_named, commit, page_limit};
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::diagnosis::{Known, diagnose, look};
 use crate::error::store_error;
 use crate::{Control, stalls};
 
 impl Handle<Diagnose> for Control {
-    async fn handle(&self, _: &Caller, request: DiagnoseRequest) -> Result<Diagnoses, Error> {
+    async fn handle(&self, who: &Admitted, request: DiagnoseRequest) -> Result<Diagnoses, Error> {
         let limit = page_limit(request.limit)?;
         let (world, store) = (self.world(), self.store());
         let mut items = Vec::new();
+        let sees = who.sees();
         for working in store::beats::working(store).await.map_err(store_error)? {
+            if !sees.includes(&working.record.app_id) {
+                continue;
+            }
             let deployment = working.record.deployment;
             let known = look(world, &deployment).await.map_err(store_error)?;
             let known = Known { stalled: working.stalled, heard_of_at: working.signs.beat_at, ..known };
             items.push(diagnose(deployment, known));
         }
         items.sort_by_key(|item| (item.state, item.since));
-        let queued = Filter { phase: Some(domain::phase::Phase::Queued), ..Filter::default() };
-        let open = store::deployments::count_open(store).await.map_err(store_error)?;
-        let all = open.iter().find(|(phase, ..)| *phase == domain::phase::Phase::Queued).map_or(0, |(_, n, _)| *n);
+        let waiting = store::queue::Filter { sees: sees.clone(), ..Default::default() };
+        let all = store::queue::count(store, &waiting).await.map_err(store_error)?;
+        let queued = Filter { phase: Some(domain::phase::Phase::Queued), sees, ..Filter::default() };
         let queued = store::deployments::list(store, &queued, None, limit.into()).await.map_err(store_error)?;
         let left_out = all.saturating_sub(queued.len() as u64);
         items.extend(queued.into_iter().map(|record| diagnose(record.deployment, Known::default())));
@@ -38,7 +43,7 @@ impl Handle<Diagnose> for Control {
 }
 
 impl Handle<ShowLimits> for Control {
-    async fn handle(&self, _: &Caller, request: ShowLimitsRequest) -> Result<StallLimits, Error> {
+    async fn handle(&self, _: &Admitted, request: ShowLimitsRequest) -> Result<StallLimits, Error> {
         let id = match &request.app {
             Some(app) => Some(app_named(self.store(), app).await?.id),
             None => None,
@@ -48,7 +53,7 @@ impl Handle<ShowLimits> for Control {
 }
 
 impl Handle<SetLimits> for Control {
-    async fn handle(&self, caller: &Caller, request: SetLimitsRequest) -> Result<StallLimits, Error> {
+    async fn handle(&self, who: &Admitted, request: SetLimitsRequest) -> Result<StallLimits, Error> {
         let SetLimitsRequest { app, heartbeat, silence, phases, then, reset } = request;
         let tx = self.write().await?;
         let id = match &app {
@@ -61,6 +66,7 @@ impl Handle<SetLimits> for Control {
                 Error::unprocessable("nothing is to be changed").hint("give a limit, what is done then, or reset")
             );
         }
+        let before = limits(&tx, app.clone(), id.clone()).await?;
         let mut policy = match (reset, &id) {
             // What holds without it is where one begins.
             (true, Some(_)) | (false, None) => {
@@ -76,8 +82,9 @@ impl Handle<SetLimits> for Control {
         policy.check().map_err(|e| Error::unprocessable(e.to_string()))?;
         settings::set(&tx, id.as_ref(), STALLS, changes.then_some(&policy)).await.map_err(store_error)?;
         let response = limits(&tx, app, id).await?;
-        self.remember::<SetLimits>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        who.noted().changed(&before.policy, &response.policy);
+        let recorded = self.conclude::<SetLimits>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }

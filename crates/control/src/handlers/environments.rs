@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
 use domain::instance::{InstanceState, InstanceStatus};
-use domain::phase::Phase;
+use domain::name::PAGES;
 use domain::{AppId, EnvironmentId, Name, ReleaseId};
 use ingress::{RouteTable, Stats, Status};
 use operations::Error;
@@ -14,18 +14,27 @@ use operations::environments::{
     Active, Create, CreateRequest, Delete, Environment, EnvironmentRequest, Get, List, SetSupersede,
     SetSupersedeRequest, Traffic,
 };
+use store::apps::App;
 use store::deployments::Filter;
 use store::environments::Environment as Row;
 
 use super::{app_named, commit, environment_named};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::audit::Act;
+use crate::caller::Handle;
 use crate::certificates::Shown;
 use crate::error::store_error;
+use crate::overview::active_since;
 use crate::urls::urls;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Environment, Error> {
+    async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Environment, Error> {
+        if !request.environment.may_name_environment() {
+            let name = &request.environment;
+            return Err(Error::invalid(format!("`environment`: `{name}` is the name of a page about every app"))
+                .hint(format!("choose another one, such as `{name}-1`; taken are {}", PAGES.join(", "))));
+        }
         let at = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let app = app_named(&tx, &request.app).await?;
@@ -39,43 +48,41 @@ impl Handle<Create> for Control {
         let created = EventKind::EnvironmentCreated;
         store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &created, at).await.map_err(store_error)?;
         let response = blank(row);
-        self.remember::<Create>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Create>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<SetSupersede> for Control {
-    async fn handle(&self, caller: &Caller, request: SetSupersedeRequest) -> Result<Environment, Error> {
+    async fn handle(&self, who: &Admitted, request: SetSupersedeRequest) -> Result<Environment, Error> {
         let SetSupersedeRequest { app, environment, policy } = request;
         let tx = self.write().await?;
         let (_, row) = environment_named(&tx, &app, &environment).await?;
         store::environments::set_supersede(&tx, &row.id, policy).await.map_err(store_error)?;
-        let event = EventKind::QueueConfigured { by: caller.name.clone() };
+        let event = EventKind::QueueConfigured { by: who.name.clone() };
         store::events::insert(&tx, Some(&row.app), Some(&row.name), None, &event, Utc::now())
             .await
             .map_err(store_error)?;
-        commit(tx).await?;
+        who.noted().changed(&row.supersede, &policy);
+        let recorded = self.conclude_before_answer(&tx, who).await?;
+        commit(tx, recorded).await?;
         let ingress = self.look_at_ingress().await;
         let response = self.view(Row { supersede: policy, ..row }, &ingress).await?;
-        if caller.key.is_some() {
-            let tx = self.write().await?;
-            self.remember::<SetSupersede>(&tx, caller, &response).await?;
-            commit(tx).await?;
-        }
+        self.keep_answer::<SetSupersede>(who, &response).await?;
         Ok(response)
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: GetRequest) -> Result<Vec<Environment>, Error> {
+    async fn handle(&self, _: &Admitted, request: GetRequest) -> Result<Vec<Environment>, Error> {
         let app = app_named(self.store(), &request.app).await?;
         self.environments_of(&app.id).await
     }
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: EnvironmentRequest) -> Result<Environment, Error> {
+    async fn handle(&self, _: &Admitted, request: EnvironmentRequest) -> Result<Environment, Error> {
         let (_, row) = environment_named(self.store(), &request.app, &request.environment).await?;
         let ingress = self.look_at_ingress().await;
         self.view(row, &ingress).await
@@ -83,10 +90,24 @@ impl Handle<Get> for Control {
 }
 
 impl Handle<Delete> for Control {
-    async fn handle(&self, caller: &Caller, request: EnvironmentRequest) -> Result<Deleted, Error> {
+    async fn handle(&self, who: &Admitted, request: EnvironmentRequest) -> Result<Deleted, Error> {
         let (app, row) = environment_named(self.store(), &request.app, &request.environment).await?;
         self.refuse_while_busy(self.store(), &row.id).await?;
-        self.take_down(&row).await?;
+        let act = self.begin_act::<Delete>(who).await?;
+        let deleted = self.delete_environment(&act, who, app, row).await;
+        act.end(deleted).await
+    }
+}
+
+impl Control {
+    async fn delete_environment(
+        &self,
+        act: &Act<'_, Delete>,
+        who: &Admitted,
+        app: App,
+        row: Row,
+    ) -> Result<Deleted, Error> {
+        self.take_down(act, &row).await?;
         let filter = Filter { environment: Some(row.id.clone()), ..Filter::default() };
         let outputs = self.deployment_ids(filter).await?;
 
@@ -100,8 +121,8 @@ impl Handle<Delete> for Control {
             .map_err(store_error)?;
         // Releases belong to the app and stay.
         let response = Deleted { app: app.name, environments: vec![row.name], releases: 0 };
-        self.remember::<Delete>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Delete>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         self.delete_files(Vec::new(), outputs).await;
         Ok(response)
     }
@@ -157,13 +178,12 @@ impl Control {
         };
         let release = store::releases::get(self.store(), release).await.map_err(store_error)?;
         let record = store::deployments::get(self.store(), deployment).await.map_err(store_error)?.deployment;
-        let since = record.phases.iter().rev().find(|times| times.phase == Phase::Active).map(|times| times.started_at);
         Ok(Some(Active {
             deployment: deployment.clone(),
             release: release.id,
             release_number: release.number,
             commit: release.commit.map(|commit| commit.short().to_owned()),
-            since: since.or(record.finished_at).unwrap_or(record.updated_at),
+            since: active_since(&record),
         }))
     }
 

@@ -11,12 +11,13 @@ use runtime::LogReader;
 
 use super::{environment_named, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::error::{io_error, store_error};
 use crate::streams::CursorLine;
 
 impl Handle<Read> for Control {
-    async fn handle(&self, _: &Caller, request: ReadRequest) -> Result<LogPage, Error> {
+    async fn handle(&self, _: &Admitted, request: ReadRequest) -> Result<LogPage, Error> {
         let limit = page_limit(request.limit)? as usize;
         let cursor = parse_cursor(request.after.as_deref())?;
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
@@ -32,6 +33,12 @@ pub(crate) struct LogSource {
     instance: String,
     /// `<component>.<index>`
     label: String,
+}
+
+impl LogSource {
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
 }
 
 pub(crate) fn parse_cursor(after: Option<&str>) -> Result<Option<LogCursor>, Error> {
@@ -122,7 +129,7 @@ fn merge(mut logs: Vec<(&LogSource, VecDeque<runtime::LogLine>)>) -> Vec<(&LogSo
 fn number(lines: Vec<(&LogSource, runtime::LogLine)>, mut cursor: LogCursor) -> (Vec<CursorLine>, LogCursor) {
     let numbered = lines.into_iter().map(|(source, line)| {
         cursor.set(&source.instance, line.seq);
-        CursorLine { cursor: cursor.to_string(), line: shown(source, line) }
+        CursorLine { cursor: cursor.to_string(), instance: source.instance.clone(), line: shown(source, line) }
     });
     (numbered.collect(), cursor)
 }

@@ -10,11 +10,12 @@ use store::StoreError;
 
 use super::environment_named;
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::error::store_error;
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: EnvironmentRequest) -> Result<Metrics, Error> {
+    async fn handle(&self, _: &Admitted, request: EnvironmentRequest) -> Result<Metrics, Error> {
         let (app, row) = environment_named(self.store(), &request.app, &request.environment).await?;
         let stats = self.world().ingress.stats().await.map_err(|e| {
             Error::unavailable(format!("the figures are with the ingress: {e}"))

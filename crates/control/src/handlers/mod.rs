@@ -1,18 +1,34 @@
 //! The handlers of the operations, one file for each noun, and what they share.
 
 mod analytics;
+mod approval_policies;
+mod approvals;
 mod apps;
+mod audit;
+mod auth_settings;
 mod certificates;
+mod channels;
 mod cluster;
 mod delete;
+mod deliveries;
 mod deployments;
+mod devices;
 mod diagnosis;
 mod environments;
 mod events;
+mod figures;
+mod guides;
 mod ingress;
+mod invitations;
 pub(crate) mod logs;
+mod mail;
+mod me;
+mod members;
 mod metrics;
+mod mutes;
+mod notices;
 pub(crate) mod order;
+mod overview;
 mod plans;
 mod promotions;
 mod queue;
@@ -20,39 +36,67 @@ mod releases;
 mod retention;
 pub(crate) mod schedules;
 mod server;
+mod sessions;
 mod smoke_tests;
-mod sources;
+pub(crate) mod sources;
 mod timeline;
 mod tokens;
+mod totp;
 mod uploads;
+mod users;
 mod variables;
 mod windows;
 
-use chrono::Utc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use domain::access::Sees;
 use domain::source::Source;
-use domain::{DeploymentId, Name};
+use domain::{AppId, DeploymentId, Name};
 use operations::page::MAX_LIMIT;
 use operations::{Error, Operation};
 use store::apps::App;
 use store::environments::Environment;
-use store::idempotency::Answer;
-use store::{Constraint, Session, Store, StoreError, Tx};
+use store::{Session, Store, StoreError};
 
 use crate::Control;
-use crate::caller::Caller;
+use crate::access::missing;
+use crate::audit::{Write, commit};
+use crate::caller::{Caller, Credential};
 use crate::deployment::World;
 use crate::error::store_error;
 
 impl Control {
     /// Who holds this token.
     pub async fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        crate::tokens::authenticate(self.store(), token).await
+        crate::tokens::authenticate(self, token).await
+    }
+
+    /// Whether a caller who is still being answered would be let in again, to the same.
+    ///
+    /// # Errors
+    /// `Unauthorized` when not. `Unavailable` when the roles have changed: the decision is to be made anew, so come back.
+    pub async fn still_knows(&self, caller: &Caller) -> Result<(), Error> {
+        let grants = match &caller.credential {
+            Credential::Token(id) => Arc::new(crate::tokens::grants_by_now(self, id).await?),
+            Credential::Signed { token, until } => {
+                crate::tokens::not_over(*until)?;
+                Arc::new(crate::tokens::grants_by_now(self, token).await?)
+            }
+            Credential::Session { id, .. } => self.session_grants_by_now(id).await?,
+            Credential::Inside => return Ok(()),
+        };
+        match grants == caller.grants {
+            true => Ok(()),
+            false => Err(Error::unavailable("what you may see has changed").hint("come back: it is decided anew")),
+        }
     }
 
     /// The answer that the caller's idempotency key has got already. `Conflict` when it was for another request.
     pub async fn replay<O: Operation>(&self, caller: &Caller) -> Result<Option<O::Response>, Error> {
         let Some(key) = &caller.key else { return Ok(None) };
-        let found = store::idempotency::find(self.store(), &caller.token, &key.key).await.map_err(store_error)?;
+        let found =
+            store::idempotency::find(self.store(), caller.principal.id(), &key.key).await.map_err(store_error)?;
         let Some(answer) = found else { return Ok(None) };
         if answer.operation != O::NAME || answer.request_digest != self.digest(&key.request_digest) {
             return Err(Error::conflict("the idempotency key was used for another request")
@@ -64,32 +108,8 @@ impl Control {
         })
     }
 
-    /// Keeps the answer under the caller's key, in the same transaction as what it tells of.
-    async fn remember<O: Operation>(&self, tx: &Tx, caller: &Caller, response: &O::Response) -> Result<(), Error> {
-        let Some(key) = &caller.key else { return Ok(()) };
-        let response = serde_json::to_value(response).map_err(|e| {
-            tracing::error!(operation = O::NAME, "an answer can't be written as JSON: {e}");
-            Error::internal()
-        })?;
-        let answer = Answer {
-            token_id: caller.token.clone(),
-            key: key.key.clone(),
-            operation: O::NAME.to_owned(),
-            request_digest: self.digest(&key.request_digest),
-            status: O::STATUS,
-            response,
-            created_at: Utc::now(),
-        };
-        match store::idempotency::insert(tx, &answer).await {
-            Err(StoreError::Conflict(Constraint::IdempotencyKey)) => {
-                Err(Error::conflict("another request with this idempotency key was quicker"))
-            }
-            other => other.map_err(store_error),
-        }
-    }
-
     /// A request may hold a short secret: its plain digest could be guessed from a copy of the database.
-    fn digest(&self, request_digest: &str) -> String {
+    pub(crate) fn digest(&self, request_digest: &str) -> String {
         self.inner.world.vault.keyed_digest(request_digest)
     }
 
@@ -124,21 +144,31 @@ impl Control {
         ))
         .hint(hint))
     }
-
-    async fn write(&self) -> Result<Tx, Error> {
-        self.store().write().await.map_err(store_error)
-    }
-}
-
-async fn commit(tx: Tx) -> Result<(), Error> {
-    tx.commit().await.map_err(store_error)
 }
 
 pub(crate) async fn app_named(session: &impl Session, name: &Name) -> Result<App, Error> {
-    store::apps::find(session, name).await.map_err(store_error)?.ok_or_else(|| {
-        Error::not_found(format!("there is no app `{name}`"))
-            .hint(format!("create it with `plimsoll apps create {name}` or list them with `plimsoll apps list`"))
-    })
+    store::apps::find(session, name).await.map_err(store_error)?.ok_or_else(|| missing::app(name))
+}
+
+/// The names of apps, by id; those that have gone are left out.
+async fn app_names(session: &impl Session, ids: impl Iterator<Item = AppId>) -> Result<BTreeMap<AppId, Name>, Error> {
+    let wanted: BTreeSet<AppId> = ids.collect();
+    let mut names = BTreeMap::new();
+    if wanted.is_empty() {
+        return Ok(names);
+    }
+    let sees = Sees::Only(wanted);
+    let mut after: Option<Name> = None;
+    loop {
+        let page = store::apps::list_named(session, &sees, None, after.as_ref(), MAX_LIMIT.into()).await;
+        let page = page.map_err(store_error)?;
+        let more = page.len() == MAX_LIMIT as usize;
+        after = page.last().map(|app| app.name.clone());
+        names.extend(page.into_iter().map(|app| (app.id, app.name)));
+        if !more {
+            return Ok(names);
+        }
+    }
 }
 
 pub(crate) async fn environment_named(
@@ -160,8 +190,7 @@ pub(crate) async fn deployment_with(
     id: &DeploymentId,
 ) -> Result<store::deployments::Record, Error> {
     match store::deployments::get(session, id).await {
-        Err(StoreError::NotFound { .. }) => Err(Error::not_found(format!("there is no deployment `{id}`"))
-            .hint("list them with `plimsoll deployments list`")),
+        Err(StoreError::NotFound { .. }) => Err(missing::deployment(id)),
         other => other.map_err(store_error),
     }
 }
@@ -178,7 +207,8 @@ pub(crate) fn page_limit(limit: u32) -> Result<u32, Error> {
 fn page_cursor<T: std::str::FromStr>(cursor: Option<&str>) -> Result<Option<T>, Error> {
     let parsed = cursor.map(str::parse).transpose();
     parsed.map_err(|_| {
-        Error::invalid("`cursor` is not one of this list").hint("use the `next` of the page before, or leave it out")
+        Error::unprocessable("`cursor` is not one of this list")
+            .hint("use the `next` of the page before, or leave it out")
     })
 }
 
@@ -202,7 +232,7 @@ fn begins_wrong(c: char) -> bool {
 }
 
 /// What can be known of a source without looking at it.
-fn check_source(source: &Source) -> Result<(), Error> {
+pub(crate) fn check_source(source: &Source) -> Result<(), Error> {
     match source {
         Source::Git { url, reference } => {
             if url.is_empty() || url.starts_with(begins_wrong) || url.chars().any(char::is_control) {
@@ -233,7 +263,7 @@ fn check_own_source(source: &Source) -> Result<(), Error> {
     }
 }
 
-fn check_reference(reference: &str) -> Result<(), Error> {
+pub(crate) fn check_reference(reference: &str) -> Result<(), Error> {
     let why = match reference {
         "" => "it is empty",
         r if r.starts_with('-') => "it begins with `-`",
@@ -255,7 +285,7 @@ mod tests {
         assert!(page_limit(0).is_err() && page_limit(501).is_err());
         assert_eq!(page_cursor::<u32>(Some("7")).unwrap(), Some(7));
         assert_eq!(page_cursor::<u32>(None).unwrap(), None);
-        assert_eq!(page_cursor::<u32>(Some("v7")).unwrap_err().status, 400);
+        assert_eq!(page_cursor::<u32>(Some("v7")).unwrap_err().status, 422);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! Accepting deployments and rollbacks: everything that makes one is written in one transaction.
 
 use chrono::{DateTime, Utc};
+use domain::access::{At, Permission};
 use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::event::EventKind;
 use domain::labels::{Labels, Tag};
 use domain::phase::Phase;
 use domain::queue::{Priority, Supersede, rank};
 use domain::release::Release;
-use domain::source::Source;
-use domain::{DeploymentId, Name, UploadId};
+use domain::source::{Commit, Source};
+use domain::{AppId, DeploymentId, Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest, Rollback, RollbackRequest};
 use operations::{Error, Operation};
 use store::apps::App;
@@ -18,24 +19,27 @@ use store::queue::Entry;
 use store::{Session, Tx};
 use ulid::Ulid;
 
-use super::{check_reference, check_source, commit, environment_named};
+use super::{Write, check_reference, check_source, commit, environment_named};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing, sources};
+use crate::approvals::ask;
+use crate::caller::Handle;
 use crate::deployment::journal::{Unwanted, end_unstarted};
 use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
 use crate::dispatch::{self, Accepted, count_end};
 use crate::error::{archive_error, io_error, store_error};
-use crate::uploads::no_upload;
+use crate::planning::pinned;
 
 impl Handle<Deploy> for Control {
-    async fn handle(&self, caller: &Caller, request: DeployRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, who: &Admitted, request: DeployRequest) -> Result<Deployment, Error> {
         if let Some(plan) = request.plan.clone() {
-            return self.carry_out(caller, &plan, request).await;
+            return self.carry_out(who, &plan, request).await;
         }
+        let commit = self.pin(who, &request).await?;
         let tx = self.write().await?;
-        let Prepared { environment, record, state, when } = self.prepare(&tx, caller, request).await?;
-        self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, record, state, when).await
+        let Prepared { environment, record, state, when } = self.prepare(&tx, who, request, commit).await?;
+        self.accept::<Deploy, deployment::Deploy>(who, tx, &environment, record, state, when).await
     }
 }
 
@@ -48,8 +52,14 @@ pub(crate) struct Prepared {
 }
 
 impl Control {
-    /// Checks what is asked for and makes a deployment of it.
-    pub(crate) async fn prepare(&self, tx: &Tx, caller: &Caller, request: DeployRequest) -> Result<Prepared, Error> {
+    /// Checks what is asked for and makes a deployment of it; of this commit, if it was [pinned](Control::pin).
+    pub(crate) async fn prepare(
+        &self,
+        tx: &Tx,
+        who: &Admitted,
+        request: DeployRequest,
+        commit: Option<Commit>,
+    ) -> Result<Prepared, Error> {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let labels = Labels::of_deployment(request.tags, request.metadata).map_err(|e| {
@@ -59,29 +69,36 @@ impl Control {
         when.check(Utc::now())?;
         let bypass = request.bypass_window.map(|reason| super::windows::reason(reason.as_str(), &when)).transpose()?;
         let (app, environment) = environment_named(tx, &request.app, &request.environment).await?;
+        critical(who, &app.id, when.priority)?;
+        if let Some(asked) = &request.source {
+            sources::check(who, tx, asked, app.source.as_ref()).await?;
+        }
         let source = source(&app, request.source, request.reference)?;
-        let mut draft = draft(tx, &environment, DeploymentKind::Deploy, caller).await?;
+        let mut draft = draft(tx, &environment, DeploymentKind::Deploy, who).await?;
         if let Source::Archive { upload } = &source {
             // The file is on this machine.
             self.refuse_elsewhere(&environment)?;
             self.take_upload(tx, upload).await?;
             draft.deployment.metadata.upload = Some(upload.clone());
         }
+        let (source, reference) = pinned(source, commit.as_ref());
         draft.deployment.source = Some(source);
+        draft.deployment.metadata.reference = reference;
+        draft.deployment.metadata.commit.clone_from(&commit);
         if let Some(reason) = bypass {
             dispatch::bypass(tx, &environment, &draft.deployment, &reason).await.map_err(store_error)?;
         }
-        let state = State::deploy(Order { labels, ..order(&draft) });
+        let state = State { commit, ..State::deploy(Order { labels, ..order(&draft) }) };
         Ok(Prepared { environment, record: draft, state, when })
     }
 }
 
 impl Handle<Rollback> for Control {
-    async fn handle(&self, caller: &Caller, request: RollbackRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, who: &Admitted, request: RollbackRequest) -> Result<Deployment, Error> {
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &request.app, &request.environment).await?;
         let release = self.to_go_back_to(&tx, &app, &environment, request.release, request.tag.as_ref()).await?;
-        let mut draft = draft(&tx, &environment, DeploymentKind::Rollback, caller).await?;
+        let mut draft = draft(&tx, &environment, DeploymentKind::Rollback, who).await?;
         draft.deployment.release = Some(release.id.clone());
         draft.deployment.release_number = Some(release.number);
         draft.deployment.metadata.commit = release.commit.clone();
@@ -90,7 +107,7 @@ impl Handle<Rollback> for Control {
         let when = When { priority: request.priority, not_before: None };
         let at = draft.deployment.created_at;
         dispatch::let_back(&tx, &environment, &draft.deployment, at).await.map_err(store_error)?;
-        self.accept::<Rollback, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
+        self.accept::<Rollback, deployment::Rollback>(who, tx, &environment, draft, state, when).await
     }
 }
 
@@ -116,7 +133,7 @@ impl Control {
     /// From this transaction on the deployment keeps the upload from being removed.
     pub(super) async fn take_upload(&self, tx: &Tx, id: &UploadId) -> Result<(), Error> {
         let found = store::uploads::find(tx, id).await.map_err(store_error)?;
-        let upload = found.ok_or_else(|| no_upload(id))?;
+        let upload = found.ok_or_else(|| missing::upload(id))?;
         if !upload.complete {
             return Err(Error::conflict(format!(
                 "{id} is not complete: the rest of its {} bytes is missing",
@@ -132,20 +149,21 @@ impl Control {
     }
 
     /// Writes the deployment, its saga with the first record, and the event. If it may start at once and here, that is
-    /// written with them; else it waits in the queue.
+    /// written with them; else it waits in the queue, and there for approval first where others are asked.
     pub(crate) async fn accept<O, G>(
         &self,
-        caller: &Caller,
-        tx: Tx,
+        who: &Admitted,
+        tx: Write,
         environment: &Environment,
-        record: Record,
-        state: State,
+        mut record: Record,
+        mut state: State,
         when: When,
     ) -> Result<Deployment, Error>
     where
         O: Operation<Response = Deployment>,
         G: Deploying,
     {
+        let asked = self.hold(&tx, who, environment, &mut record, &mut state).await?;
         let deployment = &record.deployment;
         let internal = |e: &dyn std::fmt::Display| {
             tracing::error!("the saga of a deployment can't begin: {e}");
@@ -174,10 +192,18 @@ impl Control {
             not_before: when.not_before,
             enqueued_at: deployment.created_at,
             attempt: 1,
+            held: asked.is_some(),
         };
-        let placed = self.inner.place(&tx, entry, deployment.kind).await.map_err(store_error)?;
-        self.remember::<O>(&tx, caller, deployment).await?;
-        commit(tx).await?;
+        let placed = match &asked {
+            Some(approval) => {
+                store::queue::insert(&tx, &entry).await.map_err(store_error)?;
+                ask(&tx, approval).await?;
+                Accepted::Waits
+            }
+            None => self.inner.place(&tx, entry, deployment.kind).await.map_err(store_error)?,
+        };
+        let recorded = self.conclude::<O>(&tx, who, deployment).await?;
+        commit(tx, recorded).await?;
         if let Accepted::Starts(taken, slot) = placed {
             self.inner.runner.spawn(taken, Some(slot));
         }
@@ -193,7 +219,7 @@ impl Control {
     /// itself: they would bring the newest of the branch, and a plan's commit may be older.
     async fn supersede(&self, tx: &Tx, environment: &Environment, newer: &Record) -> Result<Vec<DeploymentId>, Error> {
         let mut ended = Vec::new();
-        let (Supersede::SkipQueued, Some(source)) = (environment.supersede, &newer.deployment.source) else {
+        let (Supersede::SkipQueued, Some(source)) = (environment.supersede, newer.deployment.asked()) else {
             return Ok(ended);
         };
         if newer.deployment.metadata.plan.is_some() {
@@ -203,7 +229,7 @@ impl Control {
         for entry in store::queue::of_environment(tx, &environment.id).await.map_err(store_error)? {
             let older = store::deployments::get(tx, &entry.deployment).await.map_err(store_error)?.deployment;
             // What was ordered for a time of its own is meant.
-            if older.asked().as_ref() == Some(source)
+            if older.asked().as_ref() == Some(&source)
                 && entry.not_before.is_none()
                 && end_unstarted(tx, &entry.deployment, why()).await.map_err(store_error)?
             {
@@ -212,6 +238,14 @@ impl Control {
             }
         }
         Ok(ended)
+    }
+}
+
+/// A critical one goes before those of other apps, and past windows: that is not for everybody who deploys.
+pub(super) fn critical(who: &Admitted, app: &AppId, priority: Priority) -> Result<(), Error> {
+    match priority {
+        Priority::Critical => who.must(Permission::Configure, At::App(app), "the priority critical"),
+        Priority::High | Priority::Normal | Priority::Low => Ok(()),
     }
 }
 
@@ -247,7 +281,7 @@ pub(super) fn no_release(app: &Name, number: u32) -> Error {
 }
 
 /// What to deploy: the request's own source before the app's, and the reference in either.
-pub(super) fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
+pub(crate) fn source(app: &App, asked: Option<Source>, reference: Option<String>) -> Result<Source, Error> {
     let source = asked.or_else(|| app.source.clone()).ok_or_else(|| {
         Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
             .hint("give a source with the deployment, or set the app's with `plimsoll apps set-source`")
@@ -341,7 +375,7 @@ pub(super) async fn draft(
     tx: &Tx,
     environment: &Environment,
     kind: DeploymentKind,
-    caller: &Caller,
+    who: &Admitted,
 ) -> Result<Record, Error> {
     let generation = store::environments::next_generation(tx, &environment.id).await.map_err(store_error)?;
     let at: DateTime<Utc> = store::time::micros(Utc::now());
@@ -361,7 +395,7 @@ pub(super) async fn draft(
         failure: None,
         cancelling: false,
         stuck: None,
-        requested_by: caller.name.clone(),
+        requested_by: who.name.clone(),
         created_at: at,
         updated_at: at,
         finished_at: None,
@@ -383,5 +417,6 @@ pub(super) fn order(draft: &Record) -> Order {
         labels: Labels::default(),
         promotion: None,
         plan: None,
+        approval: None,
     }
 }

@@ -12,11 +12,12 @@ use operations::{Error, Page};
 use store::plans::{Filter, Kept};
 use ulid::Ulid;
 
-use super::order::{When, draft, order, source};
+use super::order::{When, critical, draft, order, source};
 use super::{app_named, check_reference, check_source, commit, environment_named, environment_of_no_app};
 use super::{page_cursor, page_limit, windows};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing, sources};
+use crate::caller::Handle;
 use crate::deployment::promise::{HINT, broken};
 use crate::deployment::rehearse::rehearse;
 use crate::deployment::state::Order;
@@ -29,7 +30,7 @@ use crate::planning::{Wanted, scene_of};
 const MOST: u64 = 100;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Plan, Error> {
+    async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Plan, Error> {
         request.source.as_ref().map_or(Ok(()), check_source)?;
         request.reference.as_deref().map_or(Ok(()), check_reference)?;
         let (app, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
@@ -45,6 +46,9 @@ impl Handle<Create> for Control {
                 Wanted::Rollback { release: Box::new(release) }
             }
             None => {
+                if let Some(asked) = &request.source {
+                    sources::check(who, self.store(), asked, app.source.as_ref()).await?;
+                }
                 let source = source(&app, request.source, request.reference)?;
                 if let Source::Archive { upload } = &source
                     && !self.upload(upload).await?.complete
@@ -54,29 +58,29 @@ impl Handle<Create> for Control {
                 Wanted::Deploy { source }
             }
         };
-        let plan = self.plan(&app, &environment, wanted, &caller.name).await?;
+        let plan = self.plan(&app, &environment, wanted, &who.name).await?;
         let id = PlanId::from_ulid(Ulid::generate());
         let kept = Kept { id, app: app.id, environment: environment.id, plan };
         let tx = self.write().await?;
         store::plans::put(&tx, &kept).await.map_err(store_error)?;
         store::plans::sweep(&tx, &kept.environment, kept.plan.created_at, MOST).await.map_err(store_error)?;
-        self.remember::<Create>(&tx, caller, &kept.plan).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Create>(&tx, who, &kept.plan).await?;
+        commit(tx, recorded).await?;
         Ok(kept.plan)
     }
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: PlanRequest) -> Result<Plan, Error> {
-        self.kept_plan(&request.plan).await
+    async fn handle(&self, who: &Admitted, request: PlanRequest) -> Result<Plan, Error> {
+        self.kept_plan(who, &request.plan).await
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<PlanSummary>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Page<PlanSummary>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<PlanId>(request.cursor.as_deref())?;
-        let mut filter = Filter::default();
+        let mut filter = Filter { sees: who.sees(), ..Filter::default() };
         match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => {
                 filter.environment = Some(environment_named(self.store(), app, environment).await?.1.id);
@@ -92,8 +96,8 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Simulate> for Control {
-    async fn handle(&self, _: &Caller, request: PlanRequest) -> Result<Simulation, Error> {
-        let plan = self.kept_plan(&request.plan).await?;
+    async fn handle(&self, who: &Admitted, request: PlanRequest) -> Result<Simulation, Error> {
+        let plan = self.kept_plan(who, &request.plan).await?;
         let scene = scene_of(&plan);
         let runs = match plan.kind {
             DeploymentKind::Deploy => rehearse::<path::Deploy>(&scene),
@@ -109,15 +113,15 @@ impl Handle<Simulate> for Control {
 }
 
 impl Control {
-    async fn kept_plan(&self, named: &PlanRef) -> Result<Plan, Error> {
-        let mut found = store::plans::find(self.store(), named, Utc::now()).await.map_err(store_error)?;
+    /// Of those that are seen.
+    async fn kept_plan(&self, who: &Admitted, named: &PlanRef) -> Result<Plan, Error> {
+        let found = store::plans::find(self.store(), &who.sees(), named, Utc::now()).await;
+        let mut found = found.map_err(store_error)?;
         match (found.pop(), found.is_empty()) {
             (Some(kept), true) => Ok(kept.plan),
             (Some(_), false) => Err(Error::conflict(format!("more than one plan begins with `{named}`"))
                 .hint("give more digits; `plimsoll plans list` shows them")),
-            (None, _) => Err(Error::not_found(format!("there is no plan `{named}`")).hint(
-                "a plan is kept for a day: make one with `plimsoll plan`, or list them with `plimsoll plans list`",
-            )),
+            (None, _) => Err(missing::plan(named)),
         }
     }
 
@@ -126,7 +130,7 @@ impl Control {
     /// it is the deployment's turn, the deployment looks at itself.
     pub(super) async fn carry_out(
         &self,
-        caller: &Caller,
+        who: &Admitted,
         named: &PlanRef,
         request: DeployRequest,
     ) -> Result<Deployment, Error> {
@@ -140,7 +144,7 @@ impl Control {
         let when = When { priority: request.priority, not_before: request.not_before };
         when.check(Utc::now())?;
         let bypass = request.bypass_window.map(|reason| windows::reason(reason.as_str(), &when)).transpose()?;
-        let plan = self.kept_plan(named).await?;
+        let plan = self.kept_plan(who, named).await?;
         if (&plan.app, &plan.environment) != (&request.app, &request.environment) {
             let (own, asked) =
                 (format!("{}/{}", plan.app, plan.environment), format!("{}/{}", request.app, request.environment));
@@ -148,6 +152,10 @@ impl Control {
                 .hint(format!("deploy it to {own}, or make a plan of {asked}")));
         }
         let (app, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
+        // Going back ends an outage.
+        if plan.kind != DeploymentKind::Rollback {
+            critical(who, &app.id, when.priority)?;
+        }
         let routes = match self.is_here(&environment) {
             true => Some(self.route_facts(&plan, &app, &environment).await?),
             false => None,
@@ -161,7 +169,7 @@ impl Control {
         if !changed.is_empty() {
             return Err(Error::conflict(broken(&plan.digest, &changed)).hint(HINT));
         }
-        let mut draft = draft(&tx, &environment, plan.kind, caller).await?;
+        let mut draft = draft(&tx, &environment, plan.kind, who).await?;
         draft.deployment.metadata.plan = Some(plan.digest.clone());
         draft.deployment.metadata.reference = plan.reference.clone();
         draft.deployment.metadata.commit = plan.commit;
@@ -178,7 +186,7 @@ impl Control {
                     dispatch::bypass(&tx, &environment, &draft.deployment, &reason).await.map_err(store_error)?;
                 }
                 let state = State::deploy(Order { labels, plan: Some(agreed), ..order(&draft) });
-                self.accept::<Deploy, deployment::Deploy>(caller, tx, &environment, draft, state, when).await
+                self.accept::<Deploy, deployment::Deploy>(who, tx, &environment, draft, state, when).await
             }
             (DeploymentKind::Rollback, _) if !labels.is_empty() => {
                 Err(Error::unprocessable("a rollback makes no release that could get tags or metadata")
@@ -198,7 +206,7 @@ impl Control {
                 let state = State::rollback(order, release.into(), spec, commit);
                 let at = draft.deployment.created_at;
                 dispatch::let_back(&tx, &environment, &draft.deployment, at).await.map_err(store_error)?;
-                self.accept::<Deploy, deployment::Rollback>(caller, tx, &environment, draft, state, when).await
+                self.accept::<Deploy, deployment::Rollback>(who, tx, &environment, draft, state, when).await
             }
             (DeploymentKind::Deploy | DeploymentKind::Promotion, _) => {
                 tracing::error!(plan = %plan.digest, "a plan that says not what is deployed");

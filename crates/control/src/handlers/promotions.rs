@@ -20,9 +20,10 @@ use store::apps::App;
 use store::environments::Environment;
 
 use super::environment_named;
-use super::order::{When, draft, no_release, order};
+use super::order::{When, critical, draft, no_release, order};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::deployment::state::{Order, Promotion};
 use crate::deployment::{self, State};
 use crate::environment::{Variables, data_key};
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_COMMITS: usize = 100;
 
 impl Handle<Plan> for Control {
-    async fn handle(&self, _: &Caller, request: PlanRequest) -> Result<PromotionReport, Error> {
+    async fn handle(&self, _: &Admitted, request: PlanRequest) -> Result<PromotionReport, Error> {
         let PlanRequest { app, environment, from, release } = &request;
         let Compared { app, mut report, .. } = self.compare(self.store(), app, environment, from, *release).await?;
         report.commits = self.commits(&app, &report).await;
@@ -52,11 +53,12 @@ impl Handle<Plan> for Control {
 }
 
 impl Handle<Promote> for Control {
-    async fn handle(&self, caller: &Caller, request: PromoteRequest) -> Result<Deployment, Error> {
+    async fn handle(&self, who: &Admitted, request: PromoteRequest) -> Result<Deployment, Error> {
         let PromoteRequest { app, environment, from, release, force, priority } = request;
         let tx = self.write().await?;
         let compared = self.compare(&tx, &app, &environment, &from, release).await?;
         let Compared { app, target, release, report, variables } = compared;
+        critical(who, &app.id, priority)?;
         if force.is_none() {
             refuse_blocked(&report)?;
         }
@@ -77,7 +79,7 @@ impl Handle<Promote> for Control {
             forced,
             findings: report.findings,
         };
-        let mut draft = draft(&tx, &target, DeploymentKind::Promotion, caller).await?;
+        let mut draft = draft(&tx, &target, DeploymentKind::Promotion, who).await?;
         draft.deployment.metadata.commit = release.commit.clone();
         draft.deployment.metadata.promotion = Some(record.clone());
         // From now on nobody takes away a release that is there already.
@@ -88,7 +90,7 @@ impl Handle<Promote> for Control {
         let order = Order { labels, promotion: Some(Promotion { record, artifact, size, files }), ..order(&draft) };
         let state = State::promotion(order, digest, known.map(Into::into), spec, commit);
         let when = When { priority, not_before: None };
-        self.accept::<Promote, deployment::Promotion>(caller, tx, &target, draft, state, when).await
+        self.accept::<Promote, deployment::Promotion>(who, tx, &target, draft, state, when).await
     }
 }
 

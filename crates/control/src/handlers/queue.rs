@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use domain::DeploymentId;
+use domain::access::{At, Permission};
 use domain::event::EventKind;
 use domain::queue::{Waiting, between, rank};
 use operations::queue::{Entry, Estimate, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
@@ -10,30 +11,32 @@ use store::deployments::Record;
 use store::queue::{Direction, Entry as Row, Filter, Place as After};
 use store::{Session, Tx};
 
-use super::order::When;
-use super::{app_named, commit, deployment_with, environment_named, page_limit};
+use super::order::{When, critical};
+use super::{Write, app_named, commit, deployment_with, environment_named, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing};
+use crate::caller::Handle;
 use crate::dispatch::Waits;
 use crate::error::store_error;
 use crate::forecast::foresee;
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Entry>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Page<Entry>, Error> {
         let limit = page_limit(request.limit)?;
         let after = request.cursor.as_deref().map(place_of).transpose()?;
         let filter = match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => {
                 let (_, environment) = environment_named(self.store(), app, environment).await?;
-                Filter { app: None, environment: Some(environment.id) }
+                Filter { environment: Some(environment.id), ..Filter::default() }
             }
-            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), environment: None },
+            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), ..Filter::default() },
             (None, Some(_)) => {
                 return Err(Error::unprocessable("an environment belongs to an app, and none is named")
                     .hint("name the app too"));
             }
             (None, None) => Filter::default(),
         };
+        let filter = Filter { sees: who.sees(), ..filter };
         let rows = store::queue::list(self.store(), &filter, after.as_ref(), u64::from(limit) + 1).await;
         let mut rows = rows.map_err(store_error)?;
         let more = rows.len() > limit as usize;
@@ -75,32 +78,38 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Move> for Control {
-    async fn handle(&self, caller: &Caller, request: MoveRequest) -> Result<Entry, Error> {
+    async fn handle(&self, who: &Admitted, request: MoveRequest) -> Result<Entry, Error> {
         let tx = self.write().await?;
         let row = waiting(&tx, &request.deployment).await?;
-        let rank = self.rank_at(&tx, &row, &request.to).await?;
+        let rank = self.rank_at(&tx, who, &row, &request.to).await?;
+        if store::queue::passes_others(&tx, &row, rank).await.map_err(store_error)? {
+            who.must(Permission::Operate, At::Server, "to pass deployments of other apps")?;
+        }
         store::queue::set_rank(&tx, &row.deployment, rank).await.map_err(store_error)?;
-        self.changed::<Move>(caller, tx, &row.deployment).await
+        self.changed::<Move>(who, tx, &row.deployment).await
     }
 }
 
 impl Handle<Reschedule> for Control {
-    async fn handle(&self, caller: &Caller, request: RescheduleRequest) -> Result<Entry, Error> {
+    async fn handle(&self, who: &Admitted, request: RescheduleRequest) -> Result<Entry, Error> {
         let tx = self.write().await?;
         let row = waiting(&tx, &request.deployment).await?;
         let priority = request.priority.unwrap_or(row.priority);
+        if priority != row.priority {
+            critical(who, &row.app, priority)?;
+        }
         let when = When { priority, not_before: request.not_before };
         when.check(Utc::now())?;
         let rank = rank(row.enqueued_at, when.not_before, priority);
         store::queue::set_priority(&tx, &row.deployment, priority, rank).await.map_err(store_error)?;
         store::queue::reschedule(&tx, &row.deployment, when.not_before, rank).await.map_err(store_error)?;
-        self.changed::<Reschedule>(caller, tx, &row.deployment).await
+        self.changed::<Reschedule>(who, tx, &row.deployment).await
     }
 }
 
 impl Control {
     /// Tells of the change and answers with the entry as it is now.
-    async fn changed<O>(&self, caller: &Caller, tx: Tx, id: &DeploymentId) -> Result<Entry, Error>
+    async fn changed<O>(&self, who: &Admitted, tx: Write, id: &DeploymentId) -> Result<Entry, Error>
     where
         O: Operation<Response = Entry>,
     {
@@ -109,16 +118,16 @@ impl Control {
         let waiting = Waits::new(&self.inner).of(&tx, &row).await.map_err(store_error)?;
         let entry = shown(deployment_with(&tx, id).await?, waiting, &row, ahead + 1);
         let (priority, not_before) = (row.priority, row.not_before);
-        let event = EventKind::DeploymentRequeued { by: caller.name.clone(), priority, not_before };
+        let event = EventKind::DeploymentRequeued { by: who.name.clone(), priority, not_before };
         let (app, environment) = (Some(&entry.app), Some(&entry.environment));
         store::events::insert(&tx, app, environment, Some(id), &event, Utc::now()).await.map_err(store_error)?;
-        self.remember::<O>(&tx, caller, &entry).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<O>(&tx, who, &entry).await?;
+        commit(tx, recorded).await?;
         Ok(entry)
     }
 
     /// The rank that brings an entry to a place.
-    async fn rank_at(&self, tx: &Tx, row: &Row, to: &Place) -> Result<i64, Error> {
+    async fn rank_at(&self, tx: &Tx, who: &Admitted, row: &Row, to: &Place) -> Result<i64, Error> {
         let neighbour = |of: Row, way| async move {
             let next = store::queue::neighbour(tx, &of, way).await.map_err(store_error)?;
             // The moved one is not its own neighbour.
@@ -140,11 +149,11 @@ impl Control {
                 (rank_of(last), None)
             }
             Place::Before { deployment } => {
-                let next = other(tx, row, deployment).await?;
+                let next = other(tx, who, row, deployment).await?;
                 (rank_of(neighbour(next.clone(), Direction::Before).await?), Some(next.rank))
             }
             Place::Behind { deployment } => {
-                let previous = other(tx, row, deployment).await?;
+                let previous = other(tx, who, row, deployment).await?;
                 let next = neighbour(previous.clone(), Direction::Behind).await?;
                 (Some(previous.rank), rank_of(next))
             }
@@ -186,9 +195,13 @@ async fn waiting(session: &impl Session, id: &DeploymentId) -> Result<Row, Error
 }
 
 /// The neighbour that was named.
-async fn other(session: &impl Session, row: &Row, id: &DeploymentId) -> Result<Row, Error> {
+async fn other(session: &impl Session, who: &Admitted, row: &Row, id: &DeploymentId) -> Result<Row, Error> {
     if *id == row.deployment {
         return Err(Error::unprocessable("a deployment can't be moved before or behind itself"));
+    }
+    let app = deployment_with(session, id).await?.app_id;
+    if !who.sees().includes(&app) {
+        return Err(missing::deployment(id));
     }
     waiting(session, id).await
 }

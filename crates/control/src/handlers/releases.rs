@@ -7,12 +7,13 @@ use store::environments::Environment;
 
 use super::{app_named, page_cursor, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::environment::VariablesError;
 use crate::error::store_error;
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<ReleaseStatus>, Error> {
+    async fn handle(&self, _: &Admitted, request: ListRequest) -> Result<Page<ReleaseStatus>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<u32>(request.cursor.as_deref())?;
         let app = app_named(self.store(), &request.app).await?;
@@ -28,7 +29,7 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: GetRequest) -> Result<ReleaseStatus, Error> {
+    async fn handle(&self, _: &Admitted, request: GetRequest) -> Result<ReleaseStatus, Error> {
         let app = app_named(self.store(), &request.app).await?;
         let found = store::releases::find_by_number(self.store(), &app.id, request.number).await;
         let release = found.map_err(store_error)?.ok_or_else(|| super::order::no_release(&app.name, request.number))?;

@@ -10,18 +10,19 @@ use store::settings::{self, RETENTION};
 use store::{Session, Tx};
 
 use super::{app_named, commit};
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::error::store_error;
 use crate::{Control, retention};
 
 impl Handle<Show> for Control {
-    async fn handle(&self, _: &Caller, request: ShowRequest) -> Result<RetentionPolicy, Error> {
+    async fn handle(&self, _: &Admitted, request: ShowRequest) -> Result<RetentionPolicy, Error> {
         policy(self.store(), request.app).await
     }
 }
 
 impl Handle<Set> for Control {
-    async fn handle(&self, caller: &Caller, request: SetRequest) -> Result<RetentionPolicy, Error> {
+    async fn handle(&self, who: &Admitted, request: SetRequest) -> Result<RetentionPolicy, Error> {
         let SetRequest { app, releases, outputs, events, deployments, keys, reset } = request;
         let asked = Chosen { releases, outputs, events, deployments, keys };
         asked.check().map_err(|e| Error::unprocessable(e.to_string()))?;
@@ -34,29 +35,26 @@ impl Handle<Set> for Control {
             return Err(Error::unprocessable("idempotency keys belong to no app").hint("set `keys` without an app"));
         }
         let tx = self.write().await?;
+        let before = policy(&tx, app.clone()).await?;
         set(&tx, app.as_ref(), asked, reset).await?;
         let response = policy(&tx, app).await?;
-        self.remember::<Set>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        who.noted().changed(&before.set, &response.set);
+        let recorded = self.conclude::<Set>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<Plan> for Control {
-    async fn handle(&self, _: &Caller, _: PlanRequest) -> Result<Sweep, Error> {
+    async fn handle(&self, _: &Admitted, _: PlanRequest) -> Result<Sweep, Error> {
         retention::plan(self.world()).await
     }
 }
 
 impl Handle<Run> for Control {
-    async fn handle(&self, caller: &Caller, _: RunRequest) -> Result<Sweep, Error> {
-        let swept = retention::run(self.world()).await?;
-        if caller.key.is_some() {
-            let tx = self.write().await?;
-            self.remember::<Run>(&tx, caller, &swept).await?;
-            commit(tx).await?;
-        }
-        Ok(swept)
+    async fn handle(&self, who: &Admitted, _: RunRequest) -> Result<Sweep, Error> {
+        let act = self.begin_act::<Run>(who).await?;
+        act.end(retention::run(self.world()).await).await
     }
 }
 

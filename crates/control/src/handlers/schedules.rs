@@ -1,36 +1,44 @@
 //! Schedules: making, looking at, changing and removing them. What runs them is in [`crate::tick`].
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::event::EventKind;
 use domain::labels::Labels;
-use domain::schedule::{Cron, InvalidCron, Missed};
+use domain::schedule::{Cron, InvalidCron, Missed, Zone};
 use domain::source::Source;
 use domain::{Name, ScheduleId};
 use operations::deployments::DeployRequest;
 use operations::schedules::{
-    Create, CreateRequest, Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Template, Update, UpdateRequest,
+    Create, CreateRequest, Delete, Get, List, ListRequest, Preview, PreviewRequest, Previewed, Run, Schedule,
+    ScheduleRequest, Template, Update, UpdateRequest,
 };
 use operations::{Error, Operation};
 use store::schedules::{Filter, Schedule as Row};
-use store::{Constraint, Session, StoreError, Tx};
+use store::{Constraint, Session, StoreError};
 use ulid::Ulid;
 
-use super::{app_named, check_reference, check_source, commit, environment_named};
+use super::order::critical;
+use super::{Write, app_named, check_reference, check_source, commit, environment_named};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing, sources};
+use crate::caller::Handle;
 use crate::error::store_error;
 
 /// Runs that are shown.
 const UPCOMING: usize = 5;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Schedule, Error> {
+    async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Schedule, Error> {
         let CreateRequest { app, environment, name, cron, missed, order } = request;
         check(&order)?;
         let cron = parsed(&cron)?;
         let now = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &app, &environment).await?;
+        critical(who, &app.id, order.priority)?;
+        if let Some(asked) = &order.source {
+            sources::check(who, &tx, asked, app.source.as_ref()).await?;
+        }
         if order.source.is_none() && app.source.is_none() {
             return Err(Error::unprocessable(format!("nothing says where the source of `{}` is", app.name))
                 .hint("give the schedule a source, or set the app's with `plimsoll apps set-source`"));
@@ -47,7 +55,8 @@ impl Handle<Create> for Control {
             missed,
             enabled: true,
             template: serde_json::to_value(&order).map_err(|_| Error::internal())?,
-            created_by: caller.name.clone(),
+            created_by: who.name.clone(),
+            owner: who.principal.id().to_owned(),
             created_at: now,
             last_planned_at: None,
             last_run: None,
@@ -62,37 +71,38 @@ impl Handle<Create> for Control {
             }
             other => other.map_err(store_error)?,
         }
-        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        self.schedule_changed::<Create>(caller, tx, row, EventKind::ScheduleCreated { schedule, name, by }).await
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
+        self.schedule_changed::<Create>(who, tx, row, EventKind::ScheduleCreated { schedule, name, by }).await
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Vec<Schedule>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Vec<Schedule>, Error> {
         let filter = match (&request.app, &request.environment) {
             (Some(app), Some(environment)) => {
                 let (app, environment) = environment_named(self.store(), app, environment).await?;
-                Filter { app: Some(app.id), environment: Some(environment.id) }
+                Filter { app: Some(app.id), environment: Some(environment.id), sees: Sees::All }
             }
-            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), environment: None },
+            (Some(app), None) => Filter { app: Some(app_named(self.store(), app).await?.id), ..Filter::default() },
             (None, Some(_)) => {
                 return Err(Error::unprocessable("an environment belongs to an app, and none is named")
                     .hint("name the app too"));
             }
             (None, None) => Filter::default(),
         };
+        let filter = Filter { sees: who.sees(), ..filter };
         store::schedules::list(self.store(), &filter).await.map_err(store_error)?.into_iter().map(shown).collect()
     }
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: ScheduleRequest) -> Result<Schedule, Error> {
-        shown(named(self.store(), &request.schedule).await?)
+    async fn handle(&self, who: &Admitted, request: ScheduleRequest) -> Result<Schedule, Error> {
+        shown(named(self.store(), who, &request.schedule).await?)
     }
 }
 
 impl Handle<Update> for Control {
-    async fn handle(&self, caller: &Caller, request: UpdateRequest) -> Result<Schedule, Error> {
+    async fn handle(&self, who: &Admitted, request: UpdateRequest) -> Result<Schedule, Error> {
         let UpdateRequest { schedule, enabled, cron, missed } = request;
         if enabled.is_none() && cron.is_none() && missed.is_none() {
             return Err(Error::unprocessable("nothing says what is to be changed of the schedule")
@@ -100,28 +110,41 @@ impl Handle<Update> for Control {
         }
         let cron = cron.as_deref().map(parsed).transpose()?;
         let tx = self.write().await?;
-        let mut row = named(&tx, &schedule).await?;
+        let mut row = named(&tx, who, &schedule).await?;
         let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
         store::schedules::change(&tx, &row).await.map_err(store_error)?;
-        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
         let event =
             EventKind::ScheduleChanged { schedule, name, enabled: row.enabled, cron: cron.map(Box::new), missed, by };
-        self.schedule_changed::<Update>(caller, tx, row, event).await
+        self.schedule_changed::<Update>(who, tx, row, event).await
     }
 }
 
 impl Handle<Delete> for Control {
-    async fn handle(&self, caller: &Caller, request: ScheduleRequest) -> Result<Schedule, Error> {
+    async fn handle(&self, who: &Admitted, request: ScheduleRequest) -> Result<Schedule, Error> {
         let tx = self.write().await?;
-        let row = named(&tx, &request.schedule).await?;
+        let row = named(&tx, who, &request.schedule).await?;
         store::schedules::remove(&tx, &row.id).await.map_err(store_error)?;
-        let (schedule, name, by) = (row.id.clone(), row.name.clone(), caller.name.clone());
-        self.schedule_changed::<Delete>(caller, tx, row, EventKind::ScheduleDeleted { schedule, name, by }).await
+        let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
+        self.schedule_changed::<Delete>(who, tx, row, EventKind::ScheduleDeleted { schedule, name, by }).await
+    }
+}
+
+impl Handle<Preview> for Control {
+    async fn handle(&self, _: &Admitted, request: PreviewRequest) -> Result<Previewed, Error> {
+        let here = request.zone.parse::<Zone>().map_err(|e| Error::unprocessable(format!("`zone`: {e}")))?;
+        Ok(preview(parsed(&request.cron)?, here, Utc::now()))
     }
 }
 
 impl Control {
-    async fn schedule_changed<O>(&self, caller: &Caller, tx: Tx, row: Row, event: EventKind) -> Result<Schedule, Error>
+    async fn schedule_changed<O>(
+        &self,
+        who: &Admitted,
+        tx: Write,
+        row: Row,
+        event: EventKind,
+    ) -> Result<Schedule, Error>
     where
         O: Operation<Response = Schedule>,
     {
@@ -129,8 +152,8 @@ impl Control {
             .await
             .map_err(store_error)?;
         let response = shown(row)?;
-        self.remember::<O>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<O>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
@@ -154,6 +177,12 @@ pub(crate) fn request(row: &Row) -> Result<DeployRequest, Error> {
 
 fn parsed(cron: &str) -> Result<Cron, Error> {
     cron.parse().map_err(|e: InvalidCron| Error::unprocessable(e.to_string()))
+}
+
+fn preview(cron: Cron, here: Zone, now: DateTime<Utc>) -> Previewed {
+    let runs = std::iter::successors(cron.next_after(now), |last| cron.next_after(*last)).take(UPCOMING);
+    let runs = runs.map(|at| Run { at, there: cron.zone().show(at), here: here.show(at) }).collect();
+    Previewed { words: cron.words(), runs, cron }
 }
 
 /// Changes what is given of a schedule, and plans its next run. Returns the cron expression and the policy if they are new.
@@ -220,24 +249,23 @@ fn shown(row: Row) -> Result<Schedule, Error> {
     })
 }
 
-/// By id, or by a name that one schedule alone has.
-async fn named(session: &impl Session, wanted: &str) -> Result<Row, Error> {
+async fn named(session: &impl Session, who: &Admitted, wanted: &str) -> Result<Row, Error> {
+    find(session, &who.sees(), wanted).await?.ok_or_else(|| missing::schedule(wanted))
+}
+
+/// By id, or by a name that one schedule alone has of those that are seen.
+pub(crate) async fn find(session: &impl Session, sees: &Sees, wanted: &str) -> Result<Option<Row>, Error> {
     if let Ok(id) = wanted.parse::<ScheduleId>()
         && let Some(row) = store::schedules::find(session, &id).await.map_err(store_error)?
     {
-        return Ok(row);
+        return Ok(Some(row).filter(|row| sees.includes(&row.app_id)));
     }
     let mut having = match wanted.parse::<Name>() {
-        Ok(name) => store::schedules::named(session, &name).await.map_err(store_error)?,
+        Ok(name) => store::schedules::named(session, sees, &name).await.map_err(store_error)?,
         Err(_) => Vec::new(),
     };
     match having.len() {
-        1 => Ok(having.swap_remove(0)),
-        0 => {
-            let wanted: String = wanted.chars().filter(|c| !c.is_control()).take(80).collect();
-            Err(Error::not_found(format!("there is no schedule `{wanted}`"))
-                .hint("list them with `plimsoll schedules list`"))
-        }
+        0 | 1 => Ok(having.pop()),
         several => {
             let ids: Vec<String> = having.iter().map(|row| format!("{} of {}", row.id, row.app)).collect();
             Err(Error::conflict(format!("{several} schedules have that name"))
@@ -271,6 +299,7 @@ mod tests {
             enabled: true,
             template: serde_json::json!({}),
             created_by: "admin".into(),
+            owner: String::new(),
             created_at: at("2026-11-01T00:00:00Z"),
             next_at: Some(at("2026-11-21T06:00:00Z")),
             last_planned_at: Some(at("2026-11-20T06:00:00Z")),
@@ -301,6 +330,23 @@ mod tests {
         assert_eq!(disabled.next_at, None);
         assert_eq!(change(&mut disabled, Some(true), None, None, now), (None, None));
         assert_eq!(disabled.next_at, Some(at("2026-11-20T13:30:00Z")));
+    }
+
+    #[test]
+    fn a_preview_tells_both_zones_across_a_change_of_clocks() {
+        let cron = "30 2 * * * Europe/Berlin".parse().unwrap();
+        let found = preview(cron, "America/New_York".parse().unwrap(), at("2026-10-23T12:00:00Z"));
+        assert_eq!(found.words, "at 02:30, every day");
+        let told: Vec<_> = found.runs.iter().map(|run| (run.there.as_str(), run.here.as_str())).collect();
+        assert_eq!(
+            told[..3],
+            [
+                ("2026-10-24 02:30 CEST", "2026-10-23 20:30 EDT"),
+                ("2026-10-25 02:30 CEST", "2026-10-24 20:30 EDT"),
+                ("2026-10-26 02:30 CET", "2026-10-25 21:30 EDT"),
+            ]
+        );
+        assert_eq!((told.len(), found.runs[2].at), (5, at("2026-10-26T01:30:00Z")));
     }
 
     #[test]

@@ -5,10 +5,11 @@ use operations::server::{Info, InfoRequest, ServerInfo};
 use store::Kind;
 
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 
 impl Handle<Info> for Control {
-    async fn handle(&self, _: &Caller, _: InfoRequest) -> Result<ServerInfo, Error> {
+    async fn handle(&self, _: &Admitted, _: InfoRequest) -> Result<ServerInfo, Error> {
         let (listen, ingress_degraded) = match self.world().ingress.status().await {
             Ok(status) => (status.listen, status.degraded),
             Err(e) => (self.inner.options.ingress.listen, Some(e.to_string())),

@@ -1,19 +1,22 @@
 //! Smoke tests against what serves.
 
+use domain::EnvironmentId;
+use domain::release::Release;
 use domain::smoke::Moment;
 use operations::Error;
 use operations::smoke_tests::{Run, RunRequest, SmokeReport};
 use ulid::Ulid;
 
-use super::{commit, environment_named};
+use super::environment_named;
 use crate::Control;
-use crate::caller::{Caller, Handle};
-use crate::deployment::smoke;
+use crate::access::Admitted;
+use crate::caller::Handle;
+use crate::deployment::{State, smoke};
 use crate::error::{store_error, variables_error};
 use crate::reconcile::active_state;
 
 impl Handle<Run> for Control {
-    async fn handle(&self, caller: &Caller, request: RunRequest) -> Result<SmokeReport, Error> {
+    async fn handle(&self, who: &Admitted, request: RunRequest) -> Result<SmokeReport, Error> {
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
         self.refuse_elsewhere(&environment)?;
         let what = format!("{}/{}", environment.app, environment.name);
@@ -31,25 +34,33 @@ impl Handle<Run> for Control {
             Error::conflict(format!("the smoke tests of {what} are being run already"))
                 .hint("wait until they have ended, then ask again")
         })?;
-        let variables = self.world().release_variables(&environment.id, &release.id).await.map_err(variables_error)?;
+        let act = self.begin_act::<Run>(who).await?;
+        let report = self.run_smoke_tests(who, &environment.id, &state, release).await;
+        act.end(report).await
+    }
+}
+
+impl Control {
+    async fn run_smoke_tests(
+        &self,
+        who: &Admitted,
+        environment: &EnvironmentId,
+        state: &State,
+        release: Release,
+    ) -> Result<SmokeReport, Error> {
+        let variables = self.world().release_variables(environment, &release.id).await.map_err(variables_error)?;
         // Not the deployment's: it may still be cleaning up, and would take them for leftovers of its own.
         let work = format!("smoke-tests-{}", Ulid::generate());
         let mut results = Vec::new();
         for moment in [Moment::Before, Moment::After] {
-            for test in smoke::tests(&state, moment) {
-                let result = smoke::run(self.world(), &state, test, moment, &variables, &work, &caller.gone).await;
+            for test in smoke::tests(state, moment) {
+                let result = smoke::run(self.world(), state, test, moment, &variables, &work, &who.gone).await;
                 // Nobody hears of it.
                 let gone = || Error::unavailable("the client has left, so its smoke tests were ended");
                 results.push(result.ok_or_else(gone)?);
             }
         }
         let passed = !results.iter().any(|r| r.failed());
-        let response = SmokeReport { release: release.id, release_number: release.number, passed, results };
-        if caller.key.is_some() {
-            let tx = self.write().await?;
-            self.remember::<Run>(&tx, caller, &response).await?;
-            commit(tx).await?;
-        }
-        Ok(response)
+        Ok(SmokeReport { release: release.id, release_number: release.number, passed, results })
     }
 }

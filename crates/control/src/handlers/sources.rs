@@ -11,13 +11,15 @@ use operations::{Error, ErrorKind};
 
 use super::check_source;
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, sources};
+use crate::caller::Handle;
 use crate::error::archive_error;
 use crate::scratch::Scratch;
 
 impl Handle<Detect> for Control {
-    async fn handle(&self, _: &Caller, request: DetectRequest) -> Result<Detected, Error> {
+    async fn handle(&self, who: &Admitted, request: DetectRequest) -> Result<Detected, Error> {
         check_source(&request.source)?;
+        sources::check(who, self.store(), &request.source, None).await?;
         let (folder, _scratch) = match request.source {
             Source::Directory { path } => (path, None),
             Source::Archive { upload } => {
@@ -79,7 +81,7 @@ fn detect_error(error: DetectError) -> Error {
     }
 }
 
-fn git_error(error: GitError) -> Error {
+pub(crate) fn git_error(error: GitError) -> Error {
     let kind = match &error {
         GitError::InvalidUrl { .. }
         | GitError::InvalidReference { .. }

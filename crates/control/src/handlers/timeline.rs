@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::Name;
+use domain::access::Sees;
 use domain::timeline::{self, Span, What};
 use operations::Error;
 use operations::queue::{Ahead, Timeline, TimelineRequest};
@@ -11,7 +12,8 @@ use store::schedules::Filter;
 
 use super::app_named;
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::caller::Handle;
 use crate::error::store_error;
 use crate::forecast::{Foreseen, foresee};
 
@@ -21,7 +23,7 @@ const MOST: usize = 1000;
 const WEEK: u32 = 168;
 
 impl Handle<Timeline> for Control {
-    async fn handle(&self, _: &Caller, request: TimelineRequest) -> Result<Ahead, Error> {
+    async fn handle(&self, who: &Admitted, request: TimelineRequest) -> Result<Ahead, Error> {
         if !(1..=WEEK).contains(&request.hours) {
             return Err(Error::invalid(format!("`hours` must be 1 to {WEEK}, not {}", request.hours)));
         }
@@ -31,10 +33,14 @@ impl Handle<Timeline> for Control {
         let from = store::time::micros(Utc::now());
         let until = from + TimeDelta::hours(request.hours.into());
         let foreseen = foresee(&self.inner).await.map_err(store_error)?;
-        let mut spans = self.deployments(&foreseen, &request, until).await?;
-        spans.extend(self.runs(&foreseen, &request, until).await?);
+        let sees = who.sees();
+        let mut spans = self.deployments(&foreseen, &sees, &request, until).await?;
+        spans.extend(self.runs(&foreseen, &sees, &request, until).await?);
         for record in store::windows::list(self.store(), Some(from)).await.map_err(store_error)? {
             let app = record.app.as_ref().map(|(_, name)| name);
+            if record.app.as_ref().is_some_and(|(id, _)| !sees.includes(id)) {
+                continue;
+            }
             if fits(request.app.as_ref(), app) && fits(request.environment.as_ref(), record.environment.as_ref()) {
                 let environment = record.environment.as_ref();
                 spans.extend(timeline::of_window(&record.id, &record.rule, app, environment, from, until));
@@ -52,12 +58,13 @@ impl Control {
     async fn deployments(
         &self,
         foreseen: &Foreseen,
+        sees: &Sees,
         request: &TimelineRequest,
         until: DateTime<Utc>,
     ) -> Result<Vec<Span>, Error> {
         let mut spans = Vec::new();
         let mut ids = BTreeSet::new();
-        for at_work in &foreseen.world.at_work {
+        for at_work in foreseen.world.at_work.iter().filter(|at_work| sees.includes(&at_work.app)) {
             let end = (!at_work.stuck).then(|| (at_work.since + at_work.took.p50).max(Utc::now()));
             ids.insert(&at_work.deployment);
             let what = What::AtWork { deployment: at_work.deployment.clone() };
@@ -66,7 +73,7 @@ impl Control {
                 Span { from: at_work.since, until: end, app: None, environment: None, what },
             ));
         }
-        let mut waiting: Vec<_> = foreseen.world.waiting.iter().collect();
+        let mut waiting: Vec<_> = foreseen.world.waiting.iter().filter(|entry| sees.includes(&entry.app)).collect();
         waiting.sort_by_key(|entry| entry.rank);
         for entry in waiting {
             let Some(start) = foreseen.forecasts.get(&entry.deployment).and_then(|f| f.start) else { continue };
@@ -96,11 +103,13 @@ impl Control {
     async fn runs(
         &self,
         foreseen: &Foreseen,
+        sees: &Sees,
         request: &TimelineRequest,
         until: DateTime<Utc>,
     ) -> Result<Vec<Span>, Error> {
         let mut spans = Vec::new();
-        for schedule in store::schedules::list(self.store(), &Filter::default()).await.map_err(store_error)? {
+        let filter = Filter { sees: sees.clone(), ..Filter::default() };
+        for schedule in store::schedules::list(self.store(), &filter).await.map_err(store_error)? {
             if !fits(request.app.as_ref(), Some(&schedule.app))
                 || !fits(request.environment.as_ref(), Some(&schedule.environment))
             {

@@ -9,15 +9,16 @@ use ulid::Ulid;
 
 use super::{commit, page_cursor, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing};
+use crate::caller::Handle;
 use crate::error::{io_error, store_error};
-use crate::uploads::{self, no_upload, shown};
+use crate::uploads::{self, shown};
 
 /// The disk must have so much room left when an upload has arrived: deployments and the database need some.
 const ROOM: u64 = 256 << 20;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Upload, Error> {
+    async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Upload, Error> {
         let CreateRequest { name, size, digest } = request;
         let world = self.world();
         let limits = &world.uploads.limits;
@@ -38,7 +39,8 @@ impl Handle<Create> for Control {
             name,
             size,
             digest,
-            requested_by: caller.name.clone(),
+            requested_by: who.name.clone(),
+            owner: who.principal.id().to_owned(),
             complete: false,
             used: false,
             created_at: at,
@@ -56,18 +58,18 @@ impl Handle<Create> for Control {
         self.check_room(&there, size)?;
         store::uploads::insert(&tx, &row).await.map_err(store_error)?;
         let response = shown(world, row, &uploads::InUse::new())?;
-        self.remember::<Create>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Create>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Page<Upload>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Page<Upload>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<UploadId>(request.cursor.as_deref())?;
-        let rows =
-            store::uploads::list(self.store(), before.as_ref(), u64::from(limit) + 1).await.map_err(store_error)?;
+        let rows = store::uploads::list(self.store(), who.uploads(), before.as_ref(), u64::from(limit) + 1).await;
+        let rows = rows.map_err(store_error)?;
         let in_use = uploads::in_use(self.store()).await.map_err(store_error)?;
         let items = rows.into_iter().map(|row| shown(self.world(), row, &in_use)).collect::<Result<_, _>>()?;
         Ok(Page::of(items, limit, |upload: &Upload| upload.id.to_string()))
@@ -75,16 +77,16 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Get> for Control {
-    async fn handle(&self, _: &Caller, request: UploadRequest) -> Result<Upload, Error> {
+    async fn handle(&self, _: &Admitted, request: UploadRequest) -> Result<Upload, Error> {
         self.upload(&request.upload).await
     }
 }
 
 impl Handle<Delete> for Control {
-    async fn handle(&self, caller: &Caller, request: UploadRequest) -> Result<Upload, Error> {
+    async fn handle(&self, who: &Admitted, request: UploadRequest) -> Result<Upload, Error> {
         let tx = self.write().await?;
         let found = store::uploads::find(&tx, &request.upload).await.map_err(store_error)?;
-        let row = found.ok_or_else(|| no_upload(&request.upload))?;
+        let row = found.ok_or_else(|| missing::upload(&request.upload))?;
         let in_use = uploads::in_use(&tx).await.map_err(store_error)?;
         let response = shown(self.world(), row, &in_use)?;
         if let Some(deployment) = response.in_use.first() {
@@ -92,8 +94,8 @@ impl Handle<Delete> for Control {
                 .hint(format!("wait for it, or `plimsoll cancel {deployment}`; the upload goes with it")));
         }
         store::uploads::delete(&tx, &request.upload).await.map_err(store_error)?;
-        self.remember::<Delete>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Delete>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         // A server that dies here finds a file without a row at its next start.
         let path = self.world().layout.upload(&request.upload);
         uploads::remove(&path).map_err(|e| io_error("remove", &path, &e))?;
@@ -104,7 +106,8 @@ impl Handle<Delete> for Control {
 impl Control {
     /// The upload as it is now.
     pub(crate) async fn upload(&self, id: &UploadId) -> Result<Upload, Error> {
-        let row = store::uploads::find(self.store(), id).await.map_err(store_error)?.ok_or_else(|| no_upload(id))?;
+        let row =
+            store::uploads::find(self.store(), id).await.map_err(store_error)?.ok_or_else(|| missing::upload(id))?;
         let in_use = uploads::in_use(self.store()).await.map_err(store_error)?;
         shown(self.world(), row, &in_use)
     }

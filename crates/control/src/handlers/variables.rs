@@ -12,19 +12,21 @@ use store::{Session, Tx};
 
 use super::{commit, environment_named};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::Admitted;
+use crate::approvals::{Scope, reset};
+use crate::caller::Handle;
 use crate::environment;
 use crate::error::{store_error, variables_error};
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Vec<Variable>, Error> {
+    async fn handle(&self, _: &Admitted, request: ListRequest) -> Result<Vec<Variable>, Error> {
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
         list(self.store(), &environment).await
     }
 }
 
 impl Handle<Set> for Control {
-    async fn handle(&self, caller: &Caller, request: SetRequest) -> Result<Vec<Variable>, Error> {
+    async fn handle(&self, who: &Admitted, request: SetRequest) -> Result<Vec<Variable>, Error> {
         if request.variables.is_empty() {
             return Err(Error::invalid("no variable was given"));
         }
@@ -48,14 +50,14 @@ impl Handle<Set> for Control {
             )));
         }
         changed(&tx, &environment, request.variables.into_keys().collect(), Vec::new()).await?;
-        self.remember::<Set>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Set>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<Unset> for Control {
-    async fn handle(&self, caller: &Caller, request: UnsetRequest) -> Result<Vec<Variable>, Error> {
+    async fn handle(&self, who: &Admitted, request: UnsetRequest) -> Result<Vec<Variable>, Error> {
         let mut names = request.names;
         names.sort();
         names.dedup();
@@ -77,8 +79,8 @@ impl Handle<Unset> for Control {
         }
         changed(&tx, &environment, Vec::new(), names).await?;
         let response = list(&tx, &environment).await?;
-        self.remember::<Unset>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Unset>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
@@ -91,8 +93,10 @@ async fn list(session: &impl Session, environment: &Environment) -> Result<Vec<V
 async fn changed(tx: &Tx, environment: &Environment, set: Vec<String>, unset: Vec<String>) -> Result<(), Error> {
     let kind = EventKind::VariablesChanged { set, unset };
     let (app, name) = (Some(&environment.app), Some(&environment.name));
-    store::events::insert(tx, app, name, None, &kind, Utc::now()).await.map_err(store_error)?;
-    Ok(())
+    let now = store::time::micros(Utc::now());
+    store::events::insert(tx, app, name, None, &kind, now).await.map_err(store_error)?;
+    let scope = Scope::Environment(&environment.id);
+    reset(tx, scope, "variables of the environment have changed", now).await.map_err(store_error)
 }
 
 fn check_name(name: &str) -> Result<(), Error> {

@@ -18,7 +18,8 @@ use ulid::Ulid;
 use super::order::When;
 use super::{app_named, commit, environment_named, page_cursor, page_limit};
 use crate::Control;
-use crate::caller::{Caller, Handle};
+use crate::access::{Admitted, missing};
+use crate::caller::Handle;
 use crate::error::store_error;
 
 /// All of them are looked at whenever a deployment is to start.
@@ -27,7 +28,7 @@ const MOST: usize = 1000;
 const REASON: usize = 200;
 
 impl Handle<Create> for Control {
-    async fn handle(&self, caller: &Caller, request: CreateRequest) -> Result<Window, Error> {
+    async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Window, Error> {
         let now = store::time::micros(Utc::now());
         let CreateRequest { app, environment, rule } = request;
         let rule = match rule {
@@ -52,21 +53,21 @@ impl Handle<Create> for Control {
             app: app.map(|app| (app.id, app.name)),
             environment,
             rule,
-            created_by: caller.name.clone(),
+            created_by: who.name.clone(),
             created_at: now,
         };
         store::windows::insert(&tx, &record).await.map_err(store_error)?;
-        let (window, rule, by) = (record.id.clone(), told(&record.rule), caller.name.clone());
+        let (window, rule, by) = (record.id.clone(), told(&record.rule), who.name.clone());
         tell(&tx, &record, EventKind::WindowCreated { window, rule, by }).await?;
         let response = shown(record, now);
-        self.remember::<Create>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Create>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<List> for Control {
-    async fn handle(&self, _: &Caller, request: ListRequest) -> Result<Vec<Window>, Error> {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Vec<Window>, Error> {
         let now = Utc::now();
         if let Some(app) = &request.app {
             app_named(self.store(), app).await?;
@@ -77,8 +78,12 @@ impl Handle<List> for Control {
             (Some(wanted), Some(own)) => wanted == own,
             _ => true,
         };
+        // Few, and those of all apps hold for whoever asks.
+        let sees = who.sees();
+        let is_seen = |record: &Record| record.app.as_ref().is_none_or(|(app, _)| sees.includes(app));
         records.retain(|record| {
-            fits(&request.app, record.app.as_ref().map(|(_, name)| name))
+            is_seen(record)
+                && fits(&request.app, record.app.as_ref().map(|(_, name)| name))
                 && fits(&request.environment, record.environment.as_ref())
         });
         Ok(records.into_iter().map(|record| shown(record, now)).collect())
@@ -86,28 +91,25 @@ impl Handle<List> for Control {
 }
 
 impl Handle<Delete> for Control {
-    async fn handle(&self, caller: &Caller, request: DeleteRequest) -> Result<Window, Error> {
+    async fn handle(&self, who: &Admitted, request: DeleteRequest) -> Result<Window, Error> {
         let tx = self.write().await?;
         let found = store::windows::find(&tx, &request.window).await.map_err(store_error)?;
-        let record = found.ok_or_else(|| {
-            Error::not_found(format!("there is no window or freeze `{}`", request.window))
-                .hint("list them with `plimsoll windows list`")
-        })?;
+        let record = found.ok_or_else(|| missing::window(&request.window))?;
         store::windows::remove(&tx, &record.id).await.map_err(store_error)?;
-        let (window, rule, by) = (record.id.clone(), told(&record.rule), caller.name.clone());
+        let (window, rule, by) = (record.id.clone(), told(&record.rule), who.name.clone());
         tell(&tx, &record, EventKind::WindowDeleted { window, rule, by }).await?;
         let response = shown(record, Utc::now());
-        self.remember::<Delete>(&tx, caller, &response).await?;
-        commit(tx).await?;
+        let recorded = self.conclude::<Delete>(&tx, who, &response).await?;
+        commit(tx, recorded).await?;
         Ok(response)
     }
 }
 
 impl Handle<Bypasses> for Control {
-    async fn handle(&self, _: &Caller, request: BypassesRequest) -> Result<Page<Bypass>, Error> {
+    async fn handle(&self, who: &Admitted, request: BypassesRequest) -> Result<Page<Bypass>, Error> {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<BypassId>(request.cursor.as_deref())?;
-        let rows = store::bypasses::list(self.store(), before.as_ref(), u64::from(limit) + 1).await;
+        let rows = store::bypasses::list(self.store(), &who.sees(), before.as_ref(), u64::from(limit) + 1).await;
         let shown = |row: store::bypasses::Bypass| Bypass {
             id: row.id,
             deployment: row.deployment,

@@ -1,6 +1,6 @@
 //! Instances of what is active: running, and healthy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ use crate::deployment::stages::target;
 use crate::deployment::state::{Order, Placement};
 use crate::deployment::world::UserError;
 use crate::error::{store_error, variables_error};
+use crate::overview::Looping;
 
 /// Health checks in a row that may fail before an instance is restarted.
 const TOLERATED: u32 = 3;
@@ -39,6 +40,7 @@ const READ_AGAIN: Duration = Duration::from_secs(30);
 /// Starts what is active and does not run: its supervisor was killed, or the machine restarted.
 /// A supervisor that lives restarts its app by itself.
 pub(super) async fn keep_running(inner: &Inner, memory: &mut Memory) {
+    let (before, mut looping) = (inner.looping(), BTreeMap::new());
     for (environment, placement) in wanted(inner, memory).await.iter() {
         let name = placement.key.name();
         match inner.world.runtime.state(&name) {
@@ -49,15 +51,27 @@ pub(super) async fn keep_running(inner: &Inner, memory: &mut Memory) {
                 }
             }
             Some(InstanceState::CrashLoop { last_exit, .. }) => {
-                if memory.looping.insert(name.clone()) {
-                    let event = EventKind::InstanceCrashLooping { instance: name, last_exit };
+                let since = before.get(&name).map(|known| known.since);
+                if since.is_none() {
+                    let event =
+                        EventKind::InstanceCrashLooping { instance: name.clone(), last_exit: last_exit.clone() };
                     tell(inner, environment, event).await;
                 }
+                let found = Looping {
+                    app_id: environment.app_id.clone(),
+                    app: environment.app.clone(),
+                    environment: environment.name.clone(),
+                    last_exit,
+                    since: since.unwrap_or_else(Utc::now),
+                };
+                looping.insert(name, found);
             }
-            Some(InstanceState::Running { .. } | InstanceState::Starting | InstanceState::Backoff { .. }) => {
-                memory.looping.remove(&name);
-            }
+            Some(InstanceState::Running { .. } | InstanceState::Starting | InstanceState::Backoff { .. }) => {}
         }
+    }
+    // What could not be read says nothing of them.
+    if memory.wanted.is_some() {
+        inner.set_looping(looping);
     }
 }
 
@@ -141,6 +155,7 @@ pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Re
         labels: Default::default(),
         promotion: None,
         plan: None,
+        approval: None,
     };
     let (spec, commit) = (release.spec.clone(), release.commit.clone());
     let mut state = State::rollback(order, release.into(), spec, commit);

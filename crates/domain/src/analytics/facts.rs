@@ -118,6 +118,11 @@ pub fn day_of(at: DateTime<Utc>) -> i32 {
     i32::try_from(at.timestamp().div_euclid(86_400)).unwrap_or(i32::MAX)
 }
 
+/// When a day begins.
+pub(super) fn beginning_of(day: i32) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH.checked_add_signed(TimeDelta::days(day.into())).unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
 /// What is to be counted of `deployment`; nothing before its end.
 ///
 /// `replaced` is what served before a rollback. `new_commit`: no deployment of the environment has brought its commit before.

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::id::DeploymentId;
+use crate::access::Role;
+use crate::id::{ApprovalId, DeploymentId};
 
 /// A window that is closed: nothing starts before `until`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +23,15 @@ pub struct Closed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Waiting {
+    /// Others have to approve of it: `got` of `needs` people did.
+    Approval {
+        approval: ApprovalId,
+        got: u8,
+        needs: u8,
+        /// The least that they are at the app.
+        role: Role,
+        expires_at: DateTime<Utc>,
+    },
     /// It was ordered for later.
     NotBefore { at: DateTime<Utc> },
     /// No deployments now.
@@ -41,6 +51,10 @@ pub enum Waiting {
 impl fmt::Display for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Waiting::Approval { got, needs, role, expires_at, .. } => {
+                let expires = expires_at.format("%Y-%m-%d %H:%M:%S UTC");
+                write!(f, "approval ({got} of {needs}, role {role}, expires {expires})")
+            }
             Waiting::NotBefore { at } => write!(f, "{}", at.format("%Y-%m-%d %H:%M:%S UTC")),
             Waiting::Window(Closed { name, until: Some(until) }) => {
                 write!(f, "{name}, until {}", until.format("%Y-%m-%d %H:%M:%S UTC"))

@@ -40,6 +40,11 @@ pub enum InvalidCron {
 }
 
 impl Cron {
+    /// When it comes, for people: `at 06:00, Monday to Friday`. The zone is said apart.
+    pub fn words(&self) -> String {
+        super::words::of(&self.expression)
+    }
+
     /// The five fields.
     pub fn expression(&self) -> &str {
         &self.expression

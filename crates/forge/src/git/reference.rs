@@ -154,6 +154,14 @@ impl Remote {
         }
     }
 
+    /// The full id of the commit, if the remote has said it. That of an annotated tag is its commit's: see `parse`.
+    pub(crate) fn id_of(&self, wanted: &Wanted) -> Option<String> {
+        match wanted {
+            Wanted::Ref(name) => self.refs.iter().find(|(known, _)| known == name).map(|(_, id)| id.clone()),
+            Wanted::Commit(_) | Wanted::Abbreviated(_) => None,
+        }
+    }
+
     /// Names that somebody may have meant: at most three.
     pub(crate) fn near(&self, name: &str) -> Vec<String> {
         let mut names: Vec<&str> = self.refs.iter().map(|(name, _)| short(name)).collect();

@@ -40,6 +40,35 @@ async fn the_default_branch_a_branch_a_tag_and_a_commit() {
 }
 
 #[tokio::test]
+async fn what_a_name_means_is_told_without_a_checkout() {
+    let world = World::new();
+    let first = world.run(&["rev-parse", "HEAD"]);
+    world.commit("README", "two");
+    world.run(&["tag", "-a", "v1.0", "-m", "a tag"]);
+    let second = world.run(&["rev-parse", "HEAD"]);
+    let cancel = CancellationToken::new();
+    for (reference, sha) in [
+        (None, &second),
+        (Some("main"), &second),
+        (Some("v1.0"), &second),
+        (Some(&*first), &first),
+        (Some(&first[..8]), &first),
+    ] {
+        let found = world.git.resolve(&world.url(), reference, &cancel).await.unwrap();
+        assert_eq!(found.sha, *sha, "{reference:?}");
+    }
+    let found = world.git.resolve(&world.url(), Some("v1.0"), &cancel).await.unwrap();
+    assert_eq!((found.summary.as_str(), found.author.as_str()), ("write README", "Ada"));
+    // The same checkout later is of the same commit, wherever the branch is by then.
+    world.commit("README", "three");
+    assert_eq!(world.checkout("pinned", Some(&found.sha)).await.unwrap().sha, second);
+    for unknown in ["nowhere", "1234567890123456789012345678901234567890"] {
+        let error = world.git.resolve(&world.url(), Some(unknown), &cancel).await.unwrap_err();
+        assert!(matches!(&error, GitError::ReferenceNotFound { reference, .. } if reference == unknown), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_commit_that_no_branch_points_at() {
     let world = World::new();
     let inner = world.commit("README", "two");

@@ -24,7 +24,8 @@ Examples:
   plimsoll deployments list --requested-by ci
   plimsoll deployments show dep_01hf7yat00000000000000002a
   plimsoll deployments show dep_01hf7yat00000000000000002a -f
-  plimsoll deployments output dep_01hf7yat00000000000000002a";
+  plimsoll deployments output dep_01hf7yat00000000000000002a
+  plimsoll deployments output dep_01hf7yat00000000000000002a --tail 50 --follow";
 
 /// List, show and follow deployments, and read their output.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,7 @@ enum Command {
     #[command(about = Get::SUMMARY, after_help = EXAMPLES)]
     Show(One),
     #[command(about = Output::SUMMARY, after_help = EXAMPLES)]
-    Output(One),
+    Output(OutputArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -53,11 +54,23 @@ struct One {
     follow: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct OutputArgs {
+    #[command(flatten)]
+    request: DeploymentRequest,
+    /// Only the last lines: so many, 1 to 500.
+    #[arg(long, short = 'n', value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_LIMIT)))]
+    tail: Option<u32>,
+    /// Go on until its end.
+    #[arg(long, short)]
+    follow: bool,
+}
+
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     match args.command {
         Command::List(request) => list(context, request).await,
         Command::Show(one) => show(context, one).await,
-        Command::Output(one) => output(context, one).await,
+        Command::Output(args) => output(context, args).await,
     }
 }
 
@@ -161,25 +174,34 @@ fn details(deployment: &Deployment) -> Vec<String> {
     lines
 }
 
-async fn output(context: &Context, one: One) -> Result<(), Failure> {
+async fn output(context: &Context, args: OutputArgs) -> Result<(), Failure> {
     let connection = context.connect()?;
-    let deployment = one.request.deployment.clone();
-    if !one.follow {
-        let mut after = None;
-        loop {
-            let request = OutputRequest { deployment: deployment.clone(), after, limit: MAX_LIMIT };
-            let page = connection.call::<Output>(&request).await?;
-            for line in &page.lines {
-                super::logs::show(context, line)?;
-            }
-            match page.lines.last() {
-                Some(last) if page.lines.len() >= MAX_LIMIT as usize => after = Some(last.seq),
-                _ => return Ok(()),
-            }
+    let OutputArgs { request: DeploymentRequest { deployment }, tail, follow } = args;
+    let mut told = None;
+    loop {
+        // Who follows everything gets it from the stream.
+        if follow && tail.is_none() {
+            break;
+        }
+        let of = OutputRequest::of(deployment.clone());
+        let request = match tail {
+            Some(limit) => OutputRequest { tail: true, limit, ..of },
+            None => OutputRequest { after: told, limit: MAX_LIMIT, ..of },
+        };
+        let page = connection.call::<Output>(&request).await?;
+        for line in &page.lines {
+            super::logs::show(context, line)?;
+        }
+        told = page.lines.last().map(|line| line.seq).or(told);
+        if tail.is_some() || page.lines.len() < MAX_LIMIT as usize {
+            break;
         }
     }
-    let mut heard = listen(connection, stream::output_path(&deployment), None);
-    let mut told = 0;
+    if !follow {
+        return Ok(());
+    }
+    let mut heard = listen(connection, stream::output_path(&deployment), told.map(|told| told.to_string()));
+    let mut told = told.unwrap_or(0);
     while let Some(heard) = heard.recv().await {
         match heard {
             Heard::Message(message) => {

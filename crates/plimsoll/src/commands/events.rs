@@ -1,5 +1,6 @@
 //! `plimsoll events`: what happened, in order.
 
+use domain::approval::Verdict;
 use domain::event::{Event, EventKind};
 use operations::events::{List, ListRequest};
 use operations::{Operation, stream};
@@ -183,5 +184,19 @@ fn sentence(kind: &EventKind) -> String {
         ),
         EventKind::TokenCreated { name, .. } => format!("token {} created", clean(name)),
         EventKind::TokenRevoked { name, .. } => format!("token {} revoked", clean(name)),
+        EventKind::ApprovalRequested { required, role, expires_at, by, .. } => format!(
+            "waits for the approval of {required} with the role {role} until {}, asked for by {}",
+            text::local(*expires_at),
+            clean(by)
+        ),
+        EventKind::ApprovalVoted { verdict: Verdict::Approve, by, got, required, .. } => {
+            format!("approved by {} ({got} of {required})", clean(by))
+        }
+        EventKind::ApprovalVoted { verdict: Verdict::Refuse, by, .. } => format!("refused by {}", clean(by)),
+        EventKind::ApprovalDecided { state, why, .. } => {
+            let why = why.as_ref().map(|why| format!(": {}", clean(why))).unwrap_or_default();
+            format!("approval {state}{why}")
+        }
+        EventKind::ApprovalReset { why, .. } => format!("votes count no more: {}", clean(why)),
     }
 }

@@ -1,10 +1,14 @@
 //! The commands, one per file, and what they share.
 
 pub(crate) mod analytics;
+pub(crate) mod approval_policies;
+pub(crate) mod approvals;
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod cancel;
 pub(crate) mod certificates;
+pub(crate) mod channels;
 pub(crate) mod cluster;
 pub(crate) mod completions;
 pub(crate) mod deploy;
@@ -14,11 +18,22 @@ pub(crate) mod down;
 pub(crate) mod env;
 pub(crate) mod envs;
 pub(crate) mod events;
+pub(crate) mod figures;
+pub(crate) mod guides;
 pub(crate) mod ingress;
 pub(crate) mod init;
+pub(crate) mod invitations;
+pub(crate) mod login;
+pub(crate) mod logout;
 pub(crate) mod logs;
+pub(crate) mod mail;
 pub(crate) mod mcp;
+pub(crate) mod me;
+pub(crate) mod members;
 pub(crate) mod metrics;
+pub(crate) mod mutes;
+pub(crate) mod notices;
+pub(crate) mod overview;
 pub(crate) mod plan;
 pub(crate) mod plans;
 pub(crate) mod promote;
@@ -30,6 +45,8 @@ pub(crate) mod retention;
 pub(crate) mod rollback;
 pub(crate) mod schedules;
 pub(crate) mod server;
+pub(crate) mod sessions;
+pub(crate) mod sign_in;
 pub(crate) mod simulate;
 pub(crate) mod smoke_tests;
 pub(crate) mod stalls;
@@ -38,6 +55,7 @@ pub(crate) mod supervise;
 mod timeline;
 pub(crate) mod tokens;
 pub(crate) mod uploads;
+pub(crate) mod users;
 pub(crate) mod version;
 pub(crate) mod windows;
 
@@ -138,6 +156,9 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::SmokeTests(args) => smoke_tests::run(context, args).await,
         Command::Uploads(args) => uploads::run(context, args).await,
         Command::Events(args) => events::run(context, args).await,
+        Command::Guides(args) => guides::run(context, args).await,
+        Command::Figures(args) => figures::run(context, args).await,
+        Command::Overview(args) => overview::run(context, args).await,
         Command::Mcp(args) => mcp::run(context, args).await,
         Command::Apps(args) => apps::run(context, args).await,
         Command::Envs(args) => envs::run(context, args).await,
@@ -149,6 +170,21 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Stalls(args) => stalls::run(context, args).await,
         Command::Retention(args) => retention::run(context, args).await,
         Command::Tokens(args) => tokens::run(context, args).await,
+        Command::Users(args) => users::run(context, args).await,
+        Command::Invitations(args) => invitations::run(context, args).await,
+        Command::Members(args) => members::run(context, args).await,
+        Command::Sessions(args) => sessions::run(context, args).await,
+        Command::Me(args) => me::run(context, args).await,
+        Command::Audit(args) => audit::run(context, args).await,
+        Command::Approvals(args) => approvals::run(context, args).await,
+        Command::ApprovalPolicies(args) => approval_policies::run(context, args).await,
+        Command::Channels(args) => channels::run(context, args).await,
+        Command::Notices(args) => notices::run(context, args).await,
+        Command::Mutes(args) => mutes::run(context, args).await,
+        Command::Mail(args) => mail::run(context, args).await,
+        Command::Login(args) => login::run(context, args).await,
+        Command::Logout(args) => logout::run(context, args).await,
+        Command::SignIn(args) => sign_in::run(context, args).await,
         Command::Version(args) => version::run(context, args).await,
         Command::Completions(args) => completions::run(context, args),
         Command::Ingress(args) => ingress::run(context, args).await,

@@ -2,7 +2,9 @@
 
 use domain::schedule::{Cron, Missed, RunOutcome};
 use operations::Operation;
-use operations::schedules::{Delete, Get, List, ListRequest, Schedule, ScheduleRequest, Update, UpdateRequest};
+use operations::schedules::{
+    Delete, Get, List, ListRequest, Preview, PreviewRequest, Schedule, ScheduleRequest, Update, UpdateRequest,
+};
 
 use super::Context;
 use super::deploy::missed;
@@ -15,6 +17,7 @@ const EXAMPLES: &str = "\
 Examples:
   plimsoll deploy shop --cron \"0 6 * * MON-FRI Europe/London\"       make one
   plimsoll deploy shop --env staging --cron \"30 2 * * * Europe/Berlin\" --schedule nightly --missed skip
+  plimsoll schedules preview \"30 2 * * SUN Europe/Berlin\" --zone America/New_York
   plimsoll schedules list
   plimsoll schedules show nightly
   plimsoll schedules change nightly --cron \"0 3 * * * Europe/Berlin\"
@@ -50,6 +53,8 @@ enum Command {
     Disable(ScheduleRequest),
     #[command(about = Delete::SUMMARY, after_help = EXAMPLES)]
     Delete(Gone),
+    #[command(about = Preview::SUMMARY, after_help = EXAMPLES)]
+    Preview(PreviewRequest),
 }
 
 #[derive(Debug, clap::Args)]
@@ -115,6 +120,16 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
                 true => out.document(&gone),
                 false => out.line(format!("deleted the schedule {} of {}", gone.name, gone.app)),
             }
+        }
+        Command::Preview(request) => {
+            let found = connection.call::<Preview>(&request).await?;
+            if out.json {
+                return out.document(&found);
+            }
+            out.line(format!("{}, {}", found.words, found.cron.zone()))?;
+            let mut table = Table::new(out, &[found.cron.zone().name(), &request.zone]);
+            found.runs.iter().for_each(|run| table.plain_row([run.there.clone(), run.here.clone()]));
+            out.line(table.render())
         }
     }
 }

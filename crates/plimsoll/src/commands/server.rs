@@ -12,7 +12,7 @@ use domain::route::Host;
 use operations::{Error, ErrorKind, local};
 use runtime::Users;
 use runtime::isolation::InvalidUsers;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,6 +34,9 @@ Examples:
   plimsoll server --max-memory 2GiB --max-disk 5GiB --app-path /srv/shared
   plimsoll server --ingress-listen 0.0.0.0:80 --ingress-https-listen 0.0.0.0:443 --ingress-https-redirect
   plimsoll server --trusted-proxies 10.0.0.0/8,fd00::/8
+  plimsoll server --public-url https://deploy.example.org --api-trusted-proxies 127.0.0.1
+  plimsoll server --rate-limit 4
+  plimsoll server --allow-outgoing 10.1.0.0/16
   plimsoll server --database-url-file /etc/plimsoll/database-url --log-format json
   plimsoll server --database-url-file /etc/plimsoll/database-url --listen 127.0.0.1:7879 --host rack-7 --lease 5s
 
@@ -42,7 +45,7 @@ Ctrl-C or TERM stops the server; apps keep serving. `plimsoll down` stops the ap
 /// Start a server on this machine.
 ///
 /// Keeps everything in one data folder, starts the ingress that apps answer through, and serves the API. At its first
-/// start it prints an API token, once; commands on this machine need none.
+/// start it prints a link by which the first person signs in, and an API token, once; commands on this machine need none.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -100,7 +103,21 @@ pub(crate) struct Args {
     /// Proxies in front of the ingress, as addresses or networks such as 10.0.0.0/8: what they say about a client
     /// (X-Forwarded-For and the like) is passed on to apps. From anybody else it is replaced.
     #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
-    trusted_proxies: Vec<ingress::Network>,
+    trusted_proxies: Vec<domain::network::Network>,
+    /// Where people reach the web interface, such as https://deploy.example.org: links begin with it, and people sign in there.
+    #[arg(long, value_name = "URL", value_parser = public_url)]
+    public_url: Option<String>,
+    /// Proxies in front of the API and the web interface, as addresses or networks: their word is taken for where a client
+    /// is, and for whether it came by TLS.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    api_trusted_proxies: Vec<domain::network::Network>,
+    /// How often each may ask: so many times as much as usual, or `off`. Commands on this machine are never counted.
+    #[arg(long, value_name = "off|N", default_value = "1", value_parser = rate_limit)]
+    rate_limit: server::RateLimit,
+    /// Networks that addresses which users name may lead into although they are not public, such as 10.1.0.0/16: those of
+    /// channels, mail and sign-in. Without it nothing inside is called, and nothing without encryption.
+    #[arg(long, value_name = "NETWORK", value_delimiter = ',')]
+    allow_outgoing: Vec<domain::network::Network>,
     /// Largest archive that can be uploaded, such as 500MiB.
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     max_upload: Bytes,
@@ -129,6 +146,25 @@ fn lease(text: &str) -> Result<humantime::Duration, String> {
     match lease.as_secs() {
         1..=600 if lease.subsec_nanos() == 0 => Ok(lease),
         _ => Err("expected whole seconds from 1s to 10m, such as 10s".to_owned()),
+    }
+}
+
+/// Scheme and name alone: the web interface is at the root.
+fn public_url(text: &str) -> Result<String, String> {
+    let bare = text.trim_end_matches('/').to_ascii_lowercase();
+    let name = bare.strip_prefix("https://").or_else(|| bare.strip_prefix("http://")).unwrap_or_default();
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    match !name.is_empty() && name.chars().all(fine) {
+        true => Ok(bare),
+        false => Err("expected an address like https://deploy.example.org, without a path".to_owned()),
+    }
+}
+
+fn rate_limit(text: &str) -> Result<server::RateLimit, String> {
+    match (text, text.parse()) {
+        ("off", _) => Ok(server::RateLimit::Off),
+        (_, Ok(times @ 1..=1000)) => Ok(server::RateLimit::Times(times)),
+        _ => Err("expected a whole number from 1 to 1000, or `off`".to_owned()),
     }
 }
 
@@ -200,6 +236,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         host: args.host.clone(),
         lease: args.lease.into(),
         url: url.clone(),
+        names: own_names(&args),
+        public_url: args.public_url.clone(),
+        allow_outgoing: args.allow_outgoing.clone(),
+        guides: ui::GUIDES,
     })
     .await?;
     // From here on this process holds the folder's lock.
@@ -214,6 +254,14 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     served?;
     context.out.remark("stopped; apps keep serving (`plimsoll down` stops them, too)");
     Ok(())
+}
+
+/// Where people call the server, as far as it can be told. What is no name that an app could have is left out.
+fn own_names(args: &Args) -> Vec<Host> {
+    let public = args.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, name)| name.to_owned());
+    let listens = (!args.listen.ip().is_unspecified()).then(|| args.listen.ip().to_string());
+    let names = args.mcp_hosts.iter().cloned().chain(public).chain(listens);
+    names.filter_map(|name| Host::from_header(&name).ok()).collect()
 }
 
 /// What nobody gets more of.
@@ -257,15 +305,28 @@ async fn serve(
 ) -> Result<(), Failure> {
     let asked = asked_to_stop()?;
     started.control.announce().await?;
-    greet(context, args, data, url, started.first_token.as_ref())?;
+    greet(context, args, data, url, started)?;
     notify.ready(&format!("API at {url}, apps at {}", args.ingress_listen));
+    let public = args.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, name)| name.to_owned());
+    let names: Vec<String> = args.mcp_hosts.iter().cloned().chain(public).collect();
     let settings = server::Settings {
         mcp: mcp::Settings { read_only: args.mcp_read_only },
-        mcp_hosts: mcp::Hosts::new(Some(args.listen.ip()), args.mcp_hosts.iter().cloned()),
+        mcp_hosts: mcp::Hosts::new(Some(args.listen.ip()), names.iter().cloned()),
+        trusted_proxies: args.api_trusted_proxies.clone(),
+        names,
+        public_url: args.public_url.clone(),
+        rate_limit: args.rate_limit,
+        ui: Some(web_file),
     };
     server::serve(started.control.clone(), &settings, listener, asked)
         .await
         .map_err(|e| Failure::with(Exit::Internal, Error::new(ErrorKind::Internal, format!("the API ended: {e}"))))
+}
+
+/// A file of the web interface, as the server wants it.
+fn web_file(path: &str) -> Option<server::Asset> {
+    let file = ui::file(path)?;
+    Some(server::Asset { kind: file.kind, etag: file.etag, bytes: file.bytes, brotli: file.brotli })
 }
 
 /// What goes on beside the API until `end`: the metrics' own address, and telling systemd that we live. A reconciler
@@ -293,13 +354,19 @@ fn watch_beside(control: &Control, metrics: Option<TcpListener>, notify: &Notify
     }
 }
 
-/// Tells the addresses, and the token when it is the first start.
-fn greet(context: &Context, args: &Args, data: &Path, url: &str, token: Option<&SecretString>) -> Result<(), Failure> {
+/// Tells the addresses, and at the first start the token and the way in for the first person.
+fn greet(context: &Context, args: &Args, data: &Path, url: &str, started: &control::Started) -> Result<(), Failure> {
     let out = &context.out;
+    let token = started.first_token.as_ref();
+    // Behind the `#`, so that no browser sends it anywhere but to the page, and no log on the way has it.
+    let setup = started
+        .first_invitation
+        .as_ref()
+        .map(|secret| format!("{}/setup#{}", args.public_url.as_deref().unwrap_or(url), secret.expose_secret()));
     if out.json {
         let token = token.map(ExposeSecret::expose_secret);
         return out.record(
-            &json!({ "url": url, "ingress": args.ingress_listen, "https": args.ingress_https_listen, "domain": args.domain, "data": data, "token": token }),
+            &json!({ "url": url, "ingress": args.ingress_listen, "https": args.ingress_https_listen, "domain": args.domain, "data": data, "token": token, "setup": setup }),
         );
     }
     out.line(format!("{} {} serves", out.paint.bold("Plimsoll"), env!("CARGO_PKG_VERSION")))?;
@@ -312,6 +379,11 @@ fn greet(context: &Context, args: &Args, data: &Path, url: &str, token: Option<&
         out.line(format!("  https {}", out.paint.cyan(format!("https://APP.{}:{}", args.domain, https.port()))))?;
     }
     out.line(format!("  data  {}", data.display()))?;
+    if let Some(setup) = setup {
+        out.line("")?;
+        out.line("Open this to become the owner. It is good once, for a week, and only its hash is kept:")?;
+        out.line(format!("  {}", out.paint.bold(setup)))?;
+    }
     if let Some(token) = token {
         out.line("")?;
         out.line("API token for other machines and programs. It is shown this once, and only its hash is kept:")?;
@@ -395,5 +467,23 @@ mod tests {
         check("0.0.0.0:7878", "127.0.0.1:7878");
         check("[::]:7878", "[::1]:7878");
         check("10.0.0.1:80", "10.0.0.1:80");
+    }
+
+    #[test]
+    fn a_rate_limit_is_a_factor_or_off() {
+        use server::RateLimit::{Off, Times};
+        assert_eq!((rate_limit("off"), rate_limit("1"), rate_limit("1000")), (Ok(Off), Ok(Times(1)), Ok(Times(1000))));
+        for bad in ["", "0", "1001", "-1", "0.5", "Off", "none"] {
+            assert!(rate_limit(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_public_address_is_a_scheme_and_a_name() {
+        assert_eq!(public_url("https://Deploy.Example.org/").unwrap(), "https://deploy.example.org");
+        assert_eq!(public_url("http://[fd00::1]:7878").unwrap(), "http://[fd00::1]:7878");
+        for bad in ["", "deploy.example.org", "ftp://a", "https://", "https://a/b", "https://u@a", "https://a?b"] {
+            assert!(public_url(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use operations::Operation;
-use operations::tokens::{Access, Create, CreateRequest, List, ListRequest, Revoke, RevokeRequest, Token, TokenState};
+use operations::tokens::{Create, CreateRequest, List, ListRequest, Revoke, RevokeRequest, Token, TokenState};
 
 use super::Context;
 use crate::confirm::confirm;
@@ -15,7 +15,12 @@ Examples:
   plimsoll tokens list
   plimsoll tokens create ci --expires-in 90d
   plimsoll tokens create dashboard --read-only
+  plimsoll tokens create deploy-shop --grant shop=deployer
+  plimsoll tokens create laptop --for me --expires-in 30d
   plimsoll tokens revoke tok_01hf7yat00000000000000002a
+
+A token never has more than who makes it. One for `me` is yours: it is worth no more than you are, and ends with you. One for a
+machine stays; it is made by who sees to people there: owners of the server, admins of the app.
 
 On the server's own machine, as the server's user, this needs no token: who has lost the first one makes another.";
 
@@ -75,7 +80,7 @@ async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
     if context.out.json {
         return context.out.document(&tokens);
     }
-    let mut table = Table::new(&context.out, &["id", "name", "begins", "access", "state", "used", "ends"]);
+    let mut table = Table::new(&context.out, &["id", "name", "begins", "whose", "may", "state", "used", "ends"]);
     let now = Utc::now();
     for token in &tokens {
         let plain = |text: String| (text, Tone::Plain);
@@ -83,7 +88,8 @@ async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
             plain(token.id.to_string()),
             plain(token.name.clone()),
             plain(format!("{}…", token.prefix)),
-            plain(access(token).to_owned()),
+            plain(whose(token).to_owned()),
+            plain(may(token)),
             state(token),
             plain(token.last_used_at.map_or_else(|| "-".to_owned(), |at| format!("{} ago", text::age(at, now)))),
             plain(token.expires_at.map_or_else(|| "-".to_owned(), text::local)),
@@ -93,12 +99,18 @@ async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
     context.out.line(table.render())
 }
 
-fn access(token: &Token) -> &'static str {
-    match (token.local, token.access) {
-        (true, _) => "this machine",
-        (false, Access::Full) => "full",
-        (false, Access::ReadOnly) => "read-only",
+fn whose(token: &Token) -> &'static str {
+    match (token.local, &token.user) {
+        (true, _) => "this machine's",
+        (false, Some(_)) => "a person's",
+        (false, None) => "a machine's",
     }
+}
+
+/// Its roles.
+fn may(token: &Token) -> String {
+    let roles: Vec<String> = token.grants.iter().map(ToString::to_string).collect();
+    if roles.is_empty() { "nothing".to_owned() } else { roles.join(" ") }
 }
 
 fn state(token: &Token) -> (String, Tone) {

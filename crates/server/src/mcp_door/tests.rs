@@ -4,13 +4,16 @@
 
 use axum::Router;
 use axum::body::to_bytes;
+use control::{Credential, Principal};
 use domain::TokenId;
+use domain::access::{Grants, Role};
 use operations::ErrorKind;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::*;
+use crate::guard::Shown;
 use crate::routes::shell;
 
 const TOKEN: &str = "plimsoll-token-for-tests";
@@ -60,17 +63,13 @@ fn app_over(contract: Arc<dyn Contract>, read_only: bool) -> Router {
     let service = mcp::http::service(door, &hosts, CancellationToken::new());
     shell(
         Router::new().route(mcp::http::PATH, service_route(service)),
-        |token: String| async move {
+        |shown: Shown| async move {
+            let Shown::Token(token) = shown else { return Err(Error::new(ErrorKind::Unauthorized, "over")) };
             match token.as_str() {
                 TOKEN => {
                     let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                    Ok(Caller {
-                        token: id,
-                        name: "tester".to_owned(),
-                        read_only: false,
-                        key: None,
-                        gone: Default::default(),
-                    })
+                    let grants = Grants::everywhere(Role::Owner);
+                    Ok(Caller::new(Principal::Machine(id.clone()), Credential::Token(id), grants, "tester"))
                 }
                 _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use operations::{Method, path_parameters};
+use operations::path_parameters;
 
 use super::*;
 
@@ -136,7 +136,7 @@ fn every_operation_is_described() {
     operations::for_each_operation!(check_all);
     let entries: usize =
         document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
-    assert_eq!(entries, count + 3 + 1 + 3, "operations, streams, content, pages");
+    assert_eq!(entries, count + 4 + 2 + 1 + 3, "operations, streams, files, content, pages");
 }
 
 fn described<O: Operation>(document: &Value) {
@@ -148,7 +148,7 @@ fn described<O: Operation>(document: &Value) {
     assert_eq!(parameters.contains("IdempotencyKey"), O::EFFECT != Effect::Read, "{}", O::NAME);
     assert_eq!(
         parameters.contains("\"in\":\"query\""),
-        parameters.contains("query") && O::METHOD == Method::Get,
+        parameters.contains("query") && !O::METHOD.has_body(),
         "{}",
         O::NAME
     );
@@ -156,7 +156,9 @@ fn described<O: Operation>(document: &Value) {
     // A path parameter joins a JSON body as a string: see `decode`.
     if O::METHOD.has_body() {
         for parameter in entry["parameters"].as_array().unwrap().iter().filter(|p| p["in"] == "path") {
-            assert_eq!(resolve(document, &parameter["schema"])["type"], "string", "{}", O::NAME);
+            let schema = resolve(document, &parameter["schema"]);
+            let either = schema["anyOf"].as_array().map_or(std::slice::from_ref(schema), Vec::as_slice);
+            assert!(either.iter().all(|schema| schema["type"] == "string"), "{}: {schema}", O::NAME);
         }
     }
 }
@@ -177,5 +179,10 @@ fn streams_name_their_messages() {
     for (path, message) in [(stream::EVENTS, "Event"), (stream::OUTPUT, "LogLine"), (stream::LOGS, "LogLine")] {
         let content = &document["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"];
         assert_eq!(content["x-plimsoll-message"]["$ref"], format!("#/components/schemas/{message}"));
+    }
+    let topics = &document["paths"][stream::TOPICS]["get"]["responses"]["200"]["content"]["text/event-stream"];
+    let messages = &topics["x-plimsoll-messages"];
+    for (name, message) in [("open", "Open"), ("events", "Event"), ("dep", "OutputBatch"), ("env", "LogsBatch")] {
+        assert_eq!(messages[name]["$ref"], format!("#/components/schemas/{message}"));
     }
 }

@@ -5,7 +5,9 @@
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
+use control::{Credential, Principal};
 use domain::TokenId;
+use domain::access::{Grants, Role};
 use http::header::{ALLOW, AUTHORIZATION, WWW_AUTHENTICATE};
 use operations::ErrorKind;
 use serde_json::{Value, json};
@@ -16,6 +18,16 @@ use crate::decode;
 use crate::observe::REQUEST_ID;
 
 const TOKEN: &str = "plimsoll-token-for-tests";
+
+const SESSION: &str = "session-for-tests";
+
+/// A person who has signed in.
+fn zoe() -> Caller {
+    let user = "usr_01jd0000000000000000000000".parse().unwrap();
+    let id = "ses_01jd0000000000000000000000".parse().unwrap();
+    let credential = Credential::Session { id, confirmed_until: chrono::Utc::now() };
+    Caller::new(Principal::Person(user), credential, Grants::everywhere(Role::Viewer), "Zoe")
+}
 
 async fn echo<O: Operation>(caller: axum::Extension<Caller>, request: Request) -> Result<Response, Problem> {
     let request = decode::request::<O>(request).await?;
@@ -30,17 +42,17 @@ fn app() -> Router {
     operations::for_each_operation!(mount_all);
     shell(
         router,
-        |token: String| async move {
+        |shown: Shown| async move {
+            let token = match shown {
+                Shown::Token(token) => token,
+                Shown::Session(secret) if secret == SESSION => return Ok(zoe()),
+                Shown::Session(_) => return Err(Error::new(ErrorKind::Unauthorized, "the session has ended")),
+            };
             match token.as_str() {
                 TOKEN => {
                     let id: TokenId = "tok_01jd0000000000000000000000".parse().unwrap();
-                    Ok(Caller {
-                        token: id,
-                        name: "tester".to_owned(),
-                        read_only: false,
-                        key: None,
-                        gone: Default::default(),
-                    })
+                    let grants = Grants::everywhere(Role::Owner);
+                    Ok(Caller::new(Principal::Machine(id.clone()), Credential::Token(id), grants, "tester"))
                 }
                 "away" => Err(Error::unavailable("the database is away")),
                 _ => Err(Error::new(ErrorKind::Unauthorized, "no such token")),
@@ -128,6 +140,15 @@ async fn every_bad_request_is_answered_with_a_problem() {
         assert!(answer.headers.contains_key(REQUEST_ID));
         assert!(!answer.headers.contains_key("access-control-allow-origin"));
         assert!(!answer.body.to_string().contains(TOKEN));
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
+            assert_eq!(answer.headers[name], value, "{what}");
+        }
     }
 }
 
@@ -162,6 +183,36 @@ async fn a_good_request_reaches_its_operation() {
     assert_eq!(answer.body["operation"], "apps.delete");
     let answer = send("HEAD", "/api/v1/apps", &[AUTH], "").await;
     assert_eq!((answer.status, answer.body), (200, Value::Null));
+}
+
+#[tokio::test]
+async fn a_cookie_is_as_good_as_a_token_from_our_own_pages() {
+    const COOKIE: (&str, &str) = ("cookie", "a=b; __Host-plimsoll=session-for-tests");
+    const OWN: (&str, &str) = ("sec-fetch-site", "same-origin");
+    let apps = "/api/v1/apps";
+    let answer = send("GET", apps, &[COOKIE], "").await;
+    assert_eq!((answer.status, &answer.body["caller"]), (200, &json!("Zoe")));
+    let answer = send("GET", apps, &[("cookie", "plimsoll_plain=session-for-tests")], "").await;
+    assert_eq!((answer.status, &answer.body["caller"]), (200, &json!("Zoe")));
+    let shop = r#"{"name":"shop"}"#;
+    for (headers, status, told) in [
+        (&[COOKIE, JSON, OWN][..], 200, "Zoe"),
+        (&[COOKIE, JSON, ("origin", "http://h:1"), ("host", "h:1")], 200, "Zoe"),
+        // A token is meant; no page can send one for somebody else.
+        (&[COOKIE, JSON, AUTH], 200, "tester"),
+        (&[COOKIE, JSON], 403, "which page"),
+        (&[COOKIE, JSON, ("sec-fetch-site", "same-site")], 403, "another origin"),
+        (&[COOKIE, JSON, ("sec-fetch-site", "cross-site")], 403, "another origin"),
+        (&[COOKIE, JSON, OWN, ("origin", "http://h:2"), ("host", "h:1")], 403, "another origin"),
+        (&[COOKIE, JSON, OWN, ("authorization", "Bearer wrong")], 401, "token"),
+        (&[("cookie", "__Host-plimsoll=another"), JSON, OWN], 401, "session has ended"),
+        (&[("cookie", "__Host-plimsoll=a; __Host-plimsoll=session-for-tests"), JSON, OWN], 401, "token"),
+    ] {
+        let answer = send("POST", apps, headers, shop).await;
+        let told_here = answer.body["caller"].as_str().or(answer.body["detail"].as_str()).unwrap_or_default();
+        assert_eq!(answer.status, status, "{headers:?}: {}", answer.body);
+        assert!(told_here.contains(told), "{headers:?}: {}", answer.body);
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use sea_orm::entity::prelude::*;
 #[sea_orm(table_name = "idempotency")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
-    pub token_id: String,
+    pub owner: String,
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
     pub operation: String,

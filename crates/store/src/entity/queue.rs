@@ -13,6 +13,7 @@ pub struct Model {
     pub not_before: Option<i64>,
     pub enqueued_at: i64,
     pub attempt: i32,
+    pub held: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -19,6 +19,7 @@ pub struct Model {
     pub next_at: Option<i64>,
     pub last_planned_at: Option<i64>,
     pub last_run: Option<String>,
+    pub owner: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

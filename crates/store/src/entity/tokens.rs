@@ -14,9 +14,21 @@ pub struct Model {
     pub revoked: bool,
     pub expires_at: Option<i64>,
     pub read_only: bool,
+    pub user_id: Option<String>,
+    pub grants: String,
+    pub created_by: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-pub enum Relation {}
+pub enum Relation {
+    #[sea_orm(belongs_to = "super::users::Entity", from = "Column::UserId", to = "super::users::Column::Id")]
+    User,
+}
+
+impl Related<super::users::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::User.def()
+    }
+}
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -13,6 +13,7 @@ pub struct Model {
     pub used: bool,
     pub created_at: i64,
     pub touched_at: i64,
+    pub owner: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -69,6 +69,14 @@ async fn past(tx: &Tx, environment: &Environment, past: Past) -> domain::Deploym
 
 async fn figures(store: &Store, scope: &Scope, since: DateTime<Utc>) -> Analytics {
     let counted = store::analytics::counted(store, scope, since).await.unwrap();
+    // Day by day it is the same.
+    let by_day = store::analytics::counted_by_day(store, scope, since).await.unwrap();
+    let all = |counted: Vec<domain::analytics::Counted>| {
+        let window = Window { since, until: since + TimeDelta::days(30) };
+        report(window, counted, Vec::new())
+    };
+    assert_eq!(all(counted.clone()), all(by_day.iter().map(|(_, counted)| *counted).collect()));
+    assert!(by_day.iter().all(|(day, _)| *day >= domain::analytics::day_of(since)));
     let failures = store::analytics::failures(store, scope, since).await.unwrap();
     report(Window { since, until: since + TimeDelta::days(30) }, counted, failures)
 }

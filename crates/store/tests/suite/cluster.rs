@@ -121,7 +121,7 @@ pub(crate) async fn queue(db: Database) {
         paged.extend(page);
     }
     assert_eq!(paged, all);
-    let of = Filter { app: None, environment: Some(production.id.clone()) };
+    let of = Filter { environment: Some(production.id.clone()), ..Filter::default() };
     assert_eq!(queue::count(&store, &of).await.unwrap(), 3);
     assert_eq!(queue::ahead(&store, &every, &all[3]).await.unwrap(), 3);
     assert_eq!(queue::ahead(&store, &of, &all[3]).await.unwrap(), 2);

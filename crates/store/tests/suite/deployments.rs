@@ -1,6 +1,7 @@
 //! Deployments.
 
 use domain::DeploymentId;
+use domain::access::Sees;
 use domain::deployment::{DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
@@ -45,6 +46,88 @@ pub(crate) async fn rows(db: Database) {
     assert!(matches!(deployments::get(&store, &missing).await, Err(StoreError::NotFound { .. })));
 }
 
+/// A failure counts until something of its environment ends well, or fails anew.
+pub(crate) async fn unhealed(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let shop = fixture::app(&tx, "shop").await;
+    let blog = fixture::app(&tx, "blog").await;
+    let mut wanted = Vec::new();
+    for (app, name, phases, counts) in [
+        (&shop, "healed", &[Phase::Failed, Phase::Active][..], false),
+        (&shop, "failed", &[Phase::Active, Phase::Failed], true),
+        (&shop, "twice", &[Phase::RolledBack, Phase::Failed], true),
+        (&shop, "cancelled", &[Phase::RolledBack, Phase::Cancelled], false),
+        (&shop, "again", &[Phase::Failed, Phase::Building], false),
+        (&shop, "well", &[Phase::Active], false),
+        (&blog, "failed", &[Phase::RolledBack], true),
+    ] {
+        let environment = fixture::environment(&tx, app, name).await;
+        for (generation, phase) in (1..).zip(phases) {
+            let mut record = fixture::new_deployment(&environment, generation);
+            record.deployment.phase = *phase;
+            record.deployment.finished_at = phase.is_end().then(kept);
+            deployments::insert(&tx, &record).await.unwrap();
+            // What ends without a result, or has not ended, heals nothing.
+            let is_it = counts && usize::try_from(generation).unwrap() == phases.len();
+            let before = ["cancelled", "again"].contains(&name) && generation == 1;
+            if is_it || before {
+                wanted.push(record.deployment.id);
+            }
+        }
+    }
+    tx.commit().await.unwrap();
+    wanted.reverse();
+    let found = async |sees: Sees, limit| {
+        let found = deployments::unhealed(&store, &sees, limit).await.unwrap();
+        found.into_iter().map(|record| record.deployment.id).collect::<Vec<_>>()
+    };
+    assert_eq!(found(Sees::All, 50).await, wanted);
+    assert_eq!(found(Sees::All, 2).await, wanted[..2]);
+    let only = Sees::Only(std::collections::BTreeSet::from([blog.id.clone()]));
+    assert_eq!(found(only, 50).await, wanted[..1]);
+    assert!(found(Sees::Only(Default::default()), 50).await.is_empty());
+}
+
+/// Of many environments in few statements: the same as of each by itself.
+pub(crate) async fn took(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let app = fixture::app(&tx, "shop").await;
+    let mut environments = Vec::new();
+    let mut want = Vec::new();
+    for (n, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let environment = fixture::environment(&tx, &app, name).await;
+        for generation in 1..=4_u32 {
+            let mut record = fixture::new_deployment(&environment, generation.into());
+            let ended = if generation == 3 { Phase::Failed } else { Phase::Active };
+            let at = |seconds: u32| kept() + chrono::TimeDelta::seconds(seconds.into());
+            let times = |phase, from| PhaseTimes { phase, started_at: at(from), finished_at: Some(at(from + 1)) };
+            record.deployment.phase = ended;
+            record.deployment.phases = vec![times(Phase::Queued, 0), times(Phase::PullingSource, generation)];
+            record.deployment.finished_at = Some(at(10));
+            deployments::insert(&tx, &record).await.unwrap();
+            // The two newest of the first two; the third is not asked for.
+            if n < 2 && [2, 4].contains(&generation) {
+                want.push((environment.id.clone(), 10 - i64::from(generation)));
+            }
+        }
+        environments.push(environment.id);
+    }
+    tx.commit().await.unwrap();
+    let seconds = |all: Vec<deployments::Worked>| {
+        let mut all: Vec<_> = all.into_iter().map(|w| (w.environment, (w.finished - w.began).num_seconds())).collect();
+        all.sort();
+        all
+    };
+    want.sort();
+    let asked: Vec<_> = environments.iter().take(2).collect();
+    assert_eq!(seconds(deployments::succeeded_in(&store, &asked, 2).await.unwrap()), want);
+    assert_eq!(deployments::succeeded_in(&store, &[], 2).await.unwrap(), []);
+    assert_eq!(seconds(deployments::succeeded(&store, 100).await.unwrap()).len(), 9);
+    assert_eq!(deployments::succeeded(&store, 1).await.unwrap()[0].environment, environments[2]);
+}
+
 pub(crate) fn failure() -> Failure {
     Failure {
         phase: Phase::Building,
@@ -77,7 +160,8 @@ pub(crate) async fn lists(db: Database) {
         made.push(deployments::get(&tx, &record.deployment.id).await.unwrap());
     }
     tx.commit().await.unwrap();
-    let filters: [(Filter, Holds); 6] = [
+    let who = || Some(made[0].deployment.requested_by.clone());
+    let filters: [(Filter, Holds); 10] = [
         (Filter::default(), |_, _| true),
         (Filter { app: Some(shop.id.clone()), ..Default::default() }, |r, f| Some(&r.app_id) == f.app.as_ref()),
         (Filter { environment: Some(staging.id.clone()), ..Default::default() }, |r, f| {
@@ -87,6 +171,18 @@ pub(crate) async fn lists(db: Database) {
         (Filter { open: true, ..Default::default() }, |r, _| r.deployment.phase == Phase::Queued),
         (Filter { app: Some(shop.id.clone()), open: true, ..Default::default() }, |r, f| {
             Some(&r.app_id) == f.app.as_ref() && !r.deployment.phase.is_end()
+        }),
+        (Filter { app: Some(shop.id.clone()), requested_by: who(), ..Default::default() }, |r, f| {
+            Some(&r.app_id) == f.app.as_ref()
+        }),
+        (Filter { environment: Some(staging.id.clone()), requested_by: who(), ..Default::default() }, |r, f| {
+            Some(&r.environment_id) == f.environment.as_ref()
+        }),
+        (Filter { phase: Some(Phase::Queued), requested_by: who(), ..Default::default() }, |r, _| {
+            r.deployment.phase == Phase::Queued
+        }),
+        (Filter { app: Some(shop.id.clone()), requested_by: Some("nobody".into()), ..Default::default() }, |_, _| {
+            false
         }),
     ];
     for (filter, holds) in filters {
@@ -168,7 +264,48 @@ pub(crate) async fn searches(db: Database) {
     };
     let between = Filter { since: Some(at(2)), until: Some(at(5)), ..Default::default() };
     assert_eq!(pages(&store, &between, 9).await, [4, 3, 2].map(|n| made[n].clone()));
-    assert_eq!(store::apps::list_named(&store, Some("lo"), None, 9).await.unwrap(), [blog]);
+    assert_eq!(store::apps::list_named(&store, &Sees::All, Some("lo"), None, 9).await.unwrap(), [blog]);
+}
+
+/// Of one app, or of one environment, those with a tag that more have than are gone through.
+pub(crate) async fn searches_of_many(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let (shop, blog) = (fixture::app(&tx, "shop").await, fixture::app(&tx, "blog").await);
+    let many = fixture::environment(&tx, &shop, "production").await;
+    let few = fixture::environment(&tx, &shop, "staging").await;
+    let other = fixture::environment(&tx, &blog, "production").await;
+    let release = fixture::release(&tx, &shop, "aa").await;
+    let mut of_few = Vec::new();
+    let mut of_shop = Vec::new();
+    for n in 0..540_usize {
+        let environment = if n % 90 == 0 { &few } else { &many };
+        let record = fixture::deployment(&tx, environment).await;
+        // Two of the few have not ended, and no tag.
+        let tagged = n % 270 != 0;
+        if tagged {
+            let release = Some((release.id.clone(), 1));
+            let update = DeploymentUpdate { phase: Some(Phase::Failed), release, ..Default::default() };
+            deployments::update(&tx, &record.deployment.id, now(), update).await.unwrap();
+            of_shop.push(record.deployment.id.clone());
+            of_few.extend((n % 90 == 0).then_some(record.deployment.id));
+        }
+    }
+    fixture::deployment(&tx, &other).await;
+    tx.commit().await.unwrap();
+    of_few.reverse();
+    of_shop.reverse();
+    assert_eq!((of_few.len(), of_shop.len()), (4, 538));
+    let stable = || Filter { search: Some("stable".into()), ..Default::default() };
+    let in_few = Filter { environment: Some(few.id.clone()), ..stable() };
+    assert_eq!(pages(&store, &in_few, 3).await, of_few);
+    assert_eq!(pages(&store, &Filter { app: Some(shop.id.clone()), ..stable() }, 200).await, of_shop);
+    assert_eq!(pages(&store, &stable(), 200).await, of_shop);
+    let failed = Filter { phase: Some(Phase::Failed), ..stable() };
+    assert_eq!(pages(&store, &failed, 600).await, of_shop);
+    assert_eq!(pages(&store, &Filter { environment: in_few.environment.clone(), ..failed }, 3).await, of_few);
+    assert_eq!(pages(&store, &Filter { open: true, ..in_few }, 3).await, []);
+    assert_eq!(pages(&store, &Filter { app: Some(blog.id.clone()), ..stable() }, 3).await, []);
 }
 
 async fn pages(store: &store::Store, filter: &Filter, limit: u64) -> Vec<DeploymentId> {

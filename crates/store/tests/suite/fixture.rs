@@ -151,5 +151,6 @@ pub(crate) fn entry(record: &deployments::Record, rank: i64) -> queue::Entry {
         not_before: None,
         enqueued_at: kept(),
         attempt: 1,
+        held: false,
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod analytics;
+mod approvals;
+mod audit;
 mod cluster;
 mod concurrency;
 mod crash;
@@ -11,12 +13,16 @@ mod environments;
 mod fixture;
 mod full;
 mod model;
+mod notices;
 mod nouns;
 mod opening;
+mod people;
 mod plans;
 mod records;
 mod releases;
 mod schedules;
+mod sees;
+mod sign_in_ways;
 mod starts;
 mod transfer;
 mod upkeep;
@@ -36,12 +42,35 @@ const CASES: &[(&str, Case)] = &[
     ("variables and data keys", |db| Box::pin(nouns::variables_and_data_keys(db))),
     ("instances", |db| Box::pin(nouns::instances(db))),
     ("tokens", |db| Box::pin(nouns::tokens(db))),
+    ("people", |db| Box::pin(people::users(db))),
+    ("members", |db| Box::pin(people::members(db))),
+    ("invitations", |db| Box::pin(people::invitations(db))),
+    ("sessions", |db| Box::pin(people::sessions(db))),
+    ("second factors", |db| Box::pin(people::second_factors(db))),
+    ("failed sign-ins and known places", |db| Box::pin(people::sign_ins(db))),
+    ("identities", |db| Box::pin(sign_in_ways::identities(db))),
+    ("logins of programs", |db| Box::pin(sign_in_ways::device_logins(db))),
+    ("tokens of people", |db| Box::pin(people::tokens_of_people(db))),
+    ("what there was before people", |db| Box::pin(people::before(db))),
+    ("the audit log", |db| Box::pin(audit::pages(db))),
+    ("the audit log is kept", |db| Box::pin(audit::refusals(db))),
+    ("each altered byte of the audit log", |db| Box::pin(audit::altered(db))),
+    ("the head of the audit log", |db| Box::pin(audit::heads(db))),
+    ("the audit log of many writers", |db| Box::pin(audit::many(db))),
+    ("the audit log goes with a backup", |db| Box::pin(audit::restored(db))),
+    ("channels", |db| Box::pin(notices::channels_of_apps(db))),
+    ("messages to channels", |db| Box::pin(notices::messages(db))),
+    ("how far the log was read for channels", |db| Box::pin(notices::places(db))),
+    ("what people muted and have seen", |db| Box::pin(notices::muted(db))),
     ("uploads", |db| Box::pin(uploads::rows(db))),
     ("plans", |db| Box::pin(plans::rows(db))),
     ("schedules", |db| Box::pin(schedules::rows(db))),
     ("windows", |db| Box::pin(schedules::windows(db))),
     ("bypasses", |db| Box::pin(schedules::bypasses(db))),
     ("what windows do not hold", |db| Box::pin(schedules::not_held(db))),
+    ("approval policies", |db| Box::pin(approvals::policies(db))),
+    ("approvals", |db| Box::pin(approvals::rows(db))),
+    ("what is held for approval", |db| Box::pin(approvals::held(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
@@ -52,7 +81,10 @@ const CASES: &[(&str, Case)] = &[
     ("deployments", |db| Box::pin(deployments::rows(db))),
     ("lists of deployments", |db| Box::pin(deployments::lists(db))),
     ("phases of deployments", |db| Box::pin(deployments::phases(db))),
+    ("how long deployments took", |db| Box::pin(deployments::took(db))),
+    ("failures that nothing has healed", |db| Box::pin(deployments::unhealed(db))),
     ("finding deployments", |db| Box::pin(deployments::searches(db))),
+    ("finding deployments among many", |db| Box::pin(deployments::searches_of_many(db))),
     ("analytics", |db| Box::pin(analytics::counts(db))),
     ("analytics of before", |db| Box::pin(analytics::backfill(db))),
     ("settings", |db| Box::pin(upkeep::settings_of_apps(db))),
@@ -85,6 +117,8 @@ const CASES: &[(&str, Case)] = &[
     ("an export is of one moment", |db| Box::pin(transfer::one_moment(db))),
     ("older and damaged rows", |db| Box::pin(transfer::older_and_damaged(db))),
     ("surveys", |db| Box::pin(transfer::surveys(db))),
+    ("what is seen", |db| Box::pin(sees::lists(db))),
+    ("passing others in the queue", |db| Box::pin(sees::passing(db))),
     ("text is compared by bytes", |db| Box::pin(opening::collation(db))),
 ];
 

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use domain::AppId;
+use domain::access::{Grants, Role};
 use domain::event::EventKind;
 use domain::instance::InstanceKey;
 use domain::source::Source;
@@ -204,7 +205,9 @@ pub(crate) fn token(hash: &str) -> Token {
         last_used_at: None,
         revoked: false,
         expires_at: None,
-        read_only: false,
+        user: None,
+        grants: Grants::everywhere(Role::Owner),
+        created_by: "admin".into(),
     }
 }
 
@@ -247,7 +250,7 @@ pub(crate) async fn idempotency(db: Database) {
     tokens::insert(&tx, &one).await.unwrap();
     tokens::insert(&tx, &two).await.unwrap();
     let answer = |token: &Token, days: i64| Answer {
-        token_id: token.id.clone(),
+        owner: token.id.to_string(),
         key: "k-1".into(),
         operation: "apps.create".into(),
         request_digest: "aa".into(),
@@ -256,15 +259,17 @@ pub(crate) async fn idempotency(db: Database) {
         created_at: kept() + TimeDelta::days(days),
     };
     idempotency::insert(&tx, &answer(&one, 0)).await.unwrap();
+    // Whoever asks need not be a token.
+    idempotency::insert(&tx, &Answer { owner: "usr_1".into(), ..answer(&two, 2) }).await.unwrap();
     idempotency::insert(&tx, &answer(&two, 2)).await.unwrap();
     let used = idempotency::insert(&tx, &Answer { status: 500, ..answer(&one, 1) }).await.unwrap_err();
     assert_eq!(used, StoreError::Conflict(Constraint::IdempotencyKey));
     tx.commit().await.unwrap();
-    assert_eq!(idempotency::find(&store, &one.id, "k-1").await.unwrap(), Some(answer(&one, 0)));
-    assert_eq!(idempotency::find(&store, &one.id, "k-2").await.unwrap(), None);
+    assert_eq!(idempotency::find(&store, one.id.as_str(), "k-1").await.unwrap(), Some(answer(&one, 0)));
+    assert_eq!(idempotency::find(&store, one.id.as_str(), "k-2").await.unwrap(), None);
     let tx = store.write().await.unwrap();
     assert_eq!(idempotency::purge(&tx, kept() + TimeDelta::days(1)).await.unwrap(), 1);
-    assert_eq!(idempotency::find(&tx, &one.id, "k-1").await.unwrap(), None);
-    assert_eq!(idempotency::find(&tx, &two.id, "k-1").await.unwrap(), Some(answer(&two, 2)));
+    assert_eq!(idempotency::find(&tx, one.id.as_str(), "k-1").await.unwrap(), None);
+    assert_eq!(idempotency::find(&tx, two.id.as_str(), "k-1").await.unwrap(), Some(answer(&two, 2)));
     tx.commit().await.unwrap();
 }

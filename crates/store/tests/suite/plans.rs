@@ -1,4 +1,5 @@
 use chrono::TimeDelta;
+use domain::access::Sees;
 use domain::deployment::DeploymentKind;
 use domain::plan::{Basis, Differences, Downtime, Plan, PlanRef, PlannedRelease, PlannedStart};
 use domain::release::Digest;
@@ -9,7 +10,7 @@ use store::{Constraint, StoreError};
 use crate::database::Database;
 use crate::fixture::{app, environment, id, kept, new_release};
 
-fn plan(app: &store::apps::App, environment: &Environment, digest: &str, hours: i64) -> Kept {
+pub(crate) fn plan(app: &store::apps::App, environment: &Environment, digest: &str, hours: i64) -> Kept {
     let digest = Digest(format!("{digest:0<64}"));
     let release = PlannedRelease { digest: digest.clone(), release: None, number: None };
     let basis = Basis {
@@ -72,13 +73,16 @@ pub(crate) async fn rows(db: Database) {
 
     let named = |text: &str| text.parse::<PlanRef>().unwrap();
     let now = kept();
-    assert_eq!(plans::find(&store, &named(one.plan.digest.as_str()), now).await.unwrap(), std::slice::from_ref(&one));
-    assert_eq!(plans::find(&store, &named("aaaaaaaa1"), now).await.unwrap(), std::slice::from_ref(&two));
-    assert_eq!(plans::find(&store, &named("aaaaaaaa"), now).await.unwrap(), [one.clone(), two.clone()]);
-    assert_eq!(plans::find(&store, &named("aaaaaaab"), now).await.unwrap(), []);
+    assert_eq!(
+        plans::find(&store, &Sees::All, &named(one.plan.digest.as_str()), now).await.unwrap(),
+        std::slice::from_ref(&one)
+    );
+    assert_eq!(plans::find(&store, &Sees::All, &named("aaaaaaaa1"), now).await.unwrap(), std::slice::from_ref(&two));
+    assert_eq!(plans::find(&store, &Sees::All, &named("aaaaaaaa"), now).await.unwrap(), [one.clone(), two.clone()]);
+    assert_eq!(plans::find(&store, &Sees::All, &named("aaaaaaab"), now).await.unwrap(), []);
     let later = now + TimeDelta::hours(1);
-    assert_eq!(plans::find(&store, &named("bbbbbbbb"), now).await.unwrap(), std::slice::from_ref(&short));
-    assert_eq!(plans::find(&store, &named("bbbbbbbb"), later).await.unwrap(), [], "it has expired");
+    assert_eq!(plans::find(&store, &Sees::All, &named("bbbbbbbb"), now).await.unwrap(), std::slice::from_ref(&short));
+    assert_eq!(plans::find(&store, &Sees::All, &named("bbbbbbbb"), later).await.unwrap(), [], "it has expired");
 
     let all = Filter::default();
     let of_shop = Filter { app: Some(shop.id.clone()), ..Filter::default() };

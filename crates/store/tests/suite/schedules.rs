@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 use domain::DeploymentId;
+use domain::access::Sees;
 use domain::deployment::DeploymentKind;
 use domain::schedule::{LastRun, Missed, RunOutcome};
 use domain::window::{Freeze, Rule};
@@ -29,6 +30,7 @@ pub(crate) fn schedule(environment: &Environment, text: &str) -> Schedule {
         enabled: true,
         template: serde_json::json!({ "reference": "main" }),
         created_by: "admin".into(),
+        owner: "usr_01hf7yat00000000000000000a".into(),
         created_at: kept(),
         next_at: Some(kept()),
         last_planned_at: None,
@@ -75,9 +77,9 @@ pub(crate) async fn rows(db: Database) {
     let other = Schedule { next_at: None, enabled: false, ..schedule(&live, "weekly") };
     schedules::insert(&tx, &other).await.unwrap();
     tx.commit().await.unwrap();
-    let all = Filter { app: Some(shop.id.clone()), environment: Some(live.id.clone()) };
+    let all = Filter { app: Some(shop.id.clone()), environment: Some(live.id.clone()), sees: Sees::All };
     assert_eq!(schedules::list(&store, &all).await.unwrap(), [one.clone(), other.clone()]);
-    assert_eq!(schedules::named(&store, &other.name).await.unwrap(), std::slice::from_ref(&other));
+    assert_eq!(schedules::named(&store, &Sees::All, &other.name).await.unwrap(), std::slice::from_ref(&other));
     assert_eq!(schedules::due(&store, kept() - TimeDelta::microseconds(1), 9).await.unwrap(), []);
     assert_eq!(schedules::due(&store, now(), 9).await.unwrap(), std::slice::from_ref(&one));
 
@@ -158,8 +160,8 @@ pub(crate) async fn bypasses(db: Database) {
     let again = bypasses::insert(&tx, &bypass(two.clone())).await;
     assert_eq!(again, Err(StoreError::Conflict(Constraint::Id { what: "bypass" })));
     tx.commit().await.unwrap();
-    assert_eq!(bypasses::list(&store, None, 1).await.unwrap(), std::slice::from_ref(&second));
-    assert_eq!(bypasses::list(&store, Some(&second.id), 9).await.unwrap(), [first]);
+    assert_eq!(bypasses::list(&store, &Sees::All, None, 1).await.unwrap(), std::slice::from_ref(&second));
+    assert_eq!(bypasses::list(&store, &Sees::All, Some(&second.id), 9).await.unwrap(), [first]);
     let many: Vec<DeploymentId> = (0..1200).map(|_| id()).chain([two.clone()]).collect();
     let many: Vec<&DeploymentId> = many.iter().collect();
     assert_eq!(bypasses::among(&store, &many).await.unwrap(), BTreeSet::from([two]));

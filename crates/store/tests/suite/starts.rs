@@ -41,6 +41,7 @@ async fn waiting(store: &Store, count: usize) -> Vec<queue::Entry> {
             not_before: None,
             enqueued_at: kept(),
             attempt: 1,
+            held: false,
         };
         queue::insert(&tx, &entry).await.unwrap();
         entries.push(entry);

@@ -75,6 +75,10 @@ async fn fill(store: &Store) {
     store::instances::insert_or_get(&tx, &key, Some(20_001)).await.unwrap();
     let token = crate::nouns::token("5");
     tokens::insert(&tx, &token).await.unwrap();
+    crate::people::fill(&tx, &app).await;
+    crate::approvals::fill(&tx, &environment, &waits.deployment.id).await;
+    crate::notices::fill(&tx, &app).await;
+    crate::audit::add(&tx, 3).await;
     let certificate = store::certificates::Certificate {
         id: fixture::id(),
         names: vec!["shop.example.org".into()],
@@ -90,7 +94,7 @@ async fn fill(store: &Store) {
     };
     store::certificates::insert(&tx, &certificate).await.unwrap();
     let answer = store::idempotency::Answer {
-        token_id: token.id.clone(),
+        owner: token.id.to_string(),
         key: "k".into(),
         operation: "apps.create".into(),
         request_digest: "x".into(),
@@ -205,7 +209,16 @@ pub(crate) async fn older_and_damaged(db: Database) {
                 rows.get_mut(table).unwrap().iter_mut().for_each(|row| drop(row.remove("commit_sha")));
                 continue;
             }
-            "certificates" | "durations" | "failure_points" | "deployment_tags" | "settings" => {
+            "idempotency" => {
+                for row in rows.get_mut(table).unwrap() {
+                    let owner = row.remove("owner").unwrap();
+                    row.insert("token_id".into(), owner);
+                }
+                continue;
+            }
+            "certificates" | "durations" | "failure_points" | "deployment_tags" | "settings" | "users"
+            | "memberships" | "invitations" | "audit" | "audit_head" | "totp" | "recovery_codes" | "channels"
+            | "mutes" | "inbox_marks" | "identities" | "approval_policies" | "approvals" | "approval_votes" => {
                 rows.get_mut(table).unwrap().clear();
                 continue;
             }
@@ -219,7 +232,10 @@ pub(crate) async fn older_and_damaged(db: Database) {
     let waiting = store::queue::list(&older, &Default::default(), None, 9).await.unwrap();
     assert_eq!(waiting.iter().map(|e| (e.host.as_str(), e.attempt)).collect::<Vec<_>>(), [("", 1)]);
     let token = tokens::list(&older).await.unwrap().remove(0);
-    assert_eq!((token.expires_at, token.read_only), (None, false));
+    let everything = domain::access::Grants::everywhere(domain::access::Role::Owner);
+    assert_eq!((token.expires_at, &token.grants, token.user), (None, &everything, None));
+    let answer = store::idempotency::find(&older, token.id.as_str(), "k").await.unwrap();
+    assert_eq!(answer.unwrap().owner, token.id.to_string());
 }
 
 /// Looking changes nothing and says what is there; every table that the migrations make is exported.

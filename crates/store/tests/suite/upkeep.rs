@@ -232,7 +232,7 @@ pub(crate) async fn old_events_and_keys(db: Database) {
     store::tokens::insert(&tx, &token).await.unwrap();
     for n in 0..9 {
         let answer = store::idempotency::Answer {
-            token_id: token.id.clone(),
+            owner: token.id.to_string(),
             key: n.to_string(),
             operation: "x".into(),
             request_digest: "x".into(),
@@ -246,6 +246,6 @@ pub(crate) async fn old_events_and_keys(db: Database) {
     assert_eq!(retention::count_keys(&tx, before).await.unwrap(), 4);
     assert_eq!(retention::remove_keys(&tx, before).await.unwrap(), 4);
     assert_eq!(retention::remove_keys(&tx, before).await.unwrap(), 0);
-    assert!(store::idempotency::find(&tx, &token.id, "4").await.unwrap().is_some());
+    assert!(store::idempotency::find(&tx, token.id.as_str(), "4").await.unwrap().is_some());
     tx.commit().await.unwrap();
 }

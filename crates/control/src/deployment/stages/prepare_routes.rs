@@ -42,6 +42,8 @@ impl<G: Deploying> Stage<G> for PrepareRoutes {
         let table = world.ingress.table().await.map_err(|e| ingress_away(PHASE, e))?;
         state.previous = table.environments.get(&state.order.environment).cloned();
         let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
+        // Asked here alone: what serves already goes on, whatever the server is called by now.
+        not_our_own(&routes, &world.own_hosts).map_err(saga::Failure::permanent)?;
         world.ingress.prepare(&routes).await.map_err(|e| match e {
             ChangeError::Refused(refused) => saga::Failure::permanent(refusal(refused, state.generation())),
             other => ingress_away(PHASE, other),
@@ -94,6 +96,18 @@ pub(crate) fn routes(world: &World, state: &State) -> Result<EnvironmentRoutes, 
         release: release.id.clone(),
         routes,
     })
+}
+
+/// Browsers send a cookie to a name, whatever the port: an app that answers at the server's own would get those of people who are signed in,
+/// and could set some.
+fn not_our_own(routes: &EnvironmentRoutes, own: &[Host]) -> Result<(), Failure> {
+    let Some(route) = routes.routes.iter().find(|route| own.contains(&route.host)) else { return Ok(()) };
+    let message = format!(
+        "`{}` is where people call this server itself, so no app answers there: browsers would send it their sessions",
+        route.host
+    );
+    let hint = format!("give the component `{}` another host, such as a name below it", route.component);
+    Err(fail::failure(PHASE, Cause::Configuration, message, hint))
 }
 
 fn target(world: &World, state: &State, component: &Component) -> Target {

@@ -1,0 +1,152 @@
+//! Invitations: made, listed, taken back. What becomes of them when they are accepted is in [`crate::sign_in`].
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::access::{At, Grants, Permission, Role};
+use domain::{AppId, InvitationId, Name};
+use identity::secret::Kind;
+use operations::invitations::{
+    Invitation, Invite, InviteRequest, Invited, List, ListRequest, Withdraw, WithdrawRequest,
+};
+use operations::{Error, ErrorKind};
+use secrecy::ExposeSecret;
+use store::invitations::{Invitation as Row, Inviter};
+use ulid::Ulid;
+
+use super::{app_named, app_names};
+use crate::Control;
+use crate::access::{Admitted, missing};
+use crate::audit::commit;
+use crate::caller::{Caller, Handle, Principal, Via};
+use crate::error::store_error;
+
+/// An invitation is a way in: it does not lie about for longer.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+impl Handle<Invite> for Control {
+    async fn handle(&self, who: &Admitted, request: InviteRequest) -> Result<Invited, Error> {
+        let InviteRequest { email, role, app, expires_in } = request;
+        if expires_in.get() > LONGEST {
+            return Err(Error::unprocessable(format!("`expires_in` is 30 days at most, not {expires_in}"))
+                .hint("invite again when it has expired"));
+        }
+        let (secret, hash) = Kind::Invitation.make();
+        let tx = self.write().await?;
+        let app = match app {
+            Some(name) => Some(app_named(&tx, &name).await?),
+            None => None,
+        };
+        may_give(who, app.as_ref().map(|app| &app.id), role)?;
+        if let Some(email) = &email
+            && store::users::find_by_email(&tx, email).await.map_err(store_error)?.is_some()
+        {
+            let hint = match &app {
+                Some(app) => {
+                    format!("give them the role: `plimsoll members set {email} --app {} --role {role}`", app.name)
+                }
+                None => format!("change what they are: `plimsoll users set {email} --role {role}`"),
+            };
+            return Err(Error::conflict(format!("{email} can sign in already")).hint(hint));
+        }
+        let now = store::time::micros(Utc::now());
+        let row = Row {
+            id: InvitationId::from_ulid(Ulid::generate()),
+            hash,
+            email,
+            everywhere: app.is_none().then_some(role),
+            app: app.as_ref().map(|app| (app.id.clone(), role)),
+            created_by: who.name.clone(),
+            inviter: inviter(who),
+            created_at: now,
+            expires_at: now + expires_in.get(),
+            accepted: None,
+        };
+        store::invitations::insert(&tx, &row).await.map_err(store_error)?;
+        let names = app.into_iter().map(|app| (app.id, app.name)).collect();
+        let invitation = shown(row, &names).ok_or_else(Error::internal)?;
+        who.noted().target(&invitation.id);
+        // What is remembered is in the database, so it must not hold the secret itself.
+        let recorded =
+            self.conclude::<Invite>(&tx, who, &Invited { invitation: invitation.clone(), secret: None }).await?;
+        commit(tx, recorded).await?;
+        Ok(Invited { invitation, secret: Some(secret.expose_secret().to_owned()) })
+    }
+}
+
+impl Handle<List> for Control {
+    async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Vec<Invitation>, Error> {
+        let app = match &request.app {
+            Some(name) => Some(app_named(self.store(), name).await?.id),
+            None => None,
+        };
+        let mut rows = store::invitations::open(self.store(), app.as_ref(), Utc::now()).await.map_err(store_error)?;
+        if !who.may(Permission::People, At::Server) {
+            rows.retain(|row| row.app.as_ref().is_some_and(|(app, _)| who.may(Permission::Govern, At::App(app))));
+        }
+        let apps = rows.iter().filter_map(|row| row.app.as_ref().map(|(app, _)| app.clone()));
+        let names = app_names(self.store(), apps).await?;
+        Ok(rows.into_iter().filter_map(|row| shown(row, &names)).collect())
+    }
+}
+
+impl Handle<Withdraw> for Control {
+    async fn handle(&self, who: &Admitted, request: WithdrawRequest) -> Result<Invitation, Error> {
+        let gone = || missing::invitation(&request.invitation);
+        let tx = self.write().await?;
+        let row = store::invitations::find(&tx, &request.invitation).await.map_err(store_error)?.ok_or_else(gone)?;
+        let names = app_names(&tx, row.app.iter().map(|(app, _)| app.clone())).await?;
+        let invitation = shown(row.clone(), &names).ok_or_else(gone)?;
+        may_give(who, row.app.as_ref().map(|(app, _)| app), invitation.role)?;
+        if !store::invitations::withdraw(&tx, &row.id).await.map_err(store_error)? {
+            return Err(gone());
+        }
+        let recorded = self.conclude::<Withdraw>(&tx, who, &invitation).await?;
+        commit(tx, recorded).await?;
+        Ok(invitation)
+    }
+}
+
+/// Everywhere, who decides about people; at an app, who has the role there themselves.
+fn may_give(who: &Admitted, app: Option<&AppId>, role: Role) -> Result<(), Error> {
+    let Some(app) = app else { return who.must(Permission::People, At::Server, "an invitation to every app") };
+    who.must(Permission::Govern, At::App(app), "an invitation")?;
+    let wanted = Grants { everywhere: None, apps: BTreeMap::from([(app.clone(), role)]) };
+    if who.grants.covers(&wanted) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Forbidden,
+        format!("nobody gives more than they have: this needs the role {role} at the app"),
+    )
+    .hint("ask an owner of the app"))
+}
+
+/// On whose right it rests. Whoever runs commands on the server's machine can't lose theirs, and that token is made anew at each start.
+fn inviter(who: &Caller) -> Inviter {
+    match &who.principal {
+        _ if who.via == Via::Local => Inviter::Nobody,
+        Principal::Person(id) => Inviter::Person(id.clone()),
+        Principal::Machine(id) => Inviter::Machine(id.clone()),
+        // Neither is let through to invite.
+        Principal::Schedule(_) | Principal::System => Inviter::System,
+    }
+}
+
+/// `None` when its app has gone meanwhile.
+fn shown(row: Row, names: &BTreeMap<AppId, Name>) -> Option<Invitation> {
+    let (app, role) = match &row.app {
+        Some((app, role)) => (Some(names.get(app)?.clone()), *role),
+        None => (None, row.everywhere?),
+    };
+    Some(Invitation {
+        id: row.id,
+        email: row.email,
+        app,
+        role,
+        created_by: row.created_by,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+    })
+}

@@ -1,0 +1,207 @@
+//! How often somebody may try: see [`domain::lockout`].
+//!
+//! An attempt is counted before anything is looked at, and given back when it was good. Who is counted is a login together
+//! with a place: the browser, if somebody has signed in with this login from it before, otherwise the network. The rows hold
+//! digests that only this server can make.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::email::Email;
+use domain::lockout::{self, Failures, KNOWN, Limit, OF_ALL_PLACES, OF_ONE_PLACE};
+use domain::network::counted;
+use operations::{Error, ErrorKind};
+use secrecy::{ExposeSecret, SecretString};
+use store::sign_ins;
+use store::{Session, Tx};
+
+use super::{Denied, Visitor};
+use crate::Control;
+use crate::audit::{Unasked, commit_unasked};
+use crate::error::store_error;
+
+const PURPOSE: &str = "place";
+
+/// One that was counted.
+pub(super) struct Attempt {
+    place: String,
+    /// Of the login from everywhere; `None` for a place that is known.
+    everywhere: Option<String>,
+    /// Of this login with this network and with this browser, to be known by after a success.
+    known_by: [String; 2],
+    browser: String,
+    /// How many failed from there before.
+    pub(super) failures: u32,
+    /// This one was the last, if it fails.
+    locks: bool,
+}
+
+impl Control {
+    /// Counts an attempt, or says how long to wait.
+    pub(super) async fn attempt(&self, visitor: &Visitor, login: &str) -> Result<Attempt, Denied> {
+        let now = store::time::micros(Utc::now());
+        let shown = visitor
+            .place
+            .as_ref()
+            .and_then(|ticket| self.inner.sign_ins.sealer.open::<String>(PURPOSE, ticket.expose_secret(), now).ok());
+        let login = form(login);
+        let key = |place: &str| self.world().vault.sign_in_digest(&format!("{login}\0{place}"));
+        let network = key(&format!("network {}", counted(visitor.address)));
+        let seen_before = shown.is_some();
+        let browser = shown.unwrap_or_else(|| blake3::Hash::from_bytes(rand::random()).to_hex().to_string());
+        let device = key(&format!("browser {browser}"));
+        let store = self.store();
+        let by_browser = seen_before && is_known(store, &device, now).await?;
+        let by_network = is_known(store, &network, now).await?;
+        let place = if by_browser { &device } else { &network };
+        let everywhere = (!by_browser && !by_network).then(|| key("everywhere"));
+        // Looked at without a turn to write first: who has to wait costs the others nothing.
+        wait(store, place, everywhere.as_deref(), now).await?;
+        let tx = self.write().await?;
+        // The turn may have come late, and to others of a later time first: a count must not see time go back.
+        let now = store::time::micros(Utc::now());
+        wait(&tx, place, everywhere.as_deref(), now).await?;
+        let counts = count(&tx, place, OF_ONE_PLACE, now).await?;
+        if let Some(everywhere) = &everywhere {
+            count(&tx, everywhere, OF_ALL_PLACES, now).await?;
+        }
+        commit_unasked(tx, Unasked::Attempt).await?;
+        Ok(Attempt {
+            place: place.clone(),
+            everywhere,
+            known_by: [network, device],
+            browser,
+            failures: counts.count - 1,
+            locks: counts.locked_until.is_some(),
+        })
+    }
+
+    /// It was good: its place is known from now on. What the browser is to keep of that.
+    pub(super) async fn succeeded(
+        &self,
+        tx: &Tx,
+        attempt: &Attempt,
+        now: DateTime<Utc>,
+    ) -> Result<SecretString, Error> {
+        sign_ins::forgive(tx, &attempt.place).await.map_err(store_error)?;
+        if let Some(everywhere) = &attempt.everywhere {
+            // The others may be somebody else's.
+            one_less(tx, everywhere, OF_ALL_PLACES).await?;
+        }
+        for key in &attempt.known_by {
+            sign_ins::know(tx, key, now).await.map_err(store_error)?;
+        }
+        self.place_ticket(&attempt.browser, now)
+    }
+
+    /// For a browser from which nobody has signed in with a password yet.
+    pub(super) async fn known_from_now(
+        &self,
+        tx: &Tx,
+        visitor: &Visitor,
+        email: &Email,
+        now: DateTime<Utc>,
+    ) -> Result<SecretString, Error> {
+        let browser = blake3::Hash::from_bytes(rand::random()).to_hex().to_string();
+        let login = form(email.as_str());
+        for place in [format!("network {}", counted(visitor.address)), format!("browser {browser}")] {
+            let key = self.world().vault.sign_in_digest(&format!("{login}\0{place}"));
+            sign_ins::know(tx, &key, now).await.map_err(store_error)?;
+        }
+        self.place_ticket(&browser, now)
+    }
+
+    /// Nothing came of it, and that was not the visitor's fault.
+    pub(super) async fn give_back(&self, attempt: &Attempt) -> Result<(), Error> {
+        let tx = self.write().await?;
+        one_less(&tx, &attempt.place, OF_ONE_PLACE).await?;
+        if let Some(everywhere) = &attempt.everywhere {
+            one_less(&tx, everywhere, OF_ALL_PLACES).await?;
+        }
+        commit_unasked(tx, Unasked::Attempt).await
+    }
+
+    /// It failed. The first failure and the one that locks are in the audit log; those between tell nothing more.
+    pub(super) async fn failed(
+        &self,
+        visitor: &Visitor,
+        attempt: &Attempt,
+        email: Option<&Email>,
+        operation: &'static str,
+    ) {
+        if attempt.failures > 0 && !attempt.locks {
+            return;
+        }
+        if attempt.locks {
+            tracing::warn!(address = %visitor.address, "too many failures to sign in from there: it has to wait");
+        }
+        // The answer is the same whether this can be written or not.
+        if let Err(error) = self.record_failure(visitor, email, operation, attempt.failures + 1, attempt.locks).await {
+            tracing::warn!("a failure to sign in is not in the audit log: {error}");
+        }
+    }
+
+    fn place_ticket(&self, browser: &str, now: DateTime<Utc>) -> Result<SecretString, Error> {
+        let ticket = self.inner.sign_ins.sealer.seal(PURPOSE, &browser, now + KNOWN);
+        ticket.map(SecretString::from).map_err(|error| {
+            tracing::error!("a ticket can't be sealed: {error}");
+            Error::internal()
+        })
+    }
+}
+
+/// Logins that look up the same person are counted as one. Others as they were typed, in bounded length.
+fn form(login: &str) -> String {
+    match login.parse::<Email>() {
+        Ok(email) => email.to_string(),
+        Err(_) => login.trim().to_lowercase().chars().take(Email::MAX).collect(),
+    }
+}
+
+async fn is_known(session: &impl Session, key: &str, now: DateTime<Utc>) -> Result<bool, Error> {
+    let seen = sign_ins::known(session, key).await.map_err(store_error)?;
+    Ok(seen.is_some_and(|seen| now - seen < KNOWN))
+}
+
+async fn failures(session: &impl Session, key: &str) -> Result<Option<Failures>, Error> {
+    let found = sign_ins::failures(session, key).await.map_err(store_error)?;
+    Ok(found.map(|found| Failures { count: found.count, since: found.since, locked_until: found.locked_until }))
+}
+
+async fn wait(session: &impl Session, place: &str, everywhere: Option<&str>, now: DateTime<Utc>) -> Result<(), Denied> {
+    let mut waits = failures(session, place).await?.and_then(|failures| failures.wait(now));
+    if let Some(everywhere) = everywhere {
+        waits = waits.max(failures(session, everywhere).await?.and_then(|failures| failures.wait(now)));
+    }
+    match waits {
+        None => Ok(()),
+        Some(wait) => Err(too_many(wait.to_std().unwrap_or(Duration::ZERO))),
+    }
+}
+
+async fn count(tx: &Tx, key: &str, limit: Limit, now: DateTime<Utc>) -> Result<Failures, Error> {
+    let counted = Failures::and_one_more(failures(tx, key).await?, limit, now);
+    write(tx, key, counted).await?;
+    Ok(counted)
+}
+
+async fn one_less(tx: &Tx, key: &str, limit: Limit) -> Result<(), Error> {
+    let Some(found) = failures(tx, key).await? else { return Ok(()) };
+    match lockout::Failures::and_one_less(found, limit) {
+        Some(left) => write(tx, key, left).await,
+        None => sign_ins::forgive(tx, key).await.map(drop).map_err(store_error),
+    }
+}
+
+async fn write(tx: &Tx, key: &str, failures: Failures) -> Result<(), Error> {
+    let Failures { count, since, locked_until } = failures;
+    sign_ins::fail(tx, key, &sign_ins::Failures { count, since, locked_until }).await.map_err(store_error)
+}
+
+fn too_many(wait: Duration) -> Denied {
+    let minutes = wait.as_secs().div_ceil(60).max(1);
+    let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
+    let error = Error::new(ErrorKind::RateLimited, "too many attempts to sign in")
+        .hint(format!("wait {minutes}; until then not even the right password is looked at"));
+    Denied { error, wait: Some(wait) }
+}

@@ -1,0 +1,161 @@
+//! Logins of programs: from a code that a person types to a token that acts for them.
+//!
+//! The token is made when the program fetches it, not when it is approved: until then there is nothing to keep, and nothing
+//! to be lost in between.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::device::UserCode;
+use domain::event::EventKind;
+use identity::secret::Kind;
+use operations::sign_in::{DeviceAnswer, DeviceBegun, LONGEST_NAME, Login};
+use operations::variables::Value as Secret;
+use operations::{Error, ErrorKind};
+use secrecy::ExposeSecret;
+use store::device_logins::{self, Answer, DeviceLogin};
+use store::tokens::Token;
+use store::users::User;
+use store::{Session, StoreError};
+
+use super::record::Told;
+use super::{Denied, Visitor};
+use crate::audit::{Unasked, commit, commit_unasked};
+use crate::error::store_error;
+use crate::{Control, tokens};
+
+/// So long a person has to answer.
+const OPEN: TimeDelta = TimeDelta::minutes(10);
+/// Between two questions of the program.
+const INTERVAL: u32 = 2;
+/// So long the token is good.
+const GOOD: TimeDelta = TimeDelta::days(90);
+/// Anybody can ask: so many wait at once, from one address and from all.
+const MOST_FROM_ONE: u64 = 10;
+const MOST: u64 = 1_000;
+/// How long who came too late has to wait for room.
+const FULL: std::time::Duration = std::time::Duration::from_secs(60);
+
+impl Control {
+    /// A program asks to be let in; what it is to show, and what it asks with.
+    ///
+    /// # Errors
+    /// `Invalid` for its name. `RateLimited` when too many wait.
+    pub async fn begin_device_login(&self, visitor: &Visitor, name: &str) -> Result<DeviceBegun, Denied> {
+        let name = checked(name)?;
+        let now = store::time::micros(Utc::now());
+        let address = visitor.address.to_string();
+        // Looked at without a turn to write first: who has to wait costs the others nothing.
+        has_room(self.store(), &address, now).await?;
+        let tx = self.write().await?;
+        has_room(&tx, &address, now).await?;
+        let (secret, hash) = Kind::Device.make();
+        let user_code = UserCode::from_random(rand::random());
+        let login = DeviceLogin {
+            hash,
+            user_code: user_code.clone(),
+            name,
+            address,
+            answer: None,
+            created_at: now,
+            expires_at: now + OPEN,
+        };
+        match device_logins::insert(&tx, &login).await {
+            // One in 25 million, at the most that wait.
+            Err(StoreError::Conflict(_)) => return Err(Error::unavailable("try again: that code was taken").into()),
+            other => other.map_err(store_error)?,
+        }
+        commit_unasked(tx, Unasked::Waits).await?;
+        Ok(DeviceBegun {
+            device_code: Secret(secret),
+            user_code,
+            address: None,
+            interval: INTERVAL,
+            // Ten minutes.
+            expires_in: OPEN.num_seconds() as u32,
+        })
+    }
+
+    /// What became of it. An answer is given once.
+    ///
+    /// # Errors
+    /// `NotFound` when it is over, was answered before, or never was.
+    pub async fn collect_device_login(&self, visitor: &Visitor, sent: &str) -> Result<DeviceAnswer, Error> {
+        let hash = Kind::Device.hash(sent).ok_or_else(over)?;
+        let now = store::time::micros(Utc::now());
+        if open_one(self.store(), &hash, now).await?.answer.is_none() {
+            return Ok(DeviceAnswer::Waiting);
+        }
+        let tx = self.write().await?;
+        let login = open_one(&tx, &hash, now).await?;
+        device_logins::remove(&tx, &hash).await.map_err(store_error)?;
+        let user = match &login.answer {
+            Some(Answer::Approved(user)) => store::users::find(&tx, user).await.map_err(store_error)?,
+            Some(Answer::Refused) | None => None,
+        };
+        // Also for somebody who was kept out a moment after they said yes.
+        let Some(user) = user.filter(|user| !user.disabled) else {
+            commit_unasked(tx, Unasked::Waits).await?;
+            return Ok(DeviceAnswer::Refused);
+        };
+        let grants = store::memberships::grants(&tx, &user.id, user.everywhere).await.map_err(store_error)?;
+        let (secret, token) = tokens::make(&login.name, now);
+        let expires_at = now + GOOD;
+        let token = Token { grants, expires_at: Some(expires_at), ..of(token, &user) };
+        store::tokens::insert(&tx, &token).await.map_err(store_error)?;
+        let event = EventKind::TokenCreated { token: token.id.clone(), name: token.name.clone() };
+        store::events::insert(&tx, None, None, None, &event, now).await.map_err(store_error)?;
+        let told = Told { operation: "auth.device", target: token.id.to_string(), failures: 0 };
+        let recorded = self.record_person(&tx, &user, visitor, told, now).await?;
+        commit(tx, recorded).await?;
+        let secret = secret.expose_secret().to_owned();
+        Ok(DeviceAnswer::Approved(Login { secret, token: token.id, person: user.name, expires_at }))
+    }
+}
+
+fn of(token: Token, user: &User) -> Token {
+    Token { user: Some(user.id.clone()), created_by: user.name.clone(), ..token }
+}
+
+async fn open_one(session: &impl Session, hash: &str, now: DateTime<Utc>) -> Result<DeviceLogin, Error> {
+    let found = device_logins::find(session, hash).await.map_err(store_error)?;
+    found.filter(|login| !login.is_over(now)).ok_or_else(over)
+}
+
+fn over() -> Error {
+    Error::not_found("this login is over: it took too long, was answered before, or never was")
+        .hint("begin again, with `plimsoll login`")
+}
+
+async fn has_room(session: &impl Session, address: &str, now: DateTime<Utc>) -> Result<(), Denied> {
+    let from_there = device_logins::open(session, Some(address), now).await.map_err(store_error)?;
+    let all = device_logins::open(session, None, now).await.map_err(store_error)?;
+    if from_there < MOST_FROM_ONE && all < MOST {
+        return Ok(());
+    }
+    let error = Error::new(ErrorKind::RateLimited, "too many programs wait to be let in")
+        .hint("answer those that wait, or try again in some minutes");
+    Err(Denied { error, wait: Some(FULL) })
+}
+
+fn checked(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    match (1..=LONGEST_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
+        true => Ok(name.to_owned()),
+        false => Err(Error::invalid(format!(
+            "`name`: it has 1 to {LONGEST_NAME} characters, none of them a control character"
+        ))),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_programs_name_is_a_short_line() {
+        assert_eq!(checked(" plimsoll on laptop ").unwrap(), "plimsoll on laptop");
+        for bad in ["", "  ", "a\nb", "a\u{1b}[2J", &"a".repeat(101)] {
+            assert!(checked(bad).unwrap_err().detail.starts_with("`name`: "), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! How often somebody may ask: by who they are, or else by where they are; and what is too large.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use operations::tokens::{Create, CreateRequest};
+use plimsoll_tests::Server;
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::sign_in::{Browser, EMAIL, owner};
+
+/// As people start it.
+async fn usual() -> Server {
+    Server::start_with(&["--rate-limit", "1"], &[]).await
+}
+
+fn at(address: &str) -> Client {
+    Client::builder().no_proxy().local_address(address.parse::<std::net::IpAddr>().unwrap()).build().unwrap()
+}
+
+async fn get(client: &Client, server: &Server, path: &str, token: Option<&str>) -> Response {
+    let request = client.get(format!("http://{}{path}", server.api()));
+    token.map_or(request.try_clone().unwrap(), |token| request.bearer_auth(token)).send().await.unwrap()
+}
+
+/// Asks until it is refused, some thousand times at most.
+async fn until_refused(client: &Client, server: &Server, path: &str, token: Option<&str>, expected: u16) -> u32 {
+    for n in 0..5000 {
+        let response = get(client, server, path, token).await;
+        match response.status().as_u16() {
+            429 => {
+                let seconds: u64 = response.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+                assert!((1..=10).contains(&seconds), "{seconds}");
+                assert_eq!(response.headers()["content-type"], "application/problem+json");
+                let problem: Value = response.json().await.unwrap();
+                assert_eq!(problem["code"], "rate_limited", "{problem}");
+                assert!(problem["hint"].is_string(), "{problem}");
+                return n;
+            }
+            status => assert_eq!(status, expected, "{path}"),
+        }
+    }
+    panic!("{path}: nobody is ever refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everybody_has_their_share_and_nobody_elses() {
+    let server = usual().await;
+    let token = |name: &str| CreateRequest { read_only: true, ..CreateRequest::named(name.parse().unwrap()) };
+    let one = server.client().call::<Create>(&token("one")).await.unwrap().secret.unwrap();
+    let two = server.client().call::<Create>(&token("two")).await.unwrap().secret.unwrap();
+    let here = at("127.0.0.2");
+    let allowed = until_refused(&here, &server, "/api/v1/me", Some(&one), 200).await;
+    assert!(allowed >= 300, "300 at once, and some more while they were asked: {allowed}");
+    // Another principal from there, and the same from elsewhere.
+    assert_eq!(get(&here, &server, "/api/v1/me", Some(&two)).await.status().as_u16(), 200);
+    // What came back meanwhile is gone much sooner than 300 are.
+    let elsewhere = until_refused(&at("127.0.0.3"), &server, "/api/v1/me", Some(&one), 200).await;
+    assert!(elsewhere < 200, "an address is no way around it: {elsewhere}");
+    // Strangers count by where they are; a wrong cookie makes nobody known.
+    let allowed = until_refused(&at("127.0.0.4"), &server, "/openapi.json", None, 200).await;
+    assert!((60..2000).contains(&allowed), "{allowed}");
+    assert_eq!(get(&at("127.0.0.5"), &server, "/openapi.json", None).await.status().as_u16(), 200);
+    until_refused(&at("127.0.0.6"), &server, "/api/v1/me", None, 401).await;
+    for _ in 0..200 {
+        assert_eq!(get(&at("127.0.0.4"), &server, "/healthz", None).await.status().as_u16(), 200);
+    }
+    // The machine's own token is what commands and measurements come with.
+    let local = operations::local::read(&server.data()).unwrap().token;
+    for _ in 0..600 {
+        assert_eq!(get(&here, &server, "/api/v1/me", Some(local.expose_secret())).await.status().as_u16(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_streams_and_sign_ins_have_limits_of_their_own() {
+    let server = usual().await;
+    let mut ann = owner(&server, "127.0.0.1").await;
+    let mut refused = None;
+    for n in 0..1000 {
+        let answer = ann.send(reqwest::Method::PUT, "/api/v1/me/preferences", Some(json!({ "preferences": {} }))).await;
+        match answer.status {
+            200 => {}
+            429 => {
+                refused = Some(n);
+                break;
+            }
+            status => panic!("{status}: {}", answer.body),
+        }
+    }
+    assert!(refused.is_some_and(|n| n >= 100), "{refused:?}");
+    assert_eq!(ann.me().await.status, 200, "looking goes on");
+
+    // 32 streams at once, and another one when one of them has ended.
+    let token = CreateRequest { read_only: true, ..CreateRequest::named("streams".parse().unwrap()) };
+    let token = server.client().call::<Create>(&token).await.unwrap().secret.unwrap();
+    let client = at("127.0.0.2");
+    let mut open = Vec::new();
+    for _ in 0..32 {
+        let stream = get(&client, &server, "/api/v1/events/stream", Some(&token)).await;
+        assert_eq!(stream.status().as_u16(), 200);
+        open.push(stream);
+    }
+    let more = get(&client, &server, "/api/v1/events/stream", Some(&token)).await;
+    assert_eq!(more.status().as_u16(), 429);
+    assert!(more.headers().contains_key(RETRY_AFTER));
+    assert_eq!(get(&client, &server, "/api/v1/me", Some(&token)).await.status().as_u16(), 200);
+    open.pop();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while get(&client, &server, "/api/v1/events/stream", Some(&token)).await.status().as_u16() != 200 {
+        assert!(Instant::now() < deadline, "the end of a stream is never noticed");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    // Ten at once for the door, whoever is meant: with an invitation nothing is hashed, so that they come at once.
+    let mut guesser = Browser::at(&server, "127.0.0.3");
+    let link =
+        json!({ "invitation": format!("inv_{}", "A".repeat(43)), "name": "Eve", "email": EMAIL, "password": "x" });
+    let mut answers = Vec::new();
+    for _ in 0..30 {
+        let answer = guesser.post("/api/v1/auth/accept", link.clone()).await;
+        if answer.status == 429 {
+            assert!(answer.headers.contains_key(RETRY_AFTER) && answer.body["code"] == "rate_limited");
+        }
+        answers.push(answer.status);
+    }
+    assert_eq!(answers[..10], [404; 10], "{answers:?}");
+    assert!(answers.contains(&429), "{answers:?}");
+    let elsewhere = Browser::at(&server, "127.0.0.4").post("/api/v1/auth/accept", link).await;
+    assert_eq!(elsewhere.status, 404);
+}
+
+/// Sends this and reads until the server has said enough or closes.
+fn raw(server: &Server, sent: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.api()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // It may close before it has all of it.
+    let _ = stream.write_all(sent);
+    let mut said = [0; 4096];
+    let n = stream.read(&mut said).unwrap_or(0);
+    String::from_utf8_lossy(&said[..n]).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_not_read() {
+    let server = usual().await;
+    let line = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n", server.api());
+    let head = format!("{line}x-long: {}\r\n\r\n", "a".repeat(100 * 1024));
+    let said = raw(&server, head.as_bytes());
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
+    let many = format!("{line}{}\r\n", (0..200).map(|n| format!("x-{n}: a\r\n")).collect::<String>());
+    let said = raw(&server, many.as_bytes());
+    assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
+    let fine = format!("{line}x-long: {}\r\nConnection: close\r\n\r\n", "a".repeat(16 * 1024));
+    assert!(raw(&server, fine.as_bytes()).starts_with("HTTP/1.1 200"));
+
+    let large = Browser::at(&server, "127.0.0.2").sign_in(EMAIL, &"a".repeat(70 * 1024)).await;
+    assert_eq!((large.status, &large.body["code"]), (413, &json!("too_large")), "{}", large.body);
+    assert!(large.body["detail"].as_str().unwrap().contains("64 KiB"), "{}", large.body);
+}

@@ -1,0 +1,86 @@
+// From an empty server to an app that answers, and what is seen when it does not come to that.
+import { expect, test } from './fixtures'
+import { Gate, createApp, deployByPage, deployed, standing } from './flow'
+
+test('a new app is deployed, and its log is live', async ({ page, server, repo }) => {
+  const gate = new Gate(server, 'live')
+  repo.commit({ version: 'v1', build: `echo one two three; ${gate.wait}; echo and on it goes` })
+  await page.goto('/')
+  await page.getByRole('button', { name: 'New app' }).first().click()
+  await page.getByLabel('Name').fill('live')
+  await page.getByLabel('Git repository').fill(repo.path)
+  await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'live' })).toBeVisible()
+
+  await deployByPage(page, 'live')
+  const log = page.getByRole('log', { name: 'Output of the deployment' })
+  // The build waits for us: what is seen now was seen while it runs.
+  await expect(log.getByText('one two three', { exact: true })).toBeVisible()
+  await expect(standing(page, 'Building')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Cancel' })).toBeVisible()
+  await expect(log.getByText('and on it goes', { exact: true })).toHaveCount(0)
+  gate.open()
+  await expect(standing(page, 'Active')).toBeVisible()
+  await expect(log.getByText('and on it goes', { exact: true })).toBeVisible()
+  expect(await server.visit('live')).toBe('v1')
+
+  // Nothing came twice, though the page was there from the start.
+  const numbers = await log.locator('a').allInnerTexts()
+  expect(new Set(numbers).size).toBe(numbers.length)
+
+  await page.getByRole('link', { name: 'production' }).first().click()
+  await expect(standing(page, 'Healthy')).toBeVisible()
+  await expect(page.getByRole('log', { name: 'Log of live / production' }).getByText('version v1 listens')).toBeVisible()
+})
+
+test('a failed build says why without a click, and can be tried again', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1', build: 'echo compiling the sails; echo "sails.c:12: error: no wind" >&2; exit 1' })
+  await createApp(server, 'broken', repo)
+  await deployByPage(page, 'broken')
+  await expect(standing(page, 'Failed')).toBeVisible()
+  const lines = page.getByLabel('The last lines of its output')
+  await expect(lines).toContainText('sails.c:12: error: no wind')
+  await expect(lines).toBeInViewport()
+  await expect(page.getByText('In the phase building.')).toBeVisible()
+  await expect(page).toHaveTitle(/production · broken|broken/)
+
+  repo.commit({ version: 'v2' })
+  await page.getByRole('button', { name: 'Deploy again' }).click()
+  await expect(standing(page, 'Active')).toBeVisible()
+  expect(await server.visit('broken')).toBe('v2')
+})
+
+test('a version that is never healthy changes nothing for visitors', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'sick', repo)
+  await deployed(server, 'sick')
+  repo.commit({ version: 'v2', env: { EXIT_AT_START: '1' } })
+  await deployByPage(page, 'sick')
+  await expect(standing(page, 'Failed').or(standing(page, 'Rolled back'))).toBeVisible({ timeout: 30_000 })
+  await expect(page.getByText('can’t find the moon').or(page.getByText("can't find the moon")).first()).toBeVisible()
+  expect(await server.visit('sick')).toBe('v1')
+})
+
+test('a cancelled deployment leaves what was there', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'halted', repo)
+  await deployed(server, 'halted')
+  const gate = new Gate(server, 'halted')
+  repo.commit({ version: 'v2', build: gate.wait })
+  await deployByPage(page, 'halted')
+  await expect(standing(page, 'Building')).toBeVisible()
+
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  const dialog = page.getByRole('dialog', { name: 'Cancel this deployment?' })
+  await expect(dialog).toContainText('v1 keeps serving')
+  await expect(dialog.getByRole('button', { name: 'Keep as it is' })).toBeFocused()
+  // The safe answer changes nothing.
+  await page.keyboard.press('Enter')
+  await expect(dialog).toBeHidden()
+  await expect(standing(page, 'Building')).toBeVisible()
+
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+  await dialog.getByRole('button', { name: 'Cancel the deployment' }).click()
+  await expect(standing(page, 'Cancelled')).toBeVisible()
+  expect(await server.visit('halted')).toBe('v1')
+})

@@ -1,0 +1,64 @@
+// Steps that several specs take.
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Page, expect } from '@playwright/test'
+import type { Server } from './harness'
+import type { Repo } from './repo'
+import { until } from './until'
+
+/** A file that a build waits for: it goes on when the test says so. */
+export class Gate {
+  readonly #file: string
+
+  constructor(server: Server, name: string) {
+    this.#file = join(server.shared, `${name}.open`)
+  }
+
+  /** The command that waits for it; it gives up after a minute, so that nothing is left of a test that failed. */
+  get wait(): string {
+    return `for i in $(seq 600); do [ -e ${this.#file} ] && break; sleep 0.1; done; [ -e ${this.#file} ]`
+  }
+
+  open(): void {
+    if (!existsSync(this.#file)) writeFileSync(this.#file, '')
+  }
+}
+
+/** An app of the repository, made without a page. */
+export async function createApp(server: Server, app: string, repo: Repo): Promise<void> {
+  await server.cli('apps', 'create', app, '--source', repo.path)
+}
+
+/** Orders a deployment without a page; its id. */
+export async function order(server: Server, app: string, ...more: string[]): Promise<string> {
+  const { id } = await server.json<{ id: string }>('deploy', app, '--detach', ...more)
+  return id
+}
+
+/** Waits for its end; the phase in which it ended. */
+export async function ended(server: Server, id: string): Promise<string> {
+  let phase = ''
+  await until(`${id} ends`, 40_000, async () => {
+    ;({ phase } = await server.json<{ phase: string }>('deployments', 'show', id))
+    return ['active', 'failed', 'cancelled', 'rolled_back'].includes(phase)
+  })
+  return phase
+}
+
+/** Deploys without a page, and sees to it that it succeeds. */
+export async function deployed(server: Server, app: string, ...more: string[]): Promise<string> {
+  const id = await order(server, app, ...more)
+  expect(await ended(server, id)).toBe('active')
+  return id
+}
+
+/** Deploys with the page of the environment, and ends on the deployment's. */
+export async function deployByPage(page: Page, app: string, environment = 'production'): Promise<void> {
+  await page.goto(`/apps/${app}/${environment}`)
+  await page.getByRole('button', { name: 'Deploy', exact: true }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Deploy', exact: true }).click()
+  await expect(page).toHaveURL(/\/deployments\/dep_/)
+}
+
+/** What the page says of a deployment: beside its title, so of no other one. */
+export const standing = (page: Page, word: string) => page.locator('main header').getByText(word, { exact: true })

@@ -1,0 +1,95 @@
+// What one does with a log: find, leave out, wrap, keep.
+import { readFile } from 'node:fs/promises'
+import type { Page } from '@playwright/test'
+import { expect, test } from './fixtures'
+import { createApp, deployed } from './flow'
+
+const LINES = 3000
+/** Prints many lines, three of them worth a look, one far longer than a screen is wide. A file: commands are in the log themselves. */
+const chatter = `for i in $(seq ${LINES}); do
+  case $i in
+  700 | 2100) echo "warning: sail $i is torn" ;;
+  1500) echo "error: mast $i broke" >&2 ;;
+  2999) printf '%0900d long\\n' 7 ;;
+  *) echo "knot $i" ;;
+  esac
+done
+`
+
+const log = (page: Page) => page.getByRole('log', { name: 'Output of the deployment' })
+const search = (page: Page) => page.getByRole('searchbox', { name: 'Search in the log' })
+
+test('a log is searched, filtered by level, wrapped and saved', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1', build: 'sh chatter.sh', files: { 'chatter.sh': chatter } })
+  await createApp(server, 'chatter', repo)
+  const id = await deployed(server, 'chatter')
+  await page.goto(`/deployments/${id}`)
+  // It opens at its end, and holds in the page only what is in sight.
+  await expect(log(page).getByText(`knot ${LINES}`, { exact: true })).toBeInViewport()
+  expect(await log(page).locator('[data-stream]').count()).toBeLessThan(200)
+
+  await test.step('search', async () => {
+    await search(page).fill('SAIL')
+    await expect(page.getByRole('status').filter({ hasText: /^2$/ })).toBeVisible()
+    await search(page).press('Enter')
+    await expect(log(page).getByText('warning: sail')).toBeInViewport()
+    await expect(page.getByRole('status').filter({ hasText: /^[12] of 2$/ })).toBeVisible()
+    const seen = await log(page).locator('mark').first().locator('xpath=../..').innerText()
+    await page.getByRole('button', { name: 'Next match' }).click()
+    await expect(log(page).locator('mark').first().locator('xpath=../..')).not.toHaveText(seen)
+    await search(page).fill('no such word anywhere')
+    await expect(page.getByRole('status').filter({ hasText: 'not found' })).toBeVisible()
+    await search(page).press('Escape')
+    await expect(search(page)).toHaveValue('')
+    await page.getByRole('button', { name: 'To the end' }).click()
+    await expect(log(page).getByText(`knot ${LINES}`, { exact: true })).toBeInViewport()
+  })
+
+  await test.step('levels', async () => {
+    const wanted = page.getByRole('combobox', { name: 'Lines to show' })
+    await wanted.selectOption('Warnings and errors')
+    // What goes to stderr comes by a pipe of its own: somewhere around.
+    const sorted = async () => (await texts(page)).toSorted()
+    await expect.poll(sorted).toEqual(['error: mast 1500 broke', 'warning: sail 2100 is torn', 'warning: sail 700 is torn'])
+    await wanted.selectOption('Errors')
+    await expect.poll(() => texts(page)).toEqual(['error: mast 1500 broke'])
+    // Numbers stay those of the whole log.
+    await log(page).locator('[data-stream]').filter({ hasText: 'mast 1500' }).locator('a').click()
+    await expect(page).toHaveURL(/#L(?!1$)\d+$/)
+    await wanted.selectOption('All lines')
+    await expect(log(page).getByText(/^knot \d+$/).first()).toBeVisible()
+  })
+
+  await test.step('wrap', async () => {
+    await search(page).fill('00007 long')
+    await search(page).press('Enter')
+    const line = log(page).locator('[data-stream]').filter({ hasText: '00007 long' })
+    await expect(line).toBeVisible()
+    const sideways = () => log(page).evaluate((box) => box.scrollWidth - box.clientWidth)
+    expect(await sideways()).toBeGreaterThan(0)
+    await page.getByRole('button', { name: 'Wrap long lines' }).click()
+    await expect.poll(sideways).toBeLessThanOrEqual(0)
+    // The room that was reckoned is the room that it takes, to the pixel, and its end can be read.
+    const { room, needed } = await line.evaluate((row) => ({ room: row.clientHeight, needed: row.scrollHeight }))
+    expect(room).toBeGreaterThan(100)
+    expect(needed).toBe(room)
+    const text = line.locator('> span').last()
+    expect(await text.evaluate((element) => element.getBoundingClientRect().height)).toBe(room)
+  })
+
+  await test.step('download', async () => {
+    const saved = page.waitForEvent('download')
+    await page.getByRole('link', { name: 'Download the whole log' }).click()
+    const file = await saved
+    expect(file.suggestedFilename()).toBe(`${id}.log`)
+    const lines = (await readFile(await file.path(), 'utf8')).split('\n')
+    expect(lines.filter((line) => / \| knot \d+$/.test(line))).toHaveLength(LINES - 4)
+    expect(lines.filter((line) => line.endsWith('| error: mast 1500 broke'))).toHaveLength(1)
+  })
+})
+
+/** What the app printed, of the lines in the page: Plimsoll says things of its own between them. */
+async function texts(page: Page): Promise<string[]> {
+  const all = await log(page).locator('[data-stream] > span:last-child').allInnerTexts()
+  return all.filter((text) => /sail|mast|knot/.test(text))
+}

@@ -1,0 +1,86 @@
+// When something that waits is to begin, and how much it matters.
+import { useQueryClient } from '@tanstack/react-query'
+import { reschedule } from '@/api/actions'
+import type { Entry, Priority } from '@/api/schema'
+import { useMay } from '@/api/use-me'
+import { usePreferences } from '@/preferences'
+import { Button } from '@/ui/button'
+import { Dialog } from '@/ui/dialog'
+import { Field, Select } from '@/ui/field'
+import { useForm } from '@/ui/form'
+import { InstantField, meant, wrong } from '@/ui/instant-field'
+import { Note } from '@/ui/note'
+import { useToast } from '@/ui/toast'
+import { wall, zoneOfBrowser } from '@/ui/zones'
+
+const PRIORITIES: [Priority, string][] = [
+  ['critical', 'Critical: before all others'],
+  ['high', 'High: before normal ones that wait'],
+  ['normal', 'Normal'],
+  ['low', 'Low: lets others go first'],
+]
+
+export default function Reschedule({ entry, close }: { entry: Entry; close(): void }) {
+  const client = useQueryClient()
+  const toast = useToast()
+  const may = useMay()
+  const { zone } = usePreferences()
+  const home = zone ?? zoneOfBrowser()
+  const { not_before: ordered } = entry
+  const urgent = may('admin', entry.app)
+  const form = useForm({
+    initial: {
+      not_before: { local: ordered ? wall(Date.parse(ordered), home) : '', zone: home, later: false },
+      priority: entry.priority,
+    },
+    check: ({ not_before }) => ({ not_before: wrong(not_before) }),
+    submit: async ({ not_before, priority }, key) => {
+      const at = meant(not_before)
+      await reschedule(entry.deployment, { not_before: at ?? null, priority }, key)
+      await client.invalidateQueries({ queryKey: ['queue'] })
+      toast.show({ tone: 'good', title: at ? 'It waits for its time.' : 'It begins as soon as its turn comes.' })
+      close()
+    },
+  })
+  const { values, set, errors } = form
+  return (
+    <Dialog
+      open
+      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      title={`When ${entry.app} / ${entry.environment} begins`}
+      actions={
+        <>
+          <Button onClick={close}>Keep as it is</Button>
+          <Button look="primary" type="submit" form="reschedule" busy={form.busy} disabledReason={form.changed ? undefined : 'Nothing is changed yet'}>
+            Change
+          </Button>
+        </>
+      }
+    >
+      <form id="reschedule" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
+        <InstantField
+          label="Not before"
+          hint="Empty: as soon as its turn comes"
+          home={home}
+          value={values.not_before}
+          onChange={(time) => set('not_before', time)}
+          error={errors.not_before}
+        />
+        <Field label="Priority" hint={urgent && `Critical: ${urgent.charAt(0).toLowerCase()}${urgent.slice(1)}`} error={errors.priority}>
+          <Select value={values.priority} onChange={(event) => set('priority', event.target.value as Priority)}>
+            {PRIORITIES.map(([value, word]) => (
+              <option key={value} value={value} disabled={value === 'critical' && urgent !== undefined && entry.priority !== 'critical'}>
+                {word}
+              </option>
+            ))}
+          </Select>
+        </Field>
+        {form.trouble ? (
+          <Note tone="bad" urgent title={form.trouble.detail}>
+            {form.trouble.hint}
+          </Note>
+        ) : null}
+      </form>
+    </Dialog>
+  )
+}

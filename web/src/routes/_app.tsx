@@ -1,0 +1,23 @@
+// Everything that needs somebody who is signed in.
+import { Outlet, createFileRoute, redirect } from '@tanstack/react-router'
+import { ApiError } from '@/api/errors'
+import { me } from '@/api/queries'
+import { Shell } from '@/layout/shell'
+import { to } from '@/paths'
+import { adoptPreferences } from '@/preferences'
+
+export const Route = createFileRoute('/_app')({
+  beforeLoad: async ({ context, location }) => {
+    try {
+      adoptPreferences((await context.client.ensureQueryData(me())).preferences)
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) throw redirect(to.signIn(location.href))
+      throw error
+    }
+  },
+  component: () => (
+    <Shell>
+      <Outlet />
+    </Shell>
+  ),
+})

@@ -1,0 +1,90 @@
+// Forms: the API checks what is sent, and its answer names the field.
+import { type FormEvent, useCallback, useRef, useState } from 'react'
+import { ApiError, explain } from '@/api/errors'
+import { Intention } from '@/api/keys'
+
+export type Errors<Values> = Partial<Record<keyof Values, string>>
+
+interface Options<Values> {
+  initial: Values
+  /** What can be told without asking, such as a field that is empty. */
+  check?(values: Values): Errors<Values>
+  /** Sends it, under the key: a repetition is harmless. */
+  submit(values: Values, key: string): Promise<unknown>
+}
+
+export interface Form<Values> {
+  values: Values
+  set<Name extends keyof Values>(name: Name, value: Values[Name]): void
+  errors: Errors<Values>
+  /** What belongs to no field. */
+  trouble?: ReturnType<typeof explain>
+  busy: boolean
+  changed: boolean
+  onSubmit(event?: FormEvent): void
+  reset(to?: Values): void
+}
+
+/** The field that a problem speaks of: the API writes names of fields between backticks. */
+export function fieldOf<Values extends object>(error: unknown, values: Values): keyof Values | undefined {
+  if (!(error instanceof ApiError) || !error.is('invalid')) return undefined
+  const named = [...error.problem.detail.matchAll(/`([a-z_.]+)`/g)].map(([, name]) => name)
+  return (Object.keys(values) as (keyof Values & string)[]).find((name) => named.includes(name))
+}
+
+export function useForm<Values extends object>({ initial, check, submit }: Options<Values>): Form<Values> {
+  const [values, setValues] = useState(initial)
+  const [start, setStart] = useState(initial)
+  const [errors, setErrors] = useState<Errors<Values>>({})
+  const [trouble, setTrouble] = useState<ReturnType<typeof explain>>()
+  const [busy, setBusy] = useState(false)
+  const intention = useRef<Intention>(null)
+
+  const set = useCallback(<Name extends keyof Values>(name: Name, value: Values[Name]) => {
+    setValues((before) => ({ ...before, [name]: value }))
+    setErrors((before) => ({ ...before, [name]: undefined }))
+  }, [])
+
+  const reset = useCallback((to?: Values) => {
+    setStart((before) => to ?? before)
+    setValues((before) => to ?? before)
+    setErrors({})
+    setTrouble(undefined)
+  }, [])
+
+  const send = async () => {
+    const found = check?.(values) ?? {}
+    setErrors(found)
+    setTrouble(undefined)
+    if (Object.values(found).some((error) => error !== undefined)) return
+    intention.current ??= new Intention()
+    setBusy(true)
+    try {
+      await submit(values, intention.current.keyFor(values))
+      intention.current.answered()
+    } catch (error) {
+      // Without an answer it may have been done: the next try is the same intention.
+      if (error instanceof ApiError) intention.current.answered()
+      const field = fieldOf(error, values)
+      const told = explain(error)
+      if (field === undefined) setTrouble(told)
+      else setErrors({ [field]: told.hint ? `${told.detail} ${told.hint}` : told.detail } as Errors<Values>)
+    } finally {
+      setBusy(false)
+    }
+  }
+
+  return {
+    values,
+    set,
+    errors,
+    trouble,
+    busy,
+    changed: JSON.stringify(values) !== JSON.stringify(start),
+    onSubmit: (event) => {
+      event?.preventDefault()
+      if (!busy) void send()
+    },
+    reset,
+  }
+}
