@@ -14,7 +14,7 @@ use crate::figure::{Figure, Goal, quantile};
 use crate::page::Page;
 use crate::rest::pss_kib;
 
-/// Each at an address of its own, as limits are by address; accounts are shared by some of them.
+/// Each at an address of its own, as failures and connections are counted by address; accounts are shared by some of them.
 const CLIENTS: u8 = 64;
 const PEOPLE: u8 = 8;
 const LASTS: Duration = Duration::from_secs(30);

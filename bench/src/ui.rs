@@ -32,9 +32,9 @@ struct Seen {
 
 #[derive(Deserialize)]
 struct Busy {
-    /// Those that took 16 ms or more, out of so many turns.
+    /// Those that took 16 ms or more, out of so many keys and clicks.
     interactions: Vec<f64>,
-    turns: usize,
+    acts: usize,
     /// Times in which the page did nothing else, of 50 ms and more.
     tasks: Vec<f64>,
     /// A second.
@@ -74,6 +74,9 @@ pub(crate) async fn run() -> Outcome {
     let seen =
         tokio::task::spawn_blocking(move || look(&asked.to_string(), &gate)).await.map_err(|e| e.to_string())??;
     server.end(&deployment.id).await;
+    if seen.busy.acts == 0 || seen.busy.interactions.is_empty() {
+        return Err("Event Timing told nothing".to_owned());
+    }
     Ok(rows(seen))
 }
 
@@ -85,7 +88,7 @@ fn rows(Seen { overview, deployment, busy }: Seen) -> Vec<Figure> {
         figures.push(Figure::new(format!("{name}, slowest of {LOADS}"), quantile(&paints, 1.0), "ms", Goal::Shown));
     }
     // What took less than is told took that at most.
-    let quick = busy.turns.saturating_sub(busy.interactions.len());
+    let quick = busy.acts.saturating_sub(busy.interactions.len());
     let all: Vec<f64> = busy.interactions.into_iter().chain(std::iter::repeat_n(16.0, quick)).collect();
     let name = format!("ui, at {RATE} lines/s");
     let longest = busy.tasks.into_iter().fold(0.0, f64::max);

@@ -104,13 +104,15 @@ async function answers(state, path) {
     () => search.click(),
     () => page.keyboard.type('module'),
     () => page.keyboard.press('Enter'),
-    () => search.fill(''),
-    () => levels.selectOption('Warnings and errors'),
-    () => levels.selectOption('All lines'),
+    () => page.keyboard.press('ControlOrMeta+a').then(() => page.keyboard.press('Delete')),
+    () => levels.press('ArrowDown'),
+    () => levels.press('ArrowUp'),
     () => page.getByRole('button', { name: 'Wrap long lines' }).click(),
     () => log.hover().then(() => page.mouse.wheel(0, 100_000)),
   ]
+  const acted = () => page.evaluate(() => ['keydown', 'click'].reduce((sum, type) => sum + (performance.eventCounts.get(type) ?? 0), 0))
   await page.evaluate(() => Object.assign(globalThis.seen, { events: [], tasks: [], frames: 0 }))
+  const before = await acted()
   process.stderr.write('ready\n')
   const began = Date.now()
   let turn = 0
@@ -120,9 +122,10 @@ async function answers(state, path) {
   }
   const took = (Date.now() - began) / 1000
   const seen = await page.evaluate(() => globalThis.seen)
+  const acts = (await acted()) - before
   await context.close()
   // An interaction consists of several events; it takes as long as the longest. Those below 16 ms are not told.
   const longest = new Map()
   for (const { id, took } of seen.events) longest.set(id, Math.max(took, longest.get(id) ?? 0))
-  return { interactions: [...longest.values()], turns: turn, tasks: seen.tasks, frames: seen.frames / took }
+  return { interactions: [...longest.values()], acts, tasks: seen.tasks, frames: seen.frames / took }
 }

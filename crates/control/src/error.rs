@@ -15,7 +15,8 @@ pub(crate) fn store_error(error: StoreError) -> Error {
         StoreError::NotFound { .. } => Error::not_found(error.to_string()),
         StoreError::Conflict(constraint) => conflict(constraint, &error),
         StoreError::Fenced { .. } => {
-            Error::conflict(error.to_string()).hint("another server has taken over this database; this one must stop")
+            Error::conflict(error.to_string())
+                .hint("another server, or a newer deployment, has taken it over; look at it again, and repeat what is still wanted")
         }
         StoreError::IllegalPhase { .. } => Error::conflict(error.to_string()),
         StoreError::Newer { .. } => Error::unavailable(error.to_string()),

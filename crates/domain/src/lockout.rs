@@ -1,7 +1,7 @@
 //! When failed sign-ins make somebody wait.
 //!
-//! Counted is not an account but a login text as typed together with where it came from, so nobody can be locked out by a
-//! stranger, and an answer tells nothing about which accounts there are. A waiting time ends with time alone: the right
+//! Counted is not an account but a login text as typed together with where it came from, so a stranger locks nobody out
+//! of the places where they have signed in before, and an answer tells nothing about which accounts there are. A waiting time ends with time alone: the right
 //! password does not end it, or guessing could go on.
 
 use chrono::{DateTime, TimeDelta, Utc};

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{answer, schema, wait};
 
 /// An operation's tool is called like the operation, with `_` for the dot: `apps.list` is `apps_list`. These few have
-/// the names that our requirements give them.
+/// names that say more to somebody who does not know the others.
 const NAMES: [(&str, &str); 4] = [
     ("deployments.deploy", "deploy_full"),
     ("deployments.rollback", "rollback"),

@@ -47,6 +47,11 @@ async fn until_refused(client: &Client, server: &Server, path: &str, token: Opti
     panic!("{path}: nobody is ever refused");
 }
 
+/// What a limit lets through from `began` until now: so many at once, and so many a second.
+fn at_most(at_once: u32, each_second: u32, began: Instant) -> u32 {
+    at_once + each_second * (u32::try_from(began.elapsed().as_secs()).unwrap() + 1)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everybody_has_their_share_and_nobody_elses() {
     let server = usual().await;
@@ -54,16 +59,23 @@ async fn everybody_has_their_share_and_nobody_elses() {
     let one = server.client().call::<Create>(&token("one")).await.unwrap().secret.unwrap();
     let two = server.client().call::<Create>(&token("two")).await.unwrap().secret.unwrap();
     let here = at("127.0.0.2");
+    let began = Instant::now();
     let allowed = until_refused(&here, &server, "/api/v1/me", Some(&one), 200).await;
-    assert!(allowed >= 300, "300 at once, and some more while they were asked: {allowed}");
+    let most = at_most(300, 50, began);
+    assert!(
+        (300..=most).contains(&allowed),
+        "300 at once, and what came back while they were asked: {allowed}, {most}"
+    );
     // Another principal from there, and the same from elsewhere.
     assert_eq!(get(&here, &server, "/api/v1/me", Some(&two)).await.status().as_u16(), 200);
     // What came back meanwhile is gone much sooner than 300 are.
     let elsewhere = until_refused(&at("127.0.0.3"), &server, "/api/v1/me", Some(&one), 200).await;
     assert!(elsewhere < 200, "an address is no way around it: {elsewhere}");
     // Strangers count by where they are; a wrong cookie makes nobody known.
+    let began = Instant::now();
     let allowed = until_refused(&at("127.0.0.4"), &server, "/openapi.json", None, 200).await;
-    assert!((60..2000).contains(&allowed), "{allowed}");
+    let most = at_most(60, 10, began);
+    assert!((60..=most).contains(&allowed), "{allowed}, {most}");
     assert_eq!(get(&at("127.0.0.5"), &server, "/openapi.json", None).await.status().as_u16(), 200);
     until_refused(&at("127.0.0.6"), &server, "/api/v1/me", None, 401).await;
     for _ in 0..200 {
@@ -151,10 +163,10 @@ async fn what_is_too_large_is_not_read() {
     let line = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n", server.api());
     let head = format!("{line}x-long: {}\r\n\r\n", "a".repeat(100 * 1024));
     let said = raw(&server, head.as_bytes());
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
+    assert!(said.starts_with("HTTP/1.1 431"), "{said}");
     let many = format!("{line}{}\r\n", (0..200).map(|n| format!("x-{n}: a\r\n")).collect::<String>());
     let said = raw(&server, many.as_bytes());
-    assert!(said.is_empty() || said.starts_with("HTTP/1.1 431"), "{said}");
+    assert!(said.starts_with("HTTP/1.1 431"), "{said}");
     let fine = format!("{line}x-long: {}\r\nConnection: close\r\n\r\n", "a".repeat(16 * 1024));
     assert!(raw(&server, fine.as_bytes()).starts_with("HTTP/1.1 200"));
 

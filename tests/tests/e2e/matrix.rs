@@ -325,6 +325,15 @@ async fn each_role_is_let_through_to_what_is_its_and_learns_of_nothing_else() {
             }
             // An error names what was asked for, and that alone.
             let fine = (200..300).contains(&answer.status);
+            // A change finds that nothing can be written; who may read gets what was asked for.
+            if asked.method == Method::GET && expected == '+' && !fine && operation != "health.ready" {
+                wrong.push(format!(
+                    "{operation}, {}: let through, and answered {} {}",
+                    asker.what,
+                    answer.status,
+                    said()
+                ));
+            }
             if let Some(word) = asker.must_not_know(&words).iter().find(|word| fine && answer.said.contains(*word)) {
                 wrong.push(format!("{operation} tells {} of {word}: {}", asker.what, said()));
             }
