@@ -111,7 +111,7 @@ function Ask({ app, email = '', done, close }: { app?: string; email?: string; d
   )
 }
 
-function Link({ made: { invitation, secret }, close }: { made: Invited; close(): void }) {
+function Link({ made: { invitation, secret, public_url }, close }: { made: Invited; close(): void }) {
   const { email, role, app, expires_at } = invitation
   return (
     <Dialog
@@ -131,7 +131,7 @@ function Link({ made: { invitation, secret }, close }: { made: Invited; close():
             Hand this link to {email ?? 'whom you invite'}. Whoever opens it becomes {roleWord[role].toLowerCase()}{' '}
             {app ? `of ${app}` : 'everywhere'}; it is good once, and expires <Time at={expires_at} />.
           </p>
-          <CodeBlock label="Link of the invitation" text={invitationLink(location.origin, secret)} />
+          <CodeBlock label="Link of the invitation" text={invitationLink(public_url ?? location.origin, secret)} />
           <Note tone="warn" title="It is shown this once">
             Plimsoll does not keep it. If it is lost, withdraw the invitation and make another.
           </Note>
