@@ -161,6 +161,15 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
     assert!(waits.starts_with("approval (1 of 2"), "{waits}");
 
+    // Who may not vote any more has not voted, until they may again.
+    let member = "apps/hello/members/zoe@example.org";
+    for (role, got) in [("viewer", 0), ("admin", 1)] {
+        assert_eq!(world.ann.ask(Method::PUT, member, json!({ "role": role })).await.0, 200);
+        assert_eq!(world.approval(&approval.id).await.got, got, "{role}");
+        let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
+        assert!(waits.starts_with(&format!("approval ({got} of 2")), "{waits}");
+    }
+
     // The second one by the CLI.
     let dan = person(server, &world.ann, "dan", "deployer").await;
     let dans = token(&dan, "dan-laptop").await;
