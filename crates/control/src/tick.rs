@@ -288,8 +288,9 @@ async fn admitted(control: &Control, schedule: &Schedule, request: &DeployReques
     control.admit::<Deploy>(caller, request).await
 }
 
-/// For whom a schedule acts: whoever made it, with what they may do by now. What a token made is its own, whoever's it is by
-/// its row. Those from before there were owners act in their own names: they may deploy whatever they were made for, critical
+/// For whom a schedule acts: whoever made it, with what they may do by now. What was made with a token can do no more than that
+/// token, and ends with it: who has a token for an hour has what it made for an hour. A person's token acts for the person,
+/// whose own approval does not count. Those from before there were owners act in their own names: they may deploy whatever they were made for, critical
 /// ones and folders of the server included.
 ///
 /// # Errors
@@ -304,9 +305,9 @@ async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error>
         let grants = Grants::clone(&*control.grants_of(&found).await?);
         (Principal::Person(user), grants)
     } else if let Ok(token) = schedule.owner.parse::<TokenId>() {
-        match tokens::grants_by_now(control, &token).await {
-            Err(e) if e.code == ErrorKind::Unauthorized => return Err(gone(schedule)),
-            other => (Principal::Machine(token), other?),
+        match tokens::acts_for(control, &token).await {
+            Err(e) if e.code == ErrorKind::Unauthorized => return Err(over(schedule)),
+            other => other?,
         }
     } else {
         tracing::error!(schedule = %schedule.id, "nobody has the id of its owner: {}", schedule.owner);
@@ -319,6 +320,18 @@ fn gone(schedule: &Schedule) -> Error {
     let by = &schedule.created_by;
     Error::new(
         ErrorKind::Unauthorized,
-        format!("it acts for `{by}`, who may not come in any more; make it anew in your own name"),
+        format!("it acts for `{by}`, who may not come in any more; {}", take_over(schedule)),
     )
+}
+
+fn over(schedule: &Schedule) -> Error {
+    let by = &schedule.created_by;
+    Error::new(
+        ErrorKind::Unauthorized,
+        format!("`{by}` made it with a token that was revoked or has ended; {}", take_over(schedule)),
+    )
+}
+
+fn take_over(schedule: &Schedule) -> String {
+    format!("to have it act for you: `plimsoll schedules enable {}`", schedule.id)
 }

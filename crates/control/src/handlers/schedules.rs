@@ -6,7 +6,7 @@ use domain::event::EventKind;
 use domain::labels::Labels;
 use domain::schedule::{Cron, InvalidCron, Missed, Zone};
 use domain::source::Source;
-use domain::{Name, ScheduleId};
+use domain::{Name, ScheduleId, TokenId};
 use operations::deployments::DeployRequest;
 use operations::schedules::{
     Create, CreateRequest, Delete, Get, List, ListRequest, Preview, PreviewRequest, Previewed, Run, Schedule,
@@ -56,7 +56,7 @@ impl Handle<Create> for Control {
             enabled: true,
             template: serde_json::to_value(&order).map_err(|_| Error::internal())?,
             created_by: who.name.clone(),
-            owner: who.principal.id().to_owned(),
+            owner: owner(who),
             created_at: now,
             last_planned_at: None,
             last_run: None,
@@ -156,6 +156,12 @@ impl Control {
         commit(tx, recorded).await?;
         Ok(response)
     }
+}
+
+/// For whom a schedule of this caller's acts: the token that they came with, whose worth and end are its own too; else themselves.
+fn owner(who: &Admitted) -> String {
+    let token = who.credential.token().map(TokenId::as_str);
+    token.unwrap_or_else(|| who.principal.id()).to_owned()
 }
 
 /// What a run of the schedule asks for.
