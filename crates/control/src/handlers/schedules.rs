@@ -111,6 +111,15 @@ impl Handle<Update> for Control {
         let cron = cron.as_deref().map(parsed).transpose()?;
         let tx = self.write().await?;
         let mut row = named(&tx, who, &schedule).await?;
+        // Anybody who deploys there may stop it.
+        if enabled != Some(false) || cron.is_some() || missed.is_some() {
+            self.may_order(who, &tx, &row).await?;
+        }
+        // Who says when it runs has it run in their own name, and with what they may do themselves.
+        if enabled == Some(true) || cron.is_some() {
+            row.owner = owner(who);
+            row.created_by.clone_from(&who.name);
+        }
         let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
         store::schedules::change(&tx, &row).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
@@ -138,6 +147,17 @@ impl Handle<Preview> for Control {
 }
 
 impl Control {
+    /// Whether the caller could make the schedule themselves.
+    async fn may_order(&self, who: &Admitted, tx: &Write, row: &Row) -> Result<(), Error> {
+        let order = template(row)?;
+        critical(who, &row.app_id, order.priority)?;
+        if let Some(asked) = &order.source {
+            let app = app_named(tx, &row.app).await?;
+            sources::check(who, tx, asked, app.source.as_ref()).await?;
+        }
+        Ok(())
+    }
+
     async fn schedule_changed<O>(
         &self,
         who: &Admitted,
