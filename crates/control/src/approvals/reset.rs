@@ -1,9 +1,12 @@
 //! What would run with other inputs than people approved of is asked about anew.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use domain::approval::{ApprovalKind, ApprovalState, next_round};
+use domain::approval::{ApprovalKind, ApprovalState, LONGEST, next_round};
 use domain::event::EventKind;
 use domain::{AppId, EnvironmentId};
+use store::approvals::Approval;
 use store::{StoreError, Tx};
 
 use super::tell;
@@ -25,7 +28,7 @@ pub(crate) async fn reset(tx: &Tx, scope: Scope<'_>, why: &str, now: DateTime<Ut
     };
     for environment in environments {
         for approval in store::approvals::not_begun(tx, &environment).await? {
-            let expires_at = now + (approval.expires_at - approval.created_at);
+            let expires_at = now + time_for_votes(tx, &approval).await?;
             let subject = next_round(&approval.subject);
             store::approvals::reset(tx, &approval.id, &subject, expires_at).await?;
             if approval.state == ApprovalState::Approved {
@@ -39,4 +42,11 @@ pub(crate) async fn reset(tx: &Tx, scope: Scope<'_>, why: &str, now: DateTime<Ut
         }
     }
     Ok(())
+}
+
+/// What the environment's policy gives them. Where there is none any more, so long as they had so far.
+async fn time_for_votes(tx: &Tx, approval: &Approval) -> Result<Duration, StoreError> {
+    let policy = store::approval_policies::find(tx, &approval.app_id, &approval.environment).await?;
+    let had = || (approval.expires_at - approval.created_at).to_std().unwrap_or_default();
+    Ok(policy.map_or_else(had, |found| found.policy.expires_in.get()).min(LONGEST.get()))
 }
