@@ -134,11 +134,18 @@ pub async fn list(
     query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
 }
 
-/// How many of an environment wait for votes.
-pub async fn pending(session: &impl Session, environment: &EnvironmentId) -> Result<u64, StoreError> {
-    let query = Entity::find()
+/// How many of an environment wait for votes; only those that one has asked for, if `requester` is given.
+pub async fn pending(
+    session: &impl Session,
+    environment: &EnvironmentId,
+    requester: Option<&str>,
+) -> Result<u64, StoreError> {
+    let mut query = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.as_str()))
         .filter(Column::State.eq(ApprovalState::Pending.as_str()));
+    if let Some(requester) = requester {
+        query = query.filter(Column::Requester.eq(requester));
+    }
     Ok(query.count(session.connection()).await?)
 }
 

@@ -123,7 +123,10 @@ pub(crate) async fn rows(db: Database) {
     let ids = |found: Vec<Approval>| found.into_iter().map(|a| a.id).collect::<Vec<ApprovalId>>();
     let [first, second, third] = all.as_slice() else { panic!() };
     assert_eq!(approvals::find(&store, &first.id).await.unwrap().as_ref(), Some(first));
-    assert_eq!(approvals::pending(&store, &production.id).await.unwrap(), 2);
+    assert_eq!(approvals::pending(&store, &production.id, None).await.unwrap(), 2);
+    for (requester, count) in [(first.requester.as_str(), 2), ("usr_01hf7yat00000000000000000b", 0)] {
+        assert_eq!(approvals::pending(&store, &production.id, Some(requester)).await.unwrap(), count);
+    }
     assert_eq!(approvals::next_expiry(&store).await.unwrap(), Some(first.expires_at));
     assert_eq!(approvals::expired(&store, now(), 9).await.unwrap(), []);
     assert_eq!(approvals::expired(&store, first.expires_at, 9).await.unwrap().len(), 3);
@@ -180,7 +183,7 @@ pub(crate) async fn rows(db: Database) {
     assert_eq!(approvals::void(&tx, &second.deployment, "again", kept()).await.unwrap(), None);
     let voided = approvals::find(&tx, &second.id).await.unwrap().unwrap();
     assert_eq!((voided.state, voided.why.as_deref()), (ApprovalState::Void, Some("cancelled by ann")));
-    assert_eq!(approvals::pending(&tx, &production.id).await.unwrap(), 1);
+    assert_eq!(approvals::pending(&tx, &production.id, None).await.unwrap(), 1);
     queue::remove(&tx, &first.deployment).await.unwrap();
     assert_eq!(approvals::not_begun(&tx, &production.id).await.unwrap(), [], "it has begun");
     let unknown = approvals::decide(&tx, &id(), ApprovalState::Void, None, kept()).await;
