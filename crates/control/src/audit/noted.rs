@@ -237,7 +237,7 @@ fn draft(caller: &Caller, operation: &str, about: About, outcome: Outcome, detai
 }
 
 /// PostgreSQL keeps no NUL: without this, who puts one into a request would leave no record.
-pub(crate) fn kept(text: &str) -> String {
+fn kept(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
