@@ -305,3 +305,27 @@ async fn what_nobody_votes_on_ends_and_what_is_approved_late_is_newest() {
     assert_eq!((expired.state, expired.may_vote), (ApprovalState::Expired, false));
     world.server.assert_serves("hello", "/", "older").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_asked_about_supersedes_nothing_that_was_approved_of() {
+    let world = World::new(json!({ "required": 1, "role": "admin" })).await;
+    let server = &world.server;
+    for args in [
+        vec!["envs", "set-supersede", "production", "skip_queued", "--app", "hello"],
+        vec!["windows", "freeze", "--app", "hello", "--reason", "sale"],
+    ] {
+        let done = server.cli(&args);
+        assert!(done.status.success(), "{done:?}");
+    }
+    let cause = async |of: &Deployment| server.deployment(&of.id).await.failure.map(|failure| failure.cause);
+    let (approved, question) = world.asked().await;
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    let (older, _) = world.asked().await;
+    let (newer, question) = world.asked().await;
+    // Of those that wait for votes the newest is enough; what may start stays.
+    assert_eq!(cause(&older).await, Some(Cause::Superseded));
+    assert_eq!(cause(&approved).await, None);
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    assert_eq!(cause(&approved).await, Some(Cause::Superseded));
+    assert_eq!(server.deployment(&newer.id).await.phase, Phase::Queued);
+}
