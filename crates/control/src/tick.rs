@@ -57,10 +57,7 @@ enum Errand {
 
 /// Until the server stops.
 pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
-    tokio::join!(
-        watch(inner.clone(), stopping.clone(), Errand::Schedules),
-        watch(inner, stopping, Errand::Expiries)
-    );
+    tokio::join!(watch(inner.clone(), stopping.clone(), Errand::Schedules), watch(inner, stopping, Errand::Expiries));
 }
 
 async fn watch(inner: Weak<Inner>, stopping: CancellationToken, errand: Errand) {

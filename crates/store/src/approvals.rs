@@ -274,9 +274,11 @@ pub async fn votes(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeM
         }
     }
     if all.values().flatten().any(|vote| vote.counts && vote.verdict == Verdict::Approve) {
-        for (id, user) in barred(session, all.keys()).await? {
-            let votes = all.get_mut(&id).into_iter().flatten();
-            votes.filter(|vote| vote.user == user && vote.verdict == Verdict::Approve).for_each(|vote| vote.counts = false);
+        let barred = barred(session, all.keys()).await?;
+        for (id, user) in barred {
+            for vote in all.get_mut(&id).into_iter().flatten() {
+                vote.counts &= vote.user != user || vote.verdict == Verdict::Refuse;
+            }
         }
     }
     Ok(all)
@@ -305,7 +307,10 @@ async fn barred<'a>(
         // Without a row they have gone.
         let away = row.try_get::<Option<bool>>("", "disabled")?.unwrap_or(true);
         if away || has < Some(needs) {
-            barred.push((parse(&row.try_get::<String>("", "approval_id")?)?, parse(&row.try_get::<String>("", "user_id")?)?));
+            barred.push((
+                parse(&row.try_get::<String>("", "approval_id")?)?,
+                parse(&row.try_get::<String>("", "user_id")?)?,
+            ));
         }
     }
     Ok(barred)

@@ -74,7 +74,8 @@ impl Control {
 }
 
 async fn has_room(tx: &Tx, environment: &Environment, requester: &str) -> Result<(), Error> {
-    let pending = async |of| store::approvals::pending(tx, &environment.id, of).await.map_err(store_error);
+    let pending =
+        async |of: Option<&str>| store::approvals::pending(tx, &environment.id, of).await.map_err(store_error);
     let what = format!("{}/{}", environment.app, environment.name);
     let most = match (pending(Some(requester)).await? >= MOST_PENDING_OF_ONE, pending(None).await? >= MOST_PENDING) {
         (true, _) => format!("{MOST_PENDING_OF_ONE} deployments of yours to {what} wait for approval already"),

@@ -306,7 +306,8 @@ mod tests {
         let mut ended = changed(&store, Scope::Environment(&place.id), at("12:00")).await;
         let of = [row(&store, &promotion).await, row(&store, &planned).await];
         let mut expected = of.each_ref().map(|approval| approval.deployment.clone());
-        (ended.sort(), expected.sort());
+        ended.sort();
+        expected.sort();
         assert_eq!(ended, expected);
         for approval in of {
             assert_eq!(approval.state, ApprovalState::Void);

@@ -113,7 +113,7 @@ impl Handle<Update> for Control {
         let mut row = named(&tx, who, &schedule).await?;
         // Anybody who deploys there may stop it.
         if enabled != Some(false) || cron.is_some() || missed.is_some() {
-            self.may_order(who, &tx, &row).await?;
+            may_order(who, &tx, &row).await?;
         }
         // Who says when it runs has it run in their own name, and with what they may do themselves.
         if enabled == Some(true) || cron.is_some() {
@@ -147,17 +147,6 @@ impl Handle<Preview> for Control {
 }
 
 impl Control {
-    /// Whether the caller could make the schedule themselves.
-    async fn may_order(&self, who: &Admitted, tx: &Write, row: &Row) -> Result<(), Error> {
-        let order = template(row)?;
-        critical(who, &row.app_id, order.priority)?;
-        if let Some(asked) = &order.source {
-            let app = app_named(tx, &row.app).await?;
-            sources::check(who, tx, asked, app.source.as_ref()).await?;
-        }
-        Ok(())
-    }
-
     async fn schedule_changed<O>(
         &self,
         who: &Admitted,
@@ -176,6 +165,17 @@ impl Control {
         commit(tx, recorded).await?;
         Ok(response)
     }
+}
+
+/// Whether the caller could make the schedule themselves.
+async fn may_order(who: &Admitted, tx: &Write, row: &Row) -> Result<(), Error> {
+    let order = template(row)?;
+    critical(who, &row.app_id, order.priority)?;
+    if let Some(asked) = &order.source {
+        let app = app_named(tx, &row.app).await?;
+        sources::check(who, tx, asked, app.source.as_ref()).await?;
+    }
+    Ok(())
 }
 
 /// For whom a schedule of this caller's acts: the token that they came with, whose worth and end are its own too; else themselves.

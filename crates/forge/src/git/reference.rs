@@ -158,7 +158,8 @@ impl Remote {
     pub(crate) fn id_of(&self, wanted: &Wanted) -> Option<String> {
         match wanted {
             Wanted::Ref(name) => self.refs.iter().find(|(known, _)| known == name).map(|(_, id)| id.clone()),
-            Wanted::Commit(_) | Wanted::Abbreviated(_) => None,
+            Wanted::Commit(id) => self.refs.iter().any(|(_, known)| known == id).then(|| id.clone()),
+            Wanted::Abbreviated(_) => None,
         }
     }
 
