@@ -20,11 +20,11 @@ use domain::event::EventKind;
 use domain::schedule::{Due, LastRun, RunOutcome, due};
 use domain::source::Commit;
 use domain::{DeploymentId, TokenId, UserId};
-use futures::{StreamExt, stream};
 use operations::deployments::{Deploy, DeployRequest};
 use operations::{Error, ErrorKind};
 use store::schedules::Schedule;
 use store::{StoreError, Tx, leases};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Control;
@@ -121,8 +121,19 @@ async fn look(control: &Control, epoch: u64) -> Result<Option<DateTime<Utc>>, Er
     let mut waits = false;
     let due = store::schedules::due(store, now, BATCH).await.map_err(store_error)?;
     let more = due.len() as u64 == BATCH;
-    let mut asked = stream::iter(due).map(|schedule| wanted(control, schedule, now)).buffer_unordered(ASKED);
-    while let Some((schedule, wanted)) = asked.next().await {
+    // Tasks of their own: while one is carried out the others go on, and hold no connection to the database that it waits for.
+    let (mut due, mut asked) = (due.into_iter(), JoinSet::new());
+    loop {
+        while asked.len() < ASKED
+            && let Some(schedule) = due.next()
+        {
+            asked.spawn(wanted(control.clone(), schedule, now));
+        }
+        let Some(joined) = asked.join_next().await else { break };
+        let (schedule, wanted) = joined.map_err(|e| {
+            tracing::error!("what a schedule asks for was not found out: {e}");
+            Error::internal()
+        })?;
         match carry_out(control, epoch, &schedule, wanted, now).await {
             Ok(()) => {}
             // It is somebody else's to do now; nothing was written.
@@ -150,14 +161,10 @@ struct Wanted {
 }
 
 /// What a schedule asks for, and for whom, as far as no transaction is needed for it: this may take long.
-async fn wanted(
-    control: &Control,
-    schedule: Schedule,
-    now: DateTime<Utc>,
-) -> (Schedule, Option<Result<Wanted, Error>>) {
+async fn wanted(control: Control, schedule: Schedule, now: DateTime<Utc>) -> (Schedule, Option<Result<Wanted, Error>>) {
     let planned = schedule.next_at.map(|planned_at| due(&schedule.cron, schedule.missed, planned_at, now));
     let wanted = match planned {
-        Some(Due::Run { .. }) => Some(ask(control, &schedule).await),
+        Some(Due::Run { .. }) => Some(ask(&control, &schedule).await),
         Some(Due::NotYet | Due::Skip { .. }) | None => None,
     };
     (schedule, wanted)
