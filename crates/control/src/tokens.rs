@@ -123,6 +123,21 @@ async fn worth(control: &Control, token: &Token, user: Option<&User>) -> Result<
 /// # Errors
 /// `Unauthorized` when it was withdrawn or has expired, or the person whose it is may not come in any more.
 pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Grants, Error> {
+    let (token, user) = by_now(control, id).await?;
+    worth(control, &token, user.as_ref()).await
+}
+
+/// For whom a token acts, and what it allows by now.
+///
+/// # Errors
+/// As [`grants_by_now`].
+pub(crate) async fn acts_for(control: &Control, id: &TokenId) -> Result<(Principal, Grants), Error> {
+    let (token, user) = by_now(control, id).await?;
+    let grants = worth(control, &token, user.as_ref()).await?;
+    Ok((holder(token, user, Grants::default()).principal, grants))
+}
+
+async fn by_now(control: &Control, id: &TokenId) -> Result<(Token, Option<User>), Error> {
     let over =
         || Error::new(ErrorKind::Unauthorized, "the token is not valid any more").hint("come back with another one");
     let token = match store::tokens::get(control.store(), id).await {
@@ -134,7 +149,7 @@ pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Gra
         None => None,
     };
     match is_good(&token, user.as_ref(), Utc::now()) {
-        true => worth(control, &token, user.as_ref()).await,
+        true => Ok((token, user)),
         false => Err(over()),
     }
 }

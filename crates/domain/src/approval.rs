@@ -21,6 +21,8 @@ use crate::upload::Checksum;
 pub const MOST_REQUIRED: u8 = 5;
 /// Of one environment at a time: whoever starts what waits looks past them.
 pub const MOST_PENDING: u64 = 50;
+/// Of these, asked for by one: nobody takes the room of the others.
+pub const MOST_PENDING_OF_ONE: u64 = 10;
 /// How long votes may take at most.
 pub const LONGEST: Lifetime = Lifetime::days(30);
 /// Characters of a comment.

@@ -15,6 +15,7 @@ use crate::entity::approval_votes::{Column as VoteColumn, Entity as Votes, Model
 use crate::entity::approvals::{Column, Entity, Model};
 use crate::entity::queue;
 use crate::row::{insert as insert_row, number, parse, parse_option, seen, text};
+use crate::rows::Parameters;
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -62,7 +63,7 @@ pub struct Vote {
     /// The door it came through.
     pub via: String,
     pub at: DateTime<Utc>,
-    /// Not from before a reset.
+    /// Not from before a reset; and as long as nothing is decided, of somebody who may still vote.
     pub counts: bool,
 }
 
@@ -133,11 +134,18 @@ pub async fn list(
     query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
 }
 
-/// How many of an environment wait for votes.
-pub async fn pending(session: &impl Session, environment: &EnvironmentId) -> Result<u64, StoreError> {
-    let query = Entity::find()
+/// How many of an environment wait for votes; only those that one has asked for, if `requester` is given.
+pub async fn pending(
+    session: &impl Session,
+    environment: &EnvironmentId,
+    requester: Option<&str>,
+) -> Result<u64, StoreError> {
+    let mut query = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.as_str()))
         .filter(Column::State.eq(ApprovalState::Pending.as_str()));
+    if let Some(requester) = requester {
+        query = query.filter(Column::Requester.eq(requester));
+    }
     Ok(query.count(session.connection()).await?)
 }
 
@@ -252,7 +260,8 @@ pub async fn vote(tx: &Tx, id: &ApprovalId, vote: &Vote) -> Result<(), StoreErro
     Ok(())
 }
 
-/// The votes on each of these, oldest first; nothing for those without.
+/// The votes on each of these, oldest first; nothing for those without. Of what is not decided, the yes of who has been removed,
+/// disabled, or has too low a role there by now does not count. A no stays.
 pub async fn votes(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeMap<ApprovalId, Vec<Vote>>, StoreError> {
     let mut all: BTreeMap<ApprovalId, Vec<Vote>> = BTreeMap::new();
     for some in ids.chunks(CHUNK) {
@@ -264,7 +273,61 @@ pub async fn votes(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeM
             all.entry(parse(&row.approval_id)?).or_default().push(row.try_into()?);
         }
     }
+    if all.values().flatten().any(|vote| vote.counts && vote.verdict == Verdict::Approve) {
+        let barred = barred(session, all.keys()).await?;
+        for (id, user) in barred {
+            for vote in all.get_mut(&id).into_iter().flatten() {
+                vote.counts &= vote.user != user || vote.verdict == Verdict::Refuse;
+            }
+        }
+    }
     Ok(all)
+}
+
+/// Who has voted on those of these that are not decided, and might not do so now.
+async fn barred<'a>(
+    session: &impl Session,
+    ids: impl Iterator<Item = &'a ApprovalId>,
+) -> Result<Vec<(ApprovalId, UserId)>, StoreError> {
+    let mut parameters = Parameters::of(session.connection());
+    let pending = parameters.add(ApprovalState::Pending.as_str());
+    let these = parameters.rows(ids.map(|id| [id.as_str().into()]));
+    let sql = format!(
+        "SELECT v.approval_id, v.user_id, a.role AS needs, u.disabled, u.everywhere, m.role AS there \
+         FROM approval_votes v JOIN approvals a ON a.id = v.approval_id LEFT JOIN users u ON u.id = v.user_id \
+         LEFT JOIN memberships m ON m.user_id = v.user_id AND m.app_id = a.app_id \
+         WHERE a.state = {pending} AND a.id IN ({these})"
+    );
+    let mut barred = Vec::new();
+    for row in parameters.query(session.connection(), sql).await? {
+        let text = |name: &str| row.try_get::<Option<String>>("", name);
+        let needs: Role = parse(&row.try_get::<String>("", "needs")?)?;
+        let everywhere: Option<Role> = parse_option(text("everywhere")?.as_deref())?;
+        let has = everywhere.max(parse_option(text("there")?.as_deref())?);
+        // Without a row they have gone.
+        let away = row.try_get::<Option<bool>>("", "disabled")?.unwrap_or(true);
+        if away || has < Some(needs) {
+            barred.push((
+                parse(&row.try_get::<String>("", "approval_id")?)?,
+                parse(&row.try_get::<String>("", "user_id")?)?,
+            ));
+        }
+    }
+    Ok(barred)
+}
+
+/// Keeps which of the votes counted when it was decided.
+pub async fn settle(tx: &Tx, id: &ApprovalId, votes: &[Vote]) -> Result<(), StoreError> {
+    let without: Vec<&str> = votes.iter().filter(|vote| !vote.counts).map(|vote| vote.user.as_str()).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let update = Votes::update_many()
+        .col_expr(VoteColumn::Counts, Expr::value(false))
+        .filter(VoteColumn::ApprovalId.eq(id.as_str()))
+        .filter(VoteColumn::UserId.is_in(without));
+    update.exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Undecided, or approved of and perhaps not begun.

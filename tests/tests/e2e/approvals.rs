@@ -161,6 +161,15 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
     assert!(waits.starts_with("approval (1 of 2"), "{waits}");
 
+    // Who may not vote any more has not voted, until they may again.
+    let member = "apps/hello/members/zoe@example.org";
+    for (role, got) in [("viewer", 0), ("admin", 1)] {
+        assert_eq!(world.ann.ask(Method::PUT, member, json!({ "role": role })).await.0, 200);
+        assert_eq!(world.approval(&approval.id).await.got, got, "{role}");
+        let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
+        assert!(waits.starts_with(&format!("approval ({got} of 2")), "{waits}");
+    }
+
     // The second one by the CLI.
     let dan = person(server, &world.ann, "dan", "deployer").await;
     let dans = token(&dan, "dan-laptop").await;
@@ -295,4 +304,28 @@ async fn what_nobody_votes_on_ends_and_what_is_approved_late_is_newest() {
     let expired = world.approval(&question.id).await;
     assert_eq!((expired.state, expired.may_vote), (ApprovalState::Expired, false));
     world.server.assert_serves("hello", "/", "older").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_asked_about_supersedes_nothing_that_was_approved_of() {
+    let world = World::new(json!({ "required": 1, "role": "admin" })).await;
+    let server = &world.server;
+    for args in [
+        vec!["envs", "set-supersede", "production", "skip_queued", "--app", "hello"],
+        vec!["windows", "freeze", "--app", "hello", "--reason", "sale"],
+    ] {
+        let done = server.cli(&args);
+        assert!(done.status.success(), "{done:?}");
+    }
+    let cause = async |of: &Deployment| server.deployment(&of.id).await.failure.map(|failure| failure.cause);
+    let (approved, question) = world.asked().await;
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    let (older, _) = world.asked().await;
+    let (newer, question) = world.asked().await;
+    // Of those that wait for votes the newest is enough; what may start stays.
+    assert_eq!(cause(&older).await, Some(Cause::Superseded));
+    assert_eq!(cause(&approved).await, None);
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    assert_eq!(cause(&approved).await, Some(Cause::Superseded));
+    assert_eq!(server.deployment(&newer.id).await.phase, Phase::Queued);
 }

@@ -70,6 +70,7 @@ const CASES: &[(&str, Case)] = &[
     ("what windows do not hold", |db| Box::pin(schedules::not_held(db))),
     ("approval policies", |db| Box::pin(approvals::policies(db))),
     ("approvals", |db| Box::pin(approvals::rows(db))),
+    ("whose votes count", |db| Box::pin(approvals::standing(db))),
     ("what is held for approval", |db| Box::pin(approvals::held(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
