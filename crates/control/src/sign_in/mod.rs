@@ -201,7 +201,10 @@ impl Control {
     pub async fn confirm(&self, caller: &Caller, visitor: &Visitor, proof: Proof<'_>) -> Result<Opened, Denied> {
         self.has_room()?;
         let (session, user) = self.signed_in_person(caller).await?;
-        let attempt = self.attempt(visitor, user.email.as_str()).await?;
+        let attempt = match proof {
+            Proof::Password(_) => self.attempt(visitor, user.email.as_str()).await?,
+            Proof::Code(code) => self.attempt_code(visitor, &user, code).await?,
+        };
         if let Proof::Password(password) = proof
             && self.verify(Some(&user), &Password::new(password), &attempt).await?.is_none()
         {

@@ -258,7 +258,8 @@ impl Control {
             drop(tx);
             let email = verified(&subject);
             tracing::info!(subject = %subject.subject, "somebody whom nobody has invited came by the sign-in provider");
-            if let Err(e) = self.record_failure(visitor, email.as_ref(), "auth.oidc", 1, false).await {
+            let detail = json!({ "failures": 1, "has_to_wait": false });
+            if let Err(e) = self.record_failure(visitor, email.as_ref(), "auth.oidc", detail).await {
                 tracing::warn!("a failure to sign in is not in the audit log: {e}");
             }
             return Err(OidcRefusal::Nobody);

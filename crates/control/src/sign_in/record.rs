@@ -48,13 +48,12 @@ impl Control {
         visitor: &Visitor,
         email: Option<&Email>,
         operation: &'static str,
-        failures: u32,
-        locks: bool,
+        detail: Value,
     ) -> Result<(), Error> {
         let now = store::time::micros(Utc::now());
         let draft = Draft {
             target: email.map(ToString::to_string),
-            detail: Detail::new(json!({ "failures": failures, "has_to_wait": locks })),
+            detail: Detail::new(detail),
             ..draft(visitor, operation, Outcome::Refused, now)
         };
         let tx = self.write().await?;

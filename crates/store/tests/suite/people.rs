@@ -11,7 +11,7 @@ use serde_json::json;
 use store::apps::App;
 use store::invitations::{Acceptance, Invitation, Inviter};
 use store::memberships::Membership;
-use store::sign_ins::Failures;
+use store::sign_ins::{Failures, Needed};
 use store::tokens::Token;
 use store::users::User;
 use store::{
@@ -355,10 +355,15 @@ pub(crate) async fn sign_ins(db: Database) {
 
     let tx = store.write().await.unwrap();
     let later = kept() + TimeDelta::minutes(10);
-    assert_eq!(sign_ins::purge(&tx, later, kept(), kept()).await.unwrap(), 0);
+    let needed = |moment| Needed { failed: moment, long: kept(), seen: moment };
+    let key = format!("{}d", sign_ins::LONG);
+    sign_ins::fail(&tx, &key, &first).await.unwrap();
+    assert_eq!(sign_ins::purge(&tx, later, needed(kept())).await.unwrap(), 0);
     let moment = kept() + TimeDelta::seconds(1);
-    assert_eq!(sign_ins::purge(&tx, later, moment, moment).await.unwrap(), 2, "b and c; a is locked, and seen since");
-    assert_eq!(sign_ins::purge(&tx, locked.locked_until.unwrap(), moment, moment).await.unwrap(), 1);
+    assert_eq!(sign_ins::purge(&tx, later, needed(moment)).await.unwrap(), 2, "b and c; a is locked, and seen since");
+    assert_eq!(sign_ins::purge(&tx, locked.locked_until.unwrap(), needed(moment)).await.unwrap(), 1);
+    assert_eq!(sign_ins::failures(&tx, &key).await.unwrap(), Some(first), "some count for longer");
+    assert_eq!(sign_ins::purge(&tx, later, Needed { long: moment, ..needed(moment) }).await.unwrap(), 1);
     sign_ins::fail(&tx, "b", &first).await.unwrap();
     assert!(sign_ins::forgive(&tx, "b").await.unwrap());
     assert!(!sign_ins::forgive(&tx, "b").await.unwrap());
