@@ -129,8 +129,12 @@ async fn a_code_is_asked_for_besides_the_password_and_is_good_once() {
     let bearer = token["secret"].as_str().unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/api/v1/me/totp", server.api());
-    let no = client.delete(&url).bearer_auth(bearer).send().await.unwrap();
-    assert_eq!(no.status().as_u16(), 403, "{}", no.text().await.unwrap());
+    for own in [url.clone(), format!("{url}?user={EMAIL}")] {
+        let no = client.delete(&own).bearer_auth(bearer).send().await.unwrap();
+        let (status, said) = (no.status().as_u16(), no.text().await.unwrap());
+        assert!(status == 403 && said.contains("not changed with a token"), "{own}: {status} {said}");
+    }
+    assert_eq!(ann.totp(Method::GET, None).await.body["enabled"], true);
 
     // A password that was changed ends the tickets of the one before.
     let mut slow = Browser::at(&server, "127.0.0.6");
