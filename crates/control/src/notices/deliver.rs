@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Sees;
 use domain::channel::DeliveryState;
-use domain::notice::{Digest, KINDS, next_attempt, notice};
+use domain::notice::{ATTEMPTS, Digest, KINDS, next_attempt, notice};
 use domain::{ChannelId, DeliveryId};
 use notify::{Failure, Message, Receipt, Then};
 use operations::Error;
@@ -102,7 +102,7 @@ async fn attempt(control: Control, epoch: u64, delivery: Delivery) {
         // Before anything is sent: where nothing can be written nobody is told anything, and what a crash cuts short has failed.
         let Some(delivery) = claim(&control, epoch, &delivery, now).await? else { return Ok(()) };
         let title = digest.title();
-        let message = message(&control, delivery.id.clone(), delivery.created_at, digest);
+        let message = message(&control, delivery.id.clone(), delivery.created_at, delivery.attempts, digest);
         let result = deliver(&control, &channel, &message).await;
         let outcome = judge(&delivery, Some(result), title, store::time::micros(Utc::now()));
         note_at_last(&control, epoch, &delivery, &outcome).await;
@@ -163,14 +163,17 @@ async fn digest(control: &Control, channel: &Channel, delivery: &Delivery) -> Re
     })
 }
 
-fn message(control: &Control, id: DeliveryId, at: DateTime<Utc>, digest: Digest) -> Message {
-    Message { id: id.to_string(), at, digest, ui: control.inner.options.public_url.clone() }
+fn message(control: &Control, id: DeliveryId, at: DateTime<Utc>, attempt: u32, digest: Digest) -> Message {
+    Message { id: id.to_string(), at, attempt, digest, ui: control.inner.options.public_url.clone() }
 }
 
 async fn deliver(control: &Control, channel: &Channel, message: &Message) -> Result<Receipt, Failure> {
     match driver::way(control, channel).await {
         Ok(way) => match way.driver.deliver(message).await {
-            Ok(receipt) => Ok(Receipt { said: way.redactor.clean_cut(&receipt.said), ..receipt }),
+            Ok(receipt) => {
+                let missed = receipt.missed.map(|missed| way.redactor.clean_cut(&missed));
+                Ok(Receipt { said: way.redactor.clean_cut(&receipt.said), missed, ..receipt })
+            }
             Err(failure) => Err(Failure { why: way.redactor.clean_cut(&failure.why), ..failure }),
         },
         // People put it right.
@@ -205,7 +208,7 @@ fn judge(delivery: &Delivery, result: Option<Result<Receipt, Failure>>, title: S
             Outcome { attempt: attempt(DeliveryState::Dropped, now, None, Some(why)), channel: Health::Unknown }
         }
         Some(Ok(receipt)) => {
-            Outcome { attempt: attempt(DeliveryState::Sent, now, receipt.status, None), channel: Health::Works }
+            Outcome { attempt: attempt(DeliveryState::Sent, now, receipt.status, receipt.missed), channel: Health::Works }
         }
         Some(Err(failure)) => match failure.then {
             Then::Disable => failed(failure, Health::Disable),
@@ -251,12 +254,15 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outc
 pub(crate) async fn test(control: &Control, channel: &Channel) -> Tested {
     let now = store::time::micros(Utc::now());
     let digest = Digest::from_iter([domain::notice::test(&channel.name, now)]);
-    let message = message(control, DeliveryId::from_ulid(Ulid::generate()), now, digest);
+    // There is no later one.
+    let message = message(control, DeliveryId::from_ulid(Ulid::generate()), now, ATTEMPTS, digest);
     let began = Instant::now();
     let result = deliver(control, channel, &message).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(Receipt { status, said }) => Tested { arrived: true, status, said, took_ms },
+        Ok(Receipt { status, said, missed }) => {
+            Tested { arrived: true, status, said: missed.unwrap_or(said), took_ms }
+        }
         Err(Failure { status, why, .. }) => Tested { arrived: false, status, said: why, took_ms },
     }
 }
@@ -312,6 +318,10 @@ mod tests {
         assert!(matches!((never.attempt.state, never.channel), (DeliveryState::Failed, Health::Fails)));
         let asked = judged(1, Then::Again(Some(TimeDelta::seconds(90))));
         assert_eq!(asked.attempt.due_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(90));
+        let missed = Some("sent to 1 of 2; nobody of that name".to_owned());
+        let receipt = Receipt { status: Some(250), said: "queued".to_owned(), missed: missed.clone() };
+        let partly = judge(&delivery(1), Some(Ok(receipt)), String::new(), DateTime::UNIX_EPOCH);
+        assert_eq!((partly.attempt.state, partly.attempt.error), (DeliveryState::Sent, missed));
         let nothing = judge(&delivery(0), None, String::new(), DateTime::UNIX_EPOCH);
         assert!(matches!((nothing.attempt.state, nothing.channel), (DeliveryState::Dropped, Health::Unknown)));
     }
