@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::SessionId;
 use domain::email::Email;
 use domain::lockout::{self, Failures, KNOWN, Limit, OF_ALL_PLACES, OF_CODES, OF_ONE_PLACE};
 use domain::network::counted;
@@ -31,7 +32,13 @@ struct Keys {
     everywhere: Option<String>,
     /// Of the codes of the person's second factor.
     codes: Option<String>,
-    /// Of this login with this network and with this browser, to be known by after a success.
+    /// What is known after a success; `None` for who is signed in already.
+    marks: Option<Marks>,
+}
+
+/// Where somebody is.
+struct Marks {
+    /// This login with this network and with this browser, to be known by.
     known_by: [String; 2],
     browser: String,
 }
@@ -64,6 +71,13 @@ impl Control {
         self.count_attempt(Keys { codes, ..keys }).await
     }
 
+    /// The same for who is signed in and says their password once more: whoever else is in their network has no part in it.
+    pub(super) async fn attempt_in_session(&self, session: &SessionId, user: &User) -> Result<Attempt, Denied> {
+        let login = form(user.email.as_str());
+        let place = self.world().vault.sign_in_digest(&format!("{login}\0session {session}"));
+        self.count_attempt(Keys { place, everywhere: None, codes: None, marks: None }).await
+    }
+
     async fn keys(&self, visitor: &Visitor, login: &str) -> Result<Keys, Error> {
         let now = store::time::micros(Utc::now());
         let shown = visitor
@@ -81,7 +95,7 @@ impl Control {
         let by_network = is_known(store, &network, now).await?;
         let place = if by_browser { device.clone() } else { network.clone() };
         let everywhere = (!by_browser && !by_network).then(|| key("everywhere"));
-        Ok(Keys { place, everywhere, codes: None, known_by: [network, device], browser })
+        Ok(Keys { place, everywhere, codes: None, marks: Some(Marks { known_by: [network, device], browser }) })
     }
 
     async fn count_attempt(&self, keys: Keys) -> Result<Attempt, Denied> {
@@ -115,6 +129,19 @@ impl Control {
         attempt: &Attempt,
         now: DateTime<Utc>,
     ) -> Result<SecretString, Error> {
+        self.forgive(tx, attempt).await?;
+        let Some(Marks { known_by, browser }) = &attempt.keys.marks else {
+            tracing::error!("an attempt in a session can't begin one");
+            return Err(Error::internal());
+        };
+        for key in known_by {
+            sign_ins::know(tx, key, now).await.map_err(store_error)?;
+        }
+        self.place_ticket(browser, now)
+    }
+
+    /// It was good, and that is all that follows.
+    pub(super) async fn forgive(&self, tx: &Tx, attempt: &Attempt) -> Result<(), Error> {
         let keys = &attempt.keys;
         for key in [Some(&keys.place), keys.codes.as_ref()].into_iter().flatten() {
             sign_ins::forgive(tx, key).await.map_err(store_error)?;
@@ -123,10 +150,7 @@ impl Control {
             // The others may be somebody else's.
             one_less(tx, everywhere, OF_ALL_PLACES).await?;
         }
-        for key in &keys.known_by {
-            sign_ins::know(tx, key, now).await.map_err(store_error)?;
-        }
-        self.place_ticket(&keys.browser, now)
+        Ok(())
     }
 
     /// For a browser from which nobody has signed in with a password yet.
