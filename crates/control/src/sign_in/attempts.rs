@@ -204,11 +204,15 @@ impl Control {
             return;
         }
         let mut detail = json!({ "failures": attempt.failures + 1, "has_to_wait": attempt.locks });
-        if attempt.locks_codes {
-            detail["wrong_codes"] = OF_CODES.failures.into();
-        }
+        let recorded = match attempt.locks_codes {
+            true => {
+                detail["wrong_codes"] = OF_CODES.failures.into();
+                self.record_grave_failure(visitor, email, operation, detail).await
+            }
+            false => self.record_failure(visitor, email, operation, detail).await,
+        };
         // The answer is the same whether this can be written or not.
-        if let Err(error) = self.record_failure(visitor, email, operation, detail).await {
+        if let Err(error) = recorded {
             tracing::warn!("a failure to sign in is not in the audit log: {error}");
         }
     }

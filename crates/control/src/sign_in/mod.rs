@@ -6,6 +6,7 @@
 //! ([`attempts`]), so that guesses sent at once don't get past the count.
 
 mod accept;
+mod allowance;
 mod attempts;
 mod device;
 mod grants;
@@ -56,6 +57,8 @@ pub(crate) struct SignIns {
     grants: Kept,
     pub(crate) signed: Signing,
     provider: oidc::Known,
+    /// For failures in the audit log.
+    allowance: allowance::Allowance,
 }
 
 /// A browser, or a program, at the door.
@@ -127,6 +130,7 @@ impl SignIns {
             grants: Kept::default(),
             signed: Signing::new(vault, address),
             provider: oidc::Known::default(),
+            allowance: allowance::Allowance::default(),
         }
     }
 }
