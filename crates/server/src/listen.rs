@@ -262,9 +262,9 @@ mod tests {
         let streams = closing.clone();
         let router = Router::new().route("/", get(|| async { "here" })).route(
             "/stream",
-            get(move || async move {
-                sse::response(stream::pending(), streams, sse::Access::new(|| async { Ok(()) }))
-            }),
+            get(
+                move || async move { sse::response(stream::pending(), streams, sse::Access::new(|| async { Ok(()) })) },
+            ),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

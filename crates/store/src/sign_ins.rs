@@ -85,8 +85,7 @@ pub async fn purge(tx: &Tx, now: DateTime<Utc>, needed: Needed) -> Result<u64, S
     let began = Condition::any()
         .add(Column::Since.lt(time::to_db(needed.long)))
         .add(Condition::all().add(Column::Since.lt(time::to_db(needed.failed))).add(long.not()));
-    let failures =
-        sign_in_failures::Entity::delete_many().filter(began).filter(unlocked).exec(tx.connection()).await?;
+    let failures = sign_in_failures::Entity::delete_many().filter(began).filter(unlocked).exec(tx.connection()).await?;
     let places = known_places::Entity::delete_many()
         .filter(known_places::Column::SeenAt.lt(time::to_db(needed.seen)))
         .exec(tx.connection())

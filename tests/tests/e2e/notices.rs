@@ -192,7 +192,8 @@ async fn what_was_sent_and_can_not_be_noted_is_not_sent_again() {
     let channel = add(&server, "program", hook(&receiver, "/hook"), &[]).await.channel.id;
     let sql = |sql: &str| {
         let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=30) as c: c.execute(sys.argv[2])";
-        let done = Command::new("python3").args(["-c", script]).arg(server.data().join("plimsoll.db")).arg(sql).output();
+        let done =
+            Command::new("python3").args(["-c", script]).arg(server.data().join("plimsoll.db")).arg(sql).output();
         let done = done.unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     };

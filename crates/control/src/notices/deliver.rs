@@ -207,9 +207,10 @@ fn judge(delivery: &Delivery, result: Option<Result<Receipt, Failure>>, title: S
             let why = "nothing of what it told of is in the log any more, or wanted by the channel".to_owned();
             Outcome { attempt: attempt(DeliveryState::Dropped, now, None, Some(why)), channel: Health::Unknown }
         }
-        Some(Ok(receipt)) => {
-            Outcome { attempt: attempt(DeliveryState::Sent, now, receipt.status, receipt.missed), channel: Health::Works }
-        }
+        Some(Ok(receipt)) => Outcome {
+            attempt: attempt(DeliveryState::Sent, now, receipt.status, receipt.missed),
+            channel: Health::Works,
+        },
         Some(Err(failure)) => match failure.then {
             Then::Disable => failed(failure, Health::Disable),
             Then::GiveUp => failed(failure, Health::Fails),
@@ -260,9 +261,7 @@ pub(crate) async fn test(control: &Control, channel: &Channel) -> Tested {
     let result = deliver(control, channel, &message).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(Receipt { status, said, missed }) => {
-            Tested { arrived: true, status, said: missed.unwrap_or(said), took_ms }
-        }
+        Ok(Receipt { status, said, missed }) => Tested { arrived: true, status, said: missed.unwrap_or(said), took_ms },
         Err(Failure { status, why, .. }) => Tested { arrived: false, status, said: why, took_ms },
     }
 }

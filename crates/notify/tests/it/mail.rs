@@ -254,7 +254,10 @@ async fn one_mailbox_that_may_be_taken_later_is_waited_for_twice() {
     }
     let receipt = mail.deliver(&Message { attempt: 3, ..message([failed(7, "no")]) }).await.unwrap();
     let missed = receipt.missed.as_ref().unwrap();
-    assert!(missed.starts_with("sent to 1 of 3; ") && missed.contains("later@") && missed.contains("nobody@"), "{missed}");
+    assert!(
+        missed.starts_with("sent to 1 of 3; ") && missed.contains("later@") && missed.contains("nobody@"),
+        "{missed}"
+    );
     assert_eq!(inbox.all().len(), 1);
 }
 

@@ -210,7 +210,9 @@ pub(crate) async fn invitations(db: Database) {
     assert!(one.is_open(now()) && !one.is_open(one.expires_at));
 
     let tx = store.write().await.unwrap();
-    let by = added(&tx, "new@example.org").await.id;
+    let (person, address) = (added(&tx, "new@example.org").await, one.email.clone().unwrap());
+    let by = person.id.clone();
+    assert!(!invitations::vouches(&tx, &by, &address).await.unwrap(), "nobody has accepted it");
     let late = Acceptance { by: by.clone(), at: one.expires_at };
     assert!(!invitations::accept(&tx, &one.id, &late).await.unwrap(), "it has expired");
     let accepted = Acceptance { by, at: kept() };
@@ -223,7 +225,25 @@ pub(crate) async fn invitations(db: Database) {
     assert_eq!(found, Invitation { accepted: Some(accepted), ..one.clone() });
     assert!(!found.is_open(now()));
     assert_eq!(invitations::purge(&tx, one.expires_at).await.unwrap(), 0);
-    assert_eq!(invitations::purge(&tx, one.expires_at + TimeDelta::seconds(1)).await.unwrap(), 1);
+    let over = one.expires_at + TimeDelta::seconds(1);
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 0, "it says whose the address is");
+    assert!(invitations::vouches(&tx, &person.id, &address).await.unwrap());
+    assert!(!invitations::vouches(&tx, &id(), &address).await.unwrap());
+    assert!(!invitations::vouches(&tx, &person.id, &"zoe@example.org".parse().unwrap()).await.unwrap());
+    users::delete(&tx, &person.id).await.unwrap();
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1, "of nobody who is here");
+    // Whoever came by an open one has said an address.
+    let said = added(&tx, "said@example.org").await;
+    let accepted = Acceptance { by: said.id.clone(), at: kept() };
+    for (record, vouches) in
+        [(two.clone(), false), (Invitation { email: None, inviter: Inviter::System, ..invitation("4", None) }, true)]
+    {
+        invitations::insert(&tx, &record).await.unwrap();
+        assert!(invitations::accept(&tx, &record.id, &accepted).await.unwrap());
+        assert_eq!(invitations::vouches(&tx, &said.id, &said.email).await, Ok(vouches));
+    }
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1);
+    assert!(invitations::vouches(&tx, &said.id, &said.email).await.unwrap());
     invitations::insert(&tx, &one).await.unwrap();
     apps::purge(&tx, &shop.id).await.unwrap();
     assert_eq!(invitations::find(&tx, &one.id).await.unwrap(), None, "it goes with the app");
