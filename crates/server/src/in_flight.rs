@@ -103,23 +103,23 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn idle_is_who_asks_nothing_and_reads_nothing() {
-        let long = Duration::from_secs(60);
+        let long = Duration::from_millis(50);
         let (flight, start) = (InFlight::new(), Instant::now());
         flight.idle(long).await;
-        assert_eq!(start.elapsed(), long);
+        assert!(start.elapsed() >= long);
 
         let request = flight.begin();
         let response = request.until_read(Response::new(Body::from("text")));
         assert_eq!(response.body().size_hint().exact(), Some(4), "its length is still told");
-        assert!(tokio::time::timeout(long * 10, flight.idle(long)).await.is_err(), "its answer is not read yet");
+        assert!(tokio::time::timeout(long * 4, flight.idle(long)).await.is_err(), "its answer is not read yet");
         let other = flight.begin();
         assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "text");
-        assert!(tokio::time::timeout(long * 10, flight.idle(long)).await.is_err(), "another one is in flight");
+        assert!(tokio::time::timeout(long * 4, flight.idle(long)).await.is_err(), "another one is in flight");
         drop(other);
         let start = Instant::now();
         flight.idle(long).await;
-        assert_eq!(start.elapsed(), long);
+        assert!(start.elapsed() >= long);
     }
 }
