@@ -140,7 +140,8 @@ async fn look_for_room(session: &impl Session, address: IpAddr, now: DateTime<Ut
 /// Beside those that asked from `open`.
 fn has_room(open: &[String], address: IpAddr) -> bool {
     let network = counted(address);
-    let from_there = open.iter().filter_map(|from| from.parse().ok()).filter(|from| counted(*from) == network).count();
+    let from_there =
+        open.iter().filter_map(|from| from.parse::<IpAddr>().ok()).filter(|from| counted(*from) == network).count();
     from_there < MOST_FROM_ONE && open.len() < MOST
 }
 
