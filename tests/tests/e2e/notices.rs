@@ -122,7 +122,7 @@ async fn a_failed_deployment_is_told_by_webhook_slack_and_mail() {
     assert_eq!((done[0].state, done[0].attempts, done[0].status), (DeliveryState::Sent, 1, Some(200)));
     assert_eq!(done[0].id.as_str(), heard.id());
 
-    let waits = until(&server, &team, "the mail's first attempt", |all| all.iter().any(|d| d.attempts > 0)).await;
+    let waits = until(&server, &team, "the mail's first attempt", |all| all.iter().any(|d| d.error.is_some())).await;
     assert!(waits[0].error.as_ref().unwrap().contains("plimsoll mail set"), "{waits:?}");
     let sink = NewMailServer {
         host: mail.address.ip().to_string(),
@@ -186,6 +186,30 @@ async fn what_happened_is_told_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_and_can_not_be_noted_is_not_sent_again() {
+    let server = server().await;
+    let receiver = Receiver::start(Manner::Answers(200)).await;
+    let channel = add(&server, "program", hook(&receiver, "/hook"), &[]).await.channel.id;
+    let sql = |sql: &str| {
+        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=30) as c: c.execute(sys.argv[2])";
+        let done =
+            Command::new("python3").args(["-c", script]).arg(server.data().join("plimsoll.db")).arg(sql).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    sql("CREATE TRIGGER full BEFORE UPDATE OF state ON deliveries WHEN NEW.state = 'sent' \
+         BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    happen(&server, 1, "shop");
+    receiver.wait(1).await;
+    // Twice the pause after which it was sent again.
+    let again = tokio::time::timeout(Duration::from_secs(5), receiver.wait(2)).await;
+    assert!(again.is_err(), "{:?}", receiver.heard());
+    sql("DROP TRIGGER full");
+    let done = until(&server, &channel, "the delivery", |all| all.iter().any(|d| d.done_at.is_some())).await;
+    assert_eq!((done[0].state, done[0].attempts, receiver.heard().len()), (DeliveryState::Sent, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_misbehave_touch_no_deployment() {
     let server = server().await;
     let repo = Repo::new();
@@ -219,8 +243,8 @@ async fn receivers_that_misbehave_touch_no_deployment() {
     }
     let [hangs, fails, closes, floods, gone] = receivers.as_slice() else { panic!() };
     for (channel, what) in [(&hangs.1, "answer"), (&fails.1, "500"), (&closes.1, "HTTP")] {
-        let tried = until(&server, channel, "a failed attempt", |all| all.iter().any(|d| d.attempts > 0)).await;
-        let tried = tried.iter().find(|d| d.attempts > 0).unwrap();
+        let tried = until(&server, channel, "a failed attempt", |all| all.iter().any(|d| d.error.is_some())).await;
+        let tried = tried.iter().find(|d| d.error.is_some()).unwrap();
         let error = tried.error.as_ref().unwrap();
         assert!(error.contains(what) && !error.contains("hunter2"), "{error}");
         assert!(tried.state == DeliveryState::Waiting && tried.due_at.is_some(), "{tried:?}");

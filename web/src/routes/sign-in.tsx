@@ -60,6 +60,10 @@ const TROUBLES: Record<string, [title: string, detail: string]> = {
   denied: ['The provider did not let you in.', 'Try it again, or sign in with your password.'],
   provider: ['The provider did not answer as it should.', 'Try again later, or sign in with your password. The server’s log says more.'],
   nobody: ['Nobody here knows you by that account.', 'Ask somebody who looks after people here to invite your address.'],
+  unproven: [
+    'Somebody here has your address, and nobody has made sure that it is theirs.',
+    'If that is you, sign in with your password. An owner can remove them and invite your address.',
+  ],
   unavailable: ['The server can’t sign anybody in right now.', 'Try again in a moment.'],
 }
 

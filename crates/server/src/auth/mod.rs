@@ -187,6 +187,8 @@ struct Doorway {
     visitor: Visitor,
     private: bool,
     local: bool,
+    /// By TLS.
+    encrypted: bool,
     /// How the session's cookie came, if one did.
     came_with: Option<Kind>,
 }
@@ -206,6 +208,7 @@ impl Doorway {
             },
             private: client::is_private(client, headers, request.uri()),
             local: client::is_local(client, headers, request.uri()),
+            encrypted,
             came_with: cookie::session(headers, encrypted).map(|(kind, _)| kind),
         }
     }

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use control::CameBack;
 use domain::forwarded::Client;
-use http::header::{LOCATION, SET_COOKIE};
+use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use operations::Error;
 use secrecy::ExposeSecret;
@@ -65,7 +65,7 @@ pub(super) async fn callback(State(plane): State<Plane>, request: Request) -> Re
     let query = request.uri().query().filter(|query| query.len() <= LONGEST_QUERY).unwrap_or_default();
     let said: Back = serde_html_form::from_str(query).unwrap_or_default();
     let back = CameBack {
-        ticket: cookie::asked(request.headers()),
+        ticket: cookie::asked(request.headers(), door.encrypted),
         state: said.state.as_deref(),
         code: said.code.as_deref(),
         error: said.error.as_deref(),
@@ -79,7 +79,7 @@ pub(super) async fn callback(State(plane): State<Plane>, request: Request) -> Re
         Err(why) => to(&format!("/sign-in?trouble={}", why.as_str()))?,
     };
     // Good once, whatever came of it.
-    response.headers_mut().append(SET_COOKIE, cookie::forget_asked(door.usual())?);
+    add_cookies(&mut response, cookie::forget_asked()?);
     Ok(response)
 }
 
