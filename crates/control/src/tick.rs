@@ -234,6 +234,7 @@ async fn admitted(control: &Control, schedule: &Schedule, request: &DeployReques
 /// `Unauthorized` when its owner may not come in any more.
 async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error> {
     let name = format!("schedule {}", schedule.name);
+    let mut maker = None;
     let (principal, grants) = if schedule.owner.is_empty() {
         (Principal::Schedule(schedule.id.clone()), Grants::everywhere(Role::Admin))
     } else if let Ok(user) = schedule.owner.parse::<UserId>() {
@@ -244,13 +245,16 @@ async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error>
     } else if let Ok(token) = schedule.owner.parse::<TokenId>() {
         match tokens::grants_by_now(control, &token).await {
             Err(e) if e.code == ErrorKind::Unauthorized => return Err(gone(schedule)),
-            other => (Principal::Machine(token), other?),
+            other => {
+                maker = store::tokens::get(control.store(), &token).await.map_err(store_error)?.maker;
+                (Principal::Machine(token), other?)
+            }
         }
     } else {
         tracing::error!(schedule = %schedule.id, "nobody has the id of its owner: {}", schedule.owner);
         return Err(gone(schedule));
     };
-    Ok(Caller { via: Via::Tick, ..Caller::new(principal, Credential::Inside, grants, name) })
+    Ok(Caller { via: Via::Tick, maker, ..Caller::new(principal, Credential::Inside, grants, name) })
 }
 
 fn gone(schedule: &Schedule) -> Error {

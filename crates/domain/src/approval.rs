@@ -193,7 +193,8 @@ pub enum Barred {
 pub struct Ballot<'a> {
     pub state: ApprovalState,
     pub role: Role,
-    /// The person who asked, or whose token or schedule did; none when a program of nobody's did.
+    /// The person who asked, or whose token or schedule did, or who made the program's token; none when a program of nobody's
+    /// did.
     pub requester: Option<&'a UserId>,
     pub expires_at: DateTime<Utc>,
 }

@@ -37,7 +37,7 @@ pub struct Approval {
     pub subject_note: String,
     /// Id of who asked.
     pub requester: String,
-    /// The person behind them.
+    /// The person behind them, who may have made the token of a program.
     pub requester_person: Option<UserId>,
     pub requester_name: String,
     pub required: u8,

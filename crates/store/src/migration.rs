@@ -9,6 +9,7 @@ mod audit;
 mod certificates;
 mod cluster;
 mod first;
+mod makers;
 mod notices;
 mod people;
 mod plans;
@@ -52,6 +53,7 @@ impl MigratorTrait for Migrator {
             Box::new(notices::Notices),
             Box::new(sign_in_ways::SignInWays),
             Box::new(asked_by::AskedBy),
+            Box::new(makers::Makers),
         ]
     }
 }

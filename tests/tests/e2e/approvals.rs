@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::ApprovalId;
+use domain::access::Role;
 use domain::approval::{ApprovalState, Verdict};
 use domain::deployment::Deployment;
 use domain::event::EventKind;
@@ -12,6 +13,7 @@ use domain::queue::Waiting;
 use operations::approvals::{Approval, ApprovalRequest, Get, Vote, VoteRequest};
 use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest};
 use operations::queue::Entry;
+use operations::tokens::{Create, CreateRequest, Grant};
 use operations::{Client, ErrorKind, Page};
 use plimsoll_tests::agent::Agent;
 use plimsoll_tests::flow::{active, refused};
@@ -185,6 +187,33 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let audit = server.cli(&["audit", "list", "--limit", "500", "--json"]);
     let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(audit.contains("approvals.vote") && audit.contains("approval_policies.set"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ones_program_asks_for_one_has_asked_for() {
+    let world = World::new(json!({ "required": 1, "role": "admin" })).await;
+    let server = &world.server;
+    // Machines' tokens that Ann made: one herself, the other one by it.
+    let owner = json!({ "name": "ci", "grants": [{ "role": "owner" }] });
+    let ci = with(server, &secret(&world.ann.ask(Method::POST, "tokens", owner).await));
+    let grants = vec![Grant { app: None, role: Role::Deployer }];
+    let request = CreateRequest { grants, ..CreateRequest::named("runner".parse().unwrap()) };
+    let runner = with(server, &ci.call::<Create>(&request).await.unwrap().secret.unwrap());
+    for program in [ci, runner] {
+        let request: DeployRequest =
+            serde_json::from_value(json!({ "app": "hello", "environment": "production" })).unwrap();
+        let asked = program.call::<Deploy>(&request).await.unwrap();
+        let approval = world.approval(asked.metadata.approval.as_ref().unwrap()).await;
+        let own = world.vote(&world.ann, &approval, Verdict::Approve).await;
+        assert!(own.0 == 403 && own.1.to_string().contains("one's own approval does not count"), "{own:?}");
+        let (_, mine) = world.ann.get("approvals?mine=true").await;
+        assert_eq!(mine["items"], json!([]), "it does not wait for her");
+        assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Refuse).await).0, &json!("refused"));
+    }
+    // The server's own token is nobody's.
+    let asked = server.deploy("hello").await;
+    let approval = world.approval(asked.metadata.approval.as_ref().unwrap()).await;
+    assert_eq!(state(&world.vote(&world.ann, &approval, Verdict::Refuse).await).0, &json!("refused"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -71,6 +71,7 @@ const CASES: &[(&str, Case)] = &[
     ("approval policies", |db| Box::pin(approvals::policies(db))),
     ("approvals", |db| Box::pin(approvals::rows(db))),
     ("what is held for approval", |db| Box::pin(approvals::held(db))),
+    ("who has made the tokens of before", |db| Box::pin(approvals::makers(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),
