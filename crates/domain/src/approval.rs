@@ -206,17 +206,29 @@ pub fn may_vote(
     has: Option<Role>,
     now: DateTime<Utc>,
 ) -> Result<(), Barred> {
-    let Some(voter) = voter else { return Err(Barred::Program) };
-    if ballot.requester == Some(voter) {
-        return Err(Barred::Own);
-    }
-    if has < Some(ballot.role) {
-        return Err(Barred::Role { needs: ballot.role, has });
-    }
+    may_ever_vote(ballot.role, ballot.requester, voter, has)?;
     match ballot.state {
         ApprovalState::Pending if now < ballot.expires_at => Ok(()),
         ApprovalState::Pending => Err(Barred::TooLate),
         decided => Err(Barred::Decided(decided)),
+    }
+}
+
+/// The same before it is asked, and after it was decided: whether the vote of somebody counts at all on what needs `role` and
+/// `requester` asks for.
+pub fn may_ever_vote(
+    role: Role,
+    requester: Option<&UserId>,
+    voter: Option<&UserId>,
+    has: Option<Role>,
+) -> Result<(), Barred> {
+    let Some(voter) = voter else { return Err(Barred::Program) };
+    if requester == Some(voter) {
+        return Err(Barred::Own);
+    }
+    match has < Some(role) {
+        true => Err(Barred::Role { needs: role, has }),
+        false => Ok(()),
     }
 }
 

@@ -107,6 +107,19 @@ pub async fn find(session: &impl Session, id: &ApprovalId) -> Result<Option<Appr
     Entity::find_by_id(id.as_str()).one(session.connection()).await?.map(Approval::try_from).transpose()
 }
 
+/// Those of these that are there.
+pub async fn many(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeMap<ApprovalId, Approval>, StoreError> {
+    let mut all = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        for row in query.all(session.connection()).await? {
+            let approval = Approval::try_from(row)?;
+            all.insert(approval.id.clone(), approval);
+        }
+    }
+    Ok(all)
+}
+
 /// Of these deployments, those that have one.
 pub async fn of_deployments(session: &impl Session, ids: &[&DeploymentId]) -> Result<Vec<Approval>, StoreError> {
     let mut all = Vec::new();
