@@ -8,6 +8,7 @@ mod asked_by;
 mod audit;
 mod certificates;
 mod cluster;
+mod failing;
 mod first;
 mod makers;
 mod notices;
@@ -54,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(sign_in_ways::SignInWays),
             Box::new(asked_by::AskedBy),
             Box::new(makers::Makers),
+            Box::new(failing::Failing),
         ]
     }
 }
