@@ -323,5 +323,15 @@ async fn what_nobody_votes_on_ends_and_what_is_approved_late_is_newest() {
     assert_eq!((ended.phase, failure.cause), (Phase::Cancelled, Cause::NotApproved), "{failure:#?}");
     let expired = world.approval(&question.id).await;
     assert_eq!((expired.state, expired.may_vote), (ApprovalState::Expired, false));
+    // Who has ended it is on record.
+    let audit = world.server.cli_json(&["audit", "list", "--operation", "approvals.expire", "--json"]);
+    let records = audit["items"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{audit:#}");
+    let told = |field: &str| records[0][field].as_str().unwrap_or_default();
+    assert_eq!((told("actor"), told("actor_kind"), told("via")), ("system", "system", "tick"), "{audit:#}");
+    assert_eq!((told("target"), told("app"), told("outcome")), (question.id.as_str(), "hello", "done"), "{audit:#}");
+    assert_eq!(records[0]["detail"]["deployment"], forgotten.id.as_str());
+    let verified = world.server.cli(&["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
     world.server.assert_serves("hello", "/", "older").await;
 }
