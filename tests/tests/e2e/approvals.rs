@@ -103,6 +103,13 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let world = World::new(json!({ "required": 2, "role": "deployer" })).await;
     let server = &world.server;
     world.repo.commit(App::new("v2").files(), "v2");
+    // What it would wait for is known before, by whoever plans it.
+    let planned = json!({ "required": 2, "role": "deployer", "own_counts": false, "expires_in": "1d" });
+    let (status, plan) = world.ann.ask(Method::POST, "apps/hello/environments/production/plans", json!({})).await;
+    assert_eq!((status, &plan["approval"]), (201, &planned), "{plan}");
+    let digest = plan["digest"].as_str().unwrap();
+    let (_, simulated) = world.zoe.get(&format!("plans/{digest}/simulation")).await;
+    assert_eq!(simulated["approval"], planned, "{simulated}");
     let (deployment, approval) = world.asked().await;
     assert_eq!((approval.state, approval.got, approval.required), (ApprovalState::Pending, 0, 2));
     assert!(approval.may_vote && approval.requested_by == "Ann", "{approval:#?}");
@@ -157,9 +164,14 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     world.repo.commit(App::new("v3").files(), "v3");
     let mine = world.zoe.get("approvals?mine=true").await.1;
     assert_eq!(mine["items"].as_array().unwrap().len(), 1, "{mine}");
+    let needs = async |who: &Person| who.get("overview").await.1["needs_you"].clone();
+    let told = needs(&world.zoe).await;
+    assert_eq!((&told[0]["kind"], &told[0]["approval"]), (&json!("approval"), &json!(approval.id)), "{told}");
+    assert_eq!((needs(&world.ann).await, needs(&viewer).await), (json!([]), json!([])));
     assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Approve).await), (&json!("pending"), &json!(1)));
     assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Approve).await).1, &json!(1), "twice is once");
     assert_eq!(world.zoe.get("approvals?mine=true").await.1["items"], json!([]));
+    assert_eq!(needs(&world.zoe).await, json!([]), "she has voted");
     let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
     assert!(waits.starts_with("approval (1 of 2"), "{waits}");
 

@@ -14,7 +14,7 @@ use operations::channels::{
 };
 use operations::deliveries::{self, Delivery, Resend, ResendRequest};
 use operations::mail::{NewMailServer, Set, SetRequest};
-use operations::{ErrorKind, notices};
+use operations::{ErrorKind, notices, overview};
 use plimsoll_tests::flow::refused;
 use plimsoll_tests::{App, Repo, Server, wait_for};
 use receiver::{Heard, MailSink, Manner, Receiver};
@@ -124,6 +124,12 @@ async fn a_failed_deployment_is_told_by_webhook_slack_and_mail() {
 
     let waits = until(&server, &team, "the mail's first attempt", |all| all.iter().any(|d| d.attempts > 0)).await;
     assert!(waits[0].error.as_ref().unwrap().contains("plimsoll mail set"), "{waits:?}");
+    // Whoever may set it up is told that it does not work, for as long as that is so.
+    let fails = async || {
+        let seen = server.client().call::<overview::Show>(&overview::ShowRequest::default()).await.unwrap();
+        seen.needs_you.iter().any(|need| matches!(need, overview::Need::Channel { channel, .. } if *channel == team))
+    };
+    assert!(fails().await);
     let sink = NewMailServer {
         host: mail.address.ip().to_string(),
         port: mail.address.port(),
@@ -139,6 +145,7 @@ async fn a_failed_deployment_is_told_by_webhook_slack_and_mail() {
     assert_eq!(mail.to.len(), 2, "{mail:?}");
     assert!(mail.text.contains("Subject: shop production: deployment failed in building"), "{}", mail.text);
     assert!(mail.text.contains(waits[0].id.as_str()), "its id is that of the delivery: {}", mail.text);
+    wait_for("the end of what was wrong with the channel", LIMIT, async || (!fails().await).then_some(())).await;
 
     // People read the same, and so does who follows.
     let page = server.client().call::<notices::List>(&notices::ListRequest::default()).await.unwrap();
