@@ -38,6 +38,27 @@ it('what needs somebody says what, where and why, and leads there', () => {
   expect(needOf({ kind: 'stuck', ...trouble, why: 'no disk' })).toMatchObject({ tone: 'bad', title: 'shop / production is stuck' })
   const loop = needOf({ kind: 'crash_loop', app: 'shop', environment: 'staging', instances: 2, last_exit: 'exit status 1', at: trouble.at })
   expect(loop).toMatchObject({ title: 'shop / staging keeps crashing', why: '2 instances, last ended with: exit status 1' })
+  const vote = {
+    kind: 'approval' as const,
+    approval: 'apr_1',
+    deployment: 'dep_3',
+    app: 'shop',
+    environment: 'production',
+    requested_by: 'Ann',
+    what: '0123456 faster',
+    expires_at: trouble.at,
+    at: trouble.at,
+  }
+  expect(needOf(vote)).toMatchObject({
+    key: 'apr_1',
+    tone: 'warn',
+    title: 'shop / production waits for your vote',
+    why: 'Ann asks for 0123456 faster',
+    link: { to: '/deployments/$deployment', params: { deployment: 'dep_3' } },
+  })
+  const channel = { kind: 'channel' as const, channel: 'chn_1', name: 'on call', enabled: true, at: trouble.at }
+  expect(needOf(channel)).toMatchObject({ title: 'The channel on call does not work', why: 'Messages to it do not arrive.', link: { to: '/notifications' } })
+  expect(needOf({ ...channel, app: 'shop', enabled: false })).toMatchObject({ title: 'The channel on call of shop does not work' })
   const certificate = { kind: 'certificate' as const, certificate: 'crt_1', names: ['a.example', 'b.example'], why: 'it ends in 3 days', at: trouble.at }
   expect(needOf({ ...certificate, state: 'expiring' })).toMatchObject({ tone: 'warn', title: 'The certificate of a.example, b.example expires soon' })
   const expired = needOf({ ...certificate, state: 'expired' })

@@ -301,6 +301,7 @@ async fn admitted(control: &Control, schedule: &Schedule, request: &DeployReques
 /// `Unauthorized` when its owner may not come in any more.
 async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error> {
     let name = format!("schedule {}", schedule.name);
+    let mut maker = None;
     let (principal, grants) = if schedule.owner.is_empty() {
         (Principal::Schedule(schedule.id.clone()), Grants::everywhere(Role::Admin))
     } else if let Ok(user) = schedule.owner.parse::<UserId>() {
@@ -311,13 +312,17 @@ async fn caller(control: &Control, schedule: &Schedule) -> Result<Caller, Error>
     } else if let Ok(token) = schedule.owner.parse::<TokenId>() {
         match tokens::acts_for(control, &token).await {
             Err(e) if e.code == ErrorKind::Unauthorized => return Err(over(schedule)),
-            other => other?,
+            other => {
+                let acts = other?;
+                maker = acts.maker;
+                (acts.principal, Grants::clone(&acts.grants))
+            }
         }
     } else {
         tracing::error!(schedule = %schedule.id, "nobody has the id of its owner: {}", schedule.owner);
         return Err(gone(schedule));
     };
-    Ok(Caller { via: Via::Tick, ..Caller::new(principal, Credential::Inside, grants, name) })
+    Ok(Caller { via: Via::Tick, maker, ..Caller::new(principal, Credential::Inside, grants, name) })
 }
 
 fn gone(schedule: &Schedule) -> Error {

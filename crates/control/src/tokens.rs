@@ -131,10 +131,10 @@ pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Gra
 ///
 /// # Errors
 /// As [`grants_by_now`].
-pub(crate) async fn acts_for(control: &Control, id: &TokenId) -> Result<(Principal, Grants), Error> {
+pub(crate) async fn acts_for(control: &Control, id: &TokenId) -> Result<Caller, Error> {
     let (token, user) = by_now(control, id).await?;
     let grants = worth(control, &token, user.as_ref()).await?;
-    Ok((holder(token, user, Grants::default()).principal, grants))
+    Ok(holder(token, user, grants))
 }
 
 async fn by_now(control: &Control, id: &TokenId) -> Result<(Token, Option<User>), Error> {
@@ -160,7 +160,8 @@ fn holder(token: Token, user: Option<User>, grants: Grants) -> Caller {
         Some(user) => (Principal::Person(user.id), user.name),
         None => (Principal::Machine(token.id.clone()), token.name),
     };
-    Caller { via, ..Caller::new(principal, Credential::Token(token.id), grants, name) }
+    let maker = token.maker;
+    Caller { via, maker, ..Caller::new(principal, Credential::Token(token.id), grants, name) }
 }
 
 pub(crate) fn has_expired(token: &Token, now: DateTime<Utc>) -> bool {
@@ -209,6 +210,7 @@ pub(crate) fn make(name: &str, now: DateTime<Utc>) -> (SecretString, Token) {
         user: None,
         grants: Grants::everywhere(Role::Owner),
         created_by: String::new(),
+        maker: None,
     };
     (secret, token)
 }
@@ -257,9 +259,16 @@ mod tests {
         let zoe = person(false);
         let (_, token) = make("laptop", Utc::now());
         let theirs = holder(token.clone(), Some(zoe.clone()), Grants::default());
-        assert_eq!((theirs.principal, theirs.name.as_str()), (Principal::Person(zoe.id), "Zoe"));
+        assert_eq!((theirs.principal.clone(), theirs.name.as_str()), (Principal::Person(zoe.id), "Zoe"));
         assert_eq!(theirs.credential, Credential::Token(token.id.clone()));
         let machine = holder(token.clone(), None, Grants::default());
-        assert_eq!((machine.principal, machine.name.as_str()), (Principal::Machine(token.id), "laptop"));
+        assert_eq!(
+            (machine.principal.clone(), machine.name.as_str()),
+            (Principal::Machine(token.id.clone()), "laptop")
+        );
+        // And what a program does, whoever made its token answers for.
+        assert_eq!((theirs.behind(), machine.behind()), (theirs.principal.person(), None));
+        let made = holder(store::tokens::Token { maker: theirs.behind().cloned(), ..token }, None, Grants::default());
+        assert_eq!((made.principal.person(), made.behind()), (None, theirs.behind()));
     }
 }

@@ -8,7 +8,7 @@ use domain::approval::{ApprovalKind, ApprovalState, Ballot, Counted, Tally, Verd
 use domain::{AppId, ApprovalId, DeploymentId, EnvironmentId, Name, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use crate::entity::approval_votes::{Column as VoteColumn, Entity as Votes, Model as VoteRow};
@@ -38,7 +38,7 @@ pub struct Approval {
     pub subject_note: String,
     /// Id of who asked.
     pub requester: String,
-    /// The person behind them.
+    /// The person behind them, who may have made the token of a program.
     pub requester_person: Option<UserId>,
     pub requester_name: String,
     pub required: u8,
@@ -108,6 +108,19 @@ pub async fn find(session: &impl Session, id: &ApprovalId) -> Result<Option<Appr
     Entity::find_by_id(id.as_str()).one(session.connection()).await?.map(Approval::try_from).transpose()
 }
 
+/// Those of these that are there.
+pub async fn many(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeMap<ApprovalId, Approval>, StoreError> {
+    let mut all = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        for row in query.all(session.connection()).await? {
+            let approval = Approval::try_from(row)?;
+            all.insert(approval.id.clone(), approval);
+        }
+    }
+    Ok(all)
+}
+
 /// Of these deployments, those that have one.
 pub async fn of_deployments(session: &impl Session, ids: &[&DeploymentId]) -> Result<Vec<Approval>, StoreError> {
     let mut all = Vec::new();
@@ -132,6 +145,25 @@ pub async fn list(
         query = query.filter(Column::Id.lt(before.as_str()));
     }
     query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
+}
+
+/// What this person, with these roles, may vote on at `now`: what ends first is first.
+pub async fn waiting_for(
+    session: &impl Session,
+    (user, grants): (&UserId, &Grants),
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<Approval>, StoreError> {
+    let query = open_votes(user, grants, now).limit(limit);
+    query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
+}
+
+fn open_votes(user: &UserId, grants: &Grants, now: DateTime<Utc>) -> Select<Entity> {
+    Entity::find()
+        .filter(waits_for(user, grants))
+        .filter(Column::ExpiresAt.gt(time::to_db(now)))
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Id)
 }
 
 /// How many of an environment wait for votes; only those that one has asked for, if `requester` is given.
@@ -366,9 +398,11 @@ fn waits_for(user: &UserId, grants: &Grants) -> Condition {
             }
         };
     }
+    // Each by its key: what somebody has voted on since ever is not gone through.
     let voted = Query::select()
-        .column(VoteColumn::ApprovalId)
+        .expr(Expr::value(1))
         .from(Votes)
+        .and_where(Expr::col((Votes, VoteColumn::ApprovalId)).equals((Entity, Column::Id)))
         .and_where(VoteColumn::UserId.eq(user.as_str()))
         .and_where(VoteColumn::Counts.eq(true))
         .to_owned();
@@ -377,7 +411,7 @@ fn waits_for(user: &UserId, grants: &Grants) -> Condition {
         .add(Column::State.eq(ApprovalState::Pending.as_str()))
         .add(other)
         .add(with_role)
-        .add(Column::Id.not_in_subquery(voted))
+        .add(Expr::exists(voted).not())
 }
 
 impl From<&Approval> for Model {
@@ -448,5 +482,27 @@ impl TryFrom<VoteRow> for Vote {
             at: time::from_db(row.at)?,
             counts: row.counts,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::plan;
+    use crate::{DatabaseUrl, Store};
+
+    #[tokio::test]
+    async fn who_has_votes_is_told_out_of_what_is_pending_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+        let user = UserId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let app = AppId::from_ulid(ulid::Ulid::from_parts(1, 2));
+        let at_one = Grants { everywhere: None, apps: BTreeMap::from([(app, Role::Admin)]) };
+        for grants in [Grants::everywhere(Role::Owner), at_one] {
+            let found = plan(&store, open_votes(&user, &grants, DateTime::UNIX_EPOCH).limit(50)).await;
+            assert!(found.contains("INDEX approvals_state_expires_at (state=? AND expires_at>?)"), "{found}");
+            assert!(found.contains("(approval_id=? AND user_id=?)") && !found.contains("SCAN"), "{found}");
+        }
+        store.close().await;
     }
 }

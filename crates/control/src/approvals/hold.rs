@@ -60,7 +60,7 @@ impl Control {
             subject: pin.subject(),
             subject_note: note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect(),
             requester: who.principal.id().to_owned(),
-            requester_person: who.principal.person().cloned(),
+            requester_person: who.behind().cloned(),
             requester_name: who.name.clone(),
             required: policy.required,
             role: policy.role,

@@ -5,6 +5,7 @@
 //! change what it runs with makes the votes count no more ([`reset`]), and time ends it ([`expire`]).
 
 mod expire;
+mod foresee;
 mod hold;
 mod pin;
 mod reset;

@@ -52,7 +52,8 @@ impl Handle<Create> for Control {
             Holder::Me => Some(who.principal.person().cloned().ok_or_else(Error::internal)?),
             Holder::Machine => None,
         };
-        let token = Row { grants, user, created_by: who.name.clone(), expires_at, ..token };
+        let maker = who.behind().cloned();
+        let token = Row { grants, user, created_by: who.name.clone(), maker, expires_at, ..token };
         let known = store::tokens::list(&tx).await.map_err(store_error)?;
         if known.iter().any(|t| t.name == token.name && t.user == token.user && is_taken(t, now)) {
             return Err(Error::conflict(format!("there is a token `{}` already", token.name))

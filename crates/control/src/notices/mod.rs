@@ -13,6 +13,7 @@ mod driver;
 mod group;
 mod mail;
 mod read;
+mod told;
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use read::Reader;
 pub(crate) use deliver::test;
 pub(crate) use driver::{Secrets, seal};
 pub(crate) use mail::{StoredMail, open_mail, seal_mail};
+pub(crate) use told::Listener;
 
 /// Between two looks: a burst of commits is looked at once.
 const APART: Duration = Duration::from_millis(200);

@@ -114,7 +114,7 @@ impl Control {
 }
 
 fn of(token: Token, user: &User) -> Token {
-    Token { user: Some(user.id.clone()), created_by: user.name.clone(), ..token }
+    Token { user: Some(user.id.clone()), created_by: user.name.clone(), maker: Some(user.id.clone()), ..token }
 }
 
 async fn open_one(session: &impl Session, hash: &str, now: DateTime<Utc>) -> Result<DeviceLogin, Error> {

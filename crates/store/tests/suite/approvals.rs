@@ -3,13 +3,16 @@
 use chrono::TimeDelta;
 use domain::access::{Grants, Role, Sees};
 use domain::approval::{ApprovalKind, ApprovalState, Policy, Tally, Verdict};
+use domain::audit::{Draft, Outcome};
 use domain::{ApprovalId, DeploymentId, UserId};
+use sea_orm::ConnectionTrait;
 use store::approval_policies::{self, Record};
 use store::approvals::{self, Approval, Filter, Vote};
 use store::environments::Environment;
 use store::memberships::{self, Membership};
+use store::tokens::Token;
 use store::users::{self, User};
-use store::{Constraint, StoreError, Tx, apps, bypasses, queue, starts};
+use store::{Constraint, StoreError, Tx, apps, audit, bypasses, queue, starts, tokens};
 
 use crate::database::Database;
 use crate::fixture::{self, app, entry, environment, id, kept, name, now};
@@ -289,4 +292,50 @@ pub(crate) async fn held(db: Database) {
     tx.commit().await.unwrap();
     assert_eq!(heads().await, []);
     assert_eq!(bypasses::find(&store, &waiting[0]).await.unwrap().unwrap().approved_by, None);
+}
+
+/// Tokens knew the name of who made them, which is nobody in particular; the audit log knows more.
+pub(crate) async fn makers(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let zoe = crate::people::user("zoe@example.org");
+    users::insert(&tx, &zoe).await.unwrap();
+    let all: Vec<Token> = ["1", "2", "3", "4", "5"].map(crate::nouns::token).into();
+    let hers = Token { user: Some(zoe.id.clone()), ..crate::nouns::token("6") };
+    for token in all.iter().chain([&hers]) {
+        tokens::insert(&tx, token).await.unwrap();
+    }
+    let [by_zoe, by_it, by_that, refused, unknown] = &all[..] else { panic!("five tokens") };
+    for (actor, target, outcome) in [
+        (zoe.id.as_str(), by_zoe, Outcome::Done),
+        (by_zoe.id.as_str(), by_it, Outcome::Done),
+        (by_it.id.as_str(), by_that, Outcome::Done),
+        (zoe.id.as_str(), refused, Outcome::Refused),
+        ("system", unknown, Outcome::Done),
+    ] {
+        let (actor, target) = (actor.to_owned(), Some(target.id.to_string()));
+        let draft =
+            Draft { actor, target, outcome, operation: "tokens.create".into(), app_id: None, ..crate::audit::draft(1) };
+        audit::append(&tx, &crate::audit::key(), draft).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store.close().await;
+    let raw = db.raw().await;
+    for sql in ["ALTER TABLE tokens DROP COLUMN maker", "DELETE FROM seaql_migrations WHERE version = 'm0027_makers'"] {
+        raw.execute_unprepared(sql).await.unwrap();
+    }
+    raw.close().await.unwrap();
+
+    let store = db.open().await;
+    for (token, maker) in [
+        (by_zoe, Some(&zoe.id)),
+        (by_it, Some(&zoe.id)),
+        (by_that, Some(&zoe.id)),
+        (refused, None),
+        (unknown, None),
+        (&hers, Some(&zoe.id)),
+    ] {
+        assert_eq!(tokens::get(&store, &token.id).await.unwrap().maker.as_ref(), maker, "{token:?}");
+    }
+    store.close().await;
 }

@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 use crate::database::Database;
 use crate::fixture::{kept, now};
 
-fn key() -> MacKey {
+pub(crate) fn key() -> MacKey {
     MacKey::new(Zeroizing::new([1; 32]))
 }
 
-fn draft(n: u64) -> Draft {
+pub(crate) fn draft(n: u64) -> Draft {
     Draft {
         at: now() + TimeDelta::seconds(n as i64),
         actor: "usr_01hf7yat00000000000000000a".into(),

@@ -72,6 +72,7 @@ const CASES: &[(&str, Case)] = &[
     ("approvals", |db| Box::pin(approvals::rows(db))),
     ("whose votes count", |db| Box::pin(approvals::standing(db))),
     ("what is held for approval", |db| Box::pin(approvals::held(db))),
+    ("who has made the tokens of before", |db| Box::pin(approvals::makers(db))),
     ("idempotency", |db| Box::pin(nouns::idempotency(db))),
     ("environments", |db| Box::pin(environments::rows(db))),
     ("claims", |db| Box::pin(environments::claims(db))),

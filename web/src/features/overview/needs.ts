@@ -25,7 +25,7 @@ const CERTIFICATES: Record<CertificateState, string> = {
 }
 
 export function needOf(told: Told): Need {
-  const place = 'app' in told ? `${told.app} / ${told.environment}` : ''
+  const place = 'environment' in told ? `${told.app} / ${told.environment}` : ''
   switch (told.kind) {
     case 'stuck':
       return { key: told.deployment, tone: 'bad', title: `${place} is stuck`, why: told.why, at: told.at, link: to.deployment(told.deployment) }
@@ -43,6 +43,24 @@ export function needOf(told: Told): Need {
         why: `${plural(told.instances, 'instance')}, last ended with: ${told.last_exit}`,
         at: told.at,
         link: to.environment(told.app, told.environment),
+      }
+    case 'approval':
+      return {
+        key: told.approval,
+        tone: 'warn',
+        title: `${place} waits for your vote`,
+        why: `${told.requested_by} asks for ${told.what}`,
+        at: told.at,
+        link: to.deployment(told.deployment),
+      }
+    case 'channel':
+      return {
+        key: told.channel,
+        tone: 'warn',
+        title: `The channel ${told.name}${told.app ? ` of ${told.app}` : ''} does not work`,
+        why: told.enabled ? 'Messages to it do not arrive.' : 'Its receiver wants nothing more, so it was switched off.',
+        at: told.at,
+        link: to.notifications(),
       }
     case 'certificate': {
       const soon = told.state === 'expiring' || told.state === 'not_yet_valid'
