@@ -21,7 +21,7 @@ at = digest[-1] & 15
 print('%06d' % ((struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1000000))
 ";
 
-fn code(key: &str, step: u64) -> String {
+pub(crate) fn code(key: &str, step: u64) -> String {
     let mut app = Command::new("python3");
     let mut app = app.args(["-c", APP]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     write!(app.stdin.take().unwrap(), "{key}\n{step}\n").unwrap();
@@ -31,7 +31,7 @@ fn code(key: &str, step: u64) -> String {
 }
 
 /// The half minute of now, when enough of it is left for what comes next.
-async fn step() -> u64 {
+pub(crate) async fn step() -> u64 {
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -6,12 +6,13 @@
 //! that one is not looked at.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::cookies;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use operations::Error;
 
-const SECURE: &str = "__Host-plimsoll";
-const PLAIN: &str = "plimsoll_plain";
+pub(crate) const SECURE: &str = "__Host-plimsoll";
+pub(crate) const PLAIN: &str = "plimsoll_plain";
 const PLACE: &str = "plimsoll_place";
 
 /// What was asked of a sign-in provider, under two names for the same reasons.
@@ -135,17 +136,12 @@ fn header(text: String) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-/// The value of a cookie. None where there are two of the name: one of them somebody else has planted.
 fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     find_in(headers, name, LONGEST)
 }
 
 fn find_in<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
-    let (value, None) = (found.next()?, found.next()) else { return None };
-    (1..=longest).contains(&value.len()).then_some(value)
+    cookies::find(headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()), name, longest)
 }
 
 #[cfg(test)]
