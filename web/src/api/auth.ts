@@ -45,7 +45,11 @@ export const accept = (invitation: string, person: { name: string; email?: strin
   call<SignedIn>('POST', '/api/v1/auth/accept', { invitation, ...person })
 
 export const signOut = () => call<void>('POST', '/api/v1/auth/sign-out')
-export const confirmPassword = (password: string) => call<void>('POST', '/api/v1/auth/confirm', { password })
+
+/** What shows that it is still oneself: the password, or a code of the second factor. */
+export type Proof = { password: string; code?: never } | { code: string; password?: never }
+
+export const confirmIdentity = (proof: Proof) => call<void>('POST', '/api/v1/auth/confirm', proof)
 
 const RANK: Record<Role, number> = { viewer: 1, deployer: 2, admin: 3, owner: 4 }
 
