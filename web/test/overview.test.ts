@@ -92,4 +92,8 @@ it('a problem is shown at the field that it names', () => {
   const error = (detail: string) => new ApiError({ title: '', status: 400, code: 'invalid', detail })
   expect(fieldOf(error('the field `reference` begins with a hyphen'), { reference: '', priority: '' })).toBe('reference')
   expect(fieldOf(error('something else'), { reference: '' })).toBeUndefined()
+  const cannot = (detail: string) => new ApiError({ title: '', status: 422, code: 'unprocessable', detail })
+  expect(fieldOf(cannot('`server.port`: 1 to 65535'), { host: '', port: '' })).toBe('port')
+  expect(fieldOf(cannot('`issuer`: the provider was not reached'), { name: '', issuer: '' })).toBe('issuer')
+  expect(fieldOf(cannot('run `name` first'), { name: '' })).toBeUndefined()
 })

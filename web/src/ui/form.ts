@@ -25,10 +25,15 @@ export interface Form<Values> {
   reset(to?: Values): void
 }
 
-/** The field that a problem speaks of: the API writes names of fields between backticks. */
+/**
+ * The field that a problem speaks of: the API writes names of fields between backticks. What is well written and can't be done begins
+ * with it; of `server.port` the last part is the form's.
+ */
 export function fieldOf<Values extends object>(error: unknown, values: Values): keyof Values | undefined {
-  if (!(error instanceof ApiError) || !error.is('invalid')) return undefined
-  const named = [...error.problem.detail.matchAll(/`([a-z_.]+)`/g)].map(([, name]) => name)
+  if (!(error instanceof ApiError)) return undefined
+  const { detail } = error.problem
+  const found = error.is('invalid') ? [...detail.matchAll(/`([a-z_.]+)`/g)] : error.is('unprocessable') ? [...detail.matchAll(/^`([a-z_.]+)`: /g)] : []
+  const named = found.flatMap(([, name = '']) => [name, name.slice(name.lastIndexOf('.') + 1)])
   return (Object.keys(values) as (keyof Values & string)[]).find((name) => named.includes(name))
 }
 

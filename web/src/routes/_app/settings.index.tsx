@@ -1,6 +1,6 @@
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { Link, createFileRoute } from '@tanstack/react-router'
-import { ChevronRight, KeyRound, ScrollText, UserCog, Users } from 'lucide-react'
+import { ChevronRight, KeyRound, LogIn, Mail, ScrollText, UserCog, Users } from 'lucide-react'
 import { certificates, cluster, me, retention, server, sessions } from '@/api/queries'
 import { useMay } from '@/api/use-me'
 import { Appearance } from '@/features/account/appearance'
@@ -23,6 +23,8 @@ export const Route = createFileRoute('/_app/settings/')({
 const PLACES = [
   { word: 'Your account', also: 'Roles, password, sessions', icon: UserCog, link: to.account() },
   { word: 'People', also: 'Who may sign in, and their roles', icon: Users, link: to.people() },
+  { word: 'Sign-in', also: 'The provider by which people come in', icon: LogIn, link: to.access() },
+  { word: 'Mail', also: 'The server that takes mail from here', icon: Mail, link: to.mail() },
   { word: 'Tokens', also: 'What programs show to be let in', icon: KeyRound, link: to.tokens() },
   { word: 'Audit log', also: 'Who did what, and when', icon: ScrollText, link: to.audit() },
 ]
