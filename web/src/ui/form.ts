@@ -1,6 +1,6 @@
 // Forms: the API checks what is sent, and its answer names the field.
 import { type FormEvent, useCallback, useRef, useState } from 'react'
-import { ApiError, explain, inOneLine } from '@/api/errors'
+import { ApiError, explain, inOneLine, sentence } from '@/api/errors'
 import { Intention } from '@/api/keys'
 
 export type Errors<Values> = Partial<Record<keyof Values, string>>
@@ -35,6 +35,11 @@ export function fieldOf<Values extends object>(error: unknown, values: Values): 
   const found = error.is('invalid') ? [...detail.matchAll(/`([a-z_.]+)`/g)] : error.is('unprocessable') ? [...detail.matchAll(/^`([a-z_.]+)`: /g)] : []
   const named = found.flatMap(([, name = '']) => [name, name.slice(name.lastIndexOf('.') + 1)])
   return (Object.keys(values) as (keyof Values & string)[]).find((name) => named.includes(name))
+}
+
+/** Where the field is, its name in the API says nothing more. */
+function atField({ detail, hint }: ReturnType<typeof explain>): string {
+  return inOneLine({ detail: sentence(detail.replace(/^`[a-z_.]+`: /, '')), hint })
 }
 
 export function useForm<Values extends object>({ initial, check, submit }: Options<Values>): Form<Values> {
@@ -72,7 +77,7 @@ export function useForm<Values extends object>({ initial, check, submit }: Optio
       if (error instanceof ApiError) intention.current.answered()
       const field = fieldOf(error, values)
       if (field === undefined) setTrouble(explain(error))
-      else setErrors({ [field]: inOneLine(explain(error)) } as Errors<Values>)
+      else setErrors({ [field]: atField(explain(error)) } as Errors<Values>)
     } finally {
       setBusy(false)
     }

@@ -45,7 +45,7 @@ export function NextRuns({ preview: { found, error, old }, zone, home, told }: {
       {found.runs.length === 0 ? (
         <p>No day is like that: it never runs.</p>
       ) : (
-        <table className="mt-1.5 w-full table-fixed text-left">
+        <table className="mt-1.5 w-full table-fixed text-left max-sm:text-xs">
           <caption className="sr-only">Next runs</caption>
           <thead>
             <tr className="align-bottom text-xs text-muted">
