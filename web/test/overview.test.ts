@@ -66,6 +66,22 @@ it('what needs somebody says what, where and why, and leads there', () => {
   expect([expired.tone, expired.link]).toEqual(['bad', undefined])
 })
 
+it('what a newer server tells is shown in its words, and leads as near as can be', () => {
+  const told = (need: object) => needOf(need as Parameters<typeof needOf>[0])
+  const at = '2026-11-21T20:05:00Z'
+  expect(told({ kind: 'budget_spent', app: 'shop', environment: 'production', why: 'too many errors', at })).toMatchObject({
+    tone: 'warn',
+    title: 'Budget spent: shop / production',
+    why: 'too many errors',
+    at,
+    link: { to: '/apps/$app/$environment' },
+  })
+  expect(told({ kind: 'pier', pier: 'pie_1', name: 'east', at })).toMatchObject({ key: 'pier pie_1', title: 'Pier: east', link: undefined })
+  expect(told({ kind: 'pier', pier: 'pie_1', at }).why).toMatch(/Load it again/)
+  expect(told({ kind: 'pier', app: 'shop', deployment: 'dep_1', at }).link).toMatchObject({ params: { deployment: 'dep_1' } })
+  expect(Number.isNaN(Date.parse(told({ kind: 'pier' }).at))).toBe(false)
+})
+
 it('phases: behind, now, ahead, and how long it still takes', () => {
   const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 20, 0, second)).toISOString()
   const running = deployment('dep_1', 'building', {
@@ -113,4 +129,8 @@ it('a problem is shown at the field that it names', () => {
   const error = (detail: string) => new ApiError({ title: '', status: 400, code: 'invalid', detail })
   expect(fieldOf(error('the field `reference` begins with a hyphen'), { reference: '', priority: '' })).toBe('reference')
   expect(fieldOf(error('something else'), { reference: '' })).toBeUndefined()
+  const cannot = (detail: string) => new ApiError({ title: '', status: 422, code: 'unprocessable', detail })
+  expect(fieldOf(cannot('`server.port`: 1 to 65535'), { host: '', port: '' })).toBe('port')
+  expect(fieldOf(cannot('`issuer`: the provider was not reached'), { name: '', issuer: '' })).toBe('issuer')
+  expect(fieldOf(cannot('run `name` first'), { name: '' })).toBeUndefined()
 })

@@ -17,7 +17,11 @@ export const accept = (invitation: string, person: Omit<AcceptInvitation, 'invit
   data(api.POST('/api/v1/auth/accept', { body: { invitation, ...person } }))
 
 export const signOut = () => data(api.POST('/api/v1/auth/sign-out'))
-export const confirmPassword = (password: string) => data(api.POST('/api/v1/auth/confirm', { body: { password } }))
+
+/** What shows that it is still oneself: the password, or a code of the second factor. */
+export type Proof = { password: string; code?: never } | { code: string; password?: never }
+
+export const confirmIdentity = (proof: Proof) => data(api.POST('/api/v1/auth/confirm', { body: proof }))
 
 const RANK: Record<Role, number> = { viewer: 1, deployer: 2, admin: 3, owner: 4 }
 

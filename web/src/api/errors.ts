@@ -43,6 +43,8 @@ export class StrangeAnswer extends Error {
 export function explain(error: unknown): { title: string; detail: string; hint?: string; request?: string } {
   if (error instanceof ApiError) {
     const { title, detail, hint } = error.problem
+    // Pages ask for that themselves: it is left when somebody would not.
+    if (error.is('confirm_identity')) return { title, detail: 'You did not confirm that it is you, so nothing was done.', request: error.request }
     return { title, detail: sentence(detail), hint: hint ? sentence(hint) : undefined, request: error.request }
   }
   if (error instanceof NetworkError) {
@@ -65,6 +67,9 @@ export function explain(error: unknown): { title: string; detail: string; hint?:
     hint: 'Load it again. If it fails again, that is a defect of Plimsoll: please report it.',
   }
 }
+
+/** For the line below a field: what happened and what to do. */
+export const inOneLine = ({ detail, hint }: { detail: string; hint?: string }) => (hint ? `${detail} ${hint}` : detail)
 
 /** The API's texts begin small and end without a stop, as they are parts of sentences elsewhere. */
 export function sentence(text: string): string {

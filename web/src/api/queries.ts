@@ -147,6 +147,13 @@ export const schedules = (query: Query<'schedules.list'> = {}) =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/schedules', { params: { query }, signal })),
   })
 
+/** What a cron expression comes to, also in the reader's zone. */
+export const cronPreview = (cron: string, zone: string) =>
+  queryOptions({
+    queryKey: ['cron', cron, zone],
+    queryFn: ({ signal }) => data(api.POST('/api/v1/cron/preview', { body: { cron, zone }, signal })),
+  })
+
 export const windows = (query: Query<'windows.list'> = {}) =>
   queryOptions({
     queryKey: ['windows', query],

@@ -18,7 +18,7 @@ export function touched(event: Pick<Event, 'kind' | 'app' | 'environment' | 'dep
     if (event.app && event.environment) keys.push(['environments', event.app, event.environment])
   }
   // What people are asked about is told by four kinds of events.
-  if (event.kind.startsWith('approval_')) keys.push(['approvals'], ['queue'], ['deployments', 'list'])
+  if (event.kind.startsWith('approval_')) keys.push(['approvals'], ['queue'], ['deployments', 'list'], ['overview'])
   switch (event.kind) {
     case 'app_created':
     case 'app_deleted':

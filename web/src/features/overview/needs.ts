@@ -72,5 +72,23 @@ export function needOf(told: Told): Need {
         at: told.at,
       }
     }
+    default:
+      return unknown(told)
+  }
+}
+
+/** What a server of another version than this page tells: in its own words, as far as there are any. */
+function unknown(told: Record<string, unknown>): Need {
+  const text = (...names: string[]) => names.map((name) => told[name]).find((value): value is string => typeof value === 'string' && value !== '')
+  const [kind = 'something', app, environment, deployment] = [text('kind'), text('app'), text('environment'), text('deployment')]
+  const what = `${kind.charAt(0).toUpperCase()}${kind.slice(1).replaceAll('_', ' ')}`
+  const place = [app, environment].filter(Boolean).join(' / ') || text('name')
+  return {
+    key: `${kind} ${text(kind, 'id') ?? deployment ?? `${place ?? ''} ${text('at') ?? ''}`}`,
+    tone: 'warn',
+    title: place ? `${what}: ${place}` : what,
+    why: text('why', 'what', 'message', 'detail') ?? 'This page does not know it yet. Load it again.',
+    at: text('at') ?? new Date().toISOString(),
+    link: deployment ? to.deployment(deployment) : app && environment ? to.environment(app, environment) : app ? to.app(app) : undefined,
   }
 }
