@@ -197,6 +197,7 @@ export function LogView({ store, state, label, empty, download, before, classNam
         state={state}
         count={count}
         shown={total}
+        gone={store.gone}
         query={query}
         setQuery={(next) => {
           setQuery(next)

@@ -26,6 +26,8 @@ export interface Before {
 const TAIL = 500
 /** So few before them are asked for unasked: one search, one look at the beginning is as good as sure. */
 const FEW = 5000
+/** Of instances, which print for as long as they run: some 200 MB. */
+const MOST = 1_000_000
 
 /** What a deployment prints. `live` while it may print more. */
 export function useOutput(deployment: string, live: boolean): Log {
@@ -94,7 +96,7 @@ export function useOutput(deployment: string, live: boolean): Log {
 
 /** What the instances of an environment print: the newest lines, and those that come. */
 export function useLogs(app: string, environment: string): Log {
-  const log = useMemo(() => ({ app, environment, store: new LogStore() }), [app, environment])
+  const log = useMemo(() => ({ app, environment, store: new LogStore(MOST) }), [app, environment])
   const [{ of, state }, setState] = useState<{ of: object; state: LogState }>({ of: log, state: 'connecting' })
   useEffect(() => {
     const controller = new AbortController()
@@ -111,7 +113,7 @@ export function useLogs(app: string, environment: string): Log {
     patiently(read, controller.signal, () => now('waiting')).then(
       ({ lines, cursor }) => {
         if (controller.signal.aborted) return
-        for (const { source, seq, at, stream, text } of lines) store.appendOf(source, seq, Date.parse(at), stream, text)
+        for (const line of lines) store.appendOf(line)
         leave = followTopic(`env:${app}/${environment}:log`, {
           after: cursor,
           onState: (next) => now(next === 'connected' ? 'live' : next),
