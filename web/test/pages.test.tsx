@@ -54,6 +54,7 @@ const release = (number: number): ReleaseStatus => ({
   number,
   tags: [],
   active_in: [],
+  served_in: ['production', 'staging'],
   artifact: 'a',
   digest: 'd',
   created_at: AT,

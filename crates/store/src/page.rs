@@ -32,7 +32,7 @@ fn rows(backend: DbBackend, ids: Select<Entity>) -> Select<Entity> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use domain::phase::Phase;
     use domain::{AppId, EnvironmentId};
     use sea_orm::{QuerySelect, Statement};
@@ -44,7 +44,7 @@ mod tests {
     use crate::{DatabaseUrl, Store};
 
     /// How SQLite carries a query out, step by step.
-    async fn plan(store: &Store, query: Select<Entity>) -> String {
+    pub(crate) async fn plan<Of: EntityTrait>(store: &Store, query: Select<Of>) -> String {
         let query = query.build(DbBackend::Sqlite);
         let (sql, values) = (format!("EXPLAIN QUERY PLAN {}", query.sql), query.values.unwrap());
         let explain = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
