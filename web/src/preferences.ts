@@ -10,7 +10,10 @@ export interface Preferences {
 }
 
 const listeners = new Set<() => void>()
-let now = load()
+/** In this browser; what a person chose in another one counts where nothing was chosen here, and never becomes a choice of this one. */
+let chosen = load()
+let adopted: Partial<Preferences> = {}
+let now = chosen
 
 function load(): Preferences {
   try {
@@ -23,25 +26,46 @@ function load(): Preferences {
   }
 }
 
-export function setPreferences(change: Partial<Preferences>): void {
-  now = { ...now, ...change }
+function keep(): void {
   try {
-    if (now.theme === 'system') localStorage.removeItem('plimsoll.theme')
-    else localStorage.setItem('plimsoll.theme', now.theme)
-    if (now.zone) localStorage.setItem('plimsoll.zone', now.zone)
+    if (chosen.theme === 'system') localStorage.removeItem('plimsoll.theme')
+    else localStorage.setItem('plimsoll.theme', chosen.theme)
+    if (chosen.zone) localStorage.setItem('plimsoll.zone', chosen.zone)
     else localStorage.removeItem('plimsoll.zone')
+    // For the first paint of the next page, which comes before the server is asked.
+    if (adopted.theme) localStorage.setItem('plimsoll.adopted', adopted.theme)
+    else localStorage.removeItem('plimsoll.adopted')
   } catch {
     // It holds for this page at least.
   }
+}
+
+function show(): void {
+  keep()
+  const next: Preferences = { theme: chosen.theme === 'system' ? (adopted.theme ?? 'system') : chosen.theme, zone: chosen.zone ?? adopted.zone }
+  if (next.theme === now.theme && next.zone === now.zone) return
+  now = next
   dispatchEvent(new Event('plimsoll:theme'))
   for (const listener of listeners) listener()
 }
 
+export function setPreferences(change: Partial<Preferences>): void {
+  chosen = { ...chosen, ...change }
+  // What was taken over is what was chosen before, elsewhere.
+  for (const name of Object.keys(change) as (keyof Preferences)[]) delete adopted[name]
+  show()
+}
+
 /** What was chosen in another browser counts where nothing was chosen yet. */
 export function adoptPreferences(kept: { theme?: 'light' | 'dark' | null; zone?: string | null } | null | undefined): void {
-  const zone = now.zone ?? (kept?.zone && isZone(kept.zone) ? kept.zone : undefined)
-  const theme = now.theme === 'system' ? (kept?.theme ?? 'system') : now.theme
-  if (theme !== now.theme || zone !== now.zone) setPreferences({ theme, zone })
+  adopted = { theme: kept?.theme ?? undefined, zone: kept?.zone && isZone(kept.zone) ? kept.zone : undefined }
+  show()
+}
+
+/** Whoever signs in next has chosen nothing. */
+export function forgetPreferences(): void {
+  adopted = {}
+  setPreferences({ theme: 'system', zone: undefined })
 }
 
 /** Whether this browser knows the zone: the server may know more of them. */

@@ -77,13 +77,18 @@ const answers: Record<string, unknown> = {
   '/api/v1/apps/shop/releases 2': { items: [release(1)] },
   '/api/v1/audit': { items: [record], next: '1' },
 }
+/** The status with which a path is refused. */
+const refused = new Map<string, number>()
 beforeEach(() => {
+  refused.clear()
   client.clear()
   vi.stubGlobal('fetch', async (request: Request) => {
     const { pathname, searchParams } = new URL(request.url)
     const cursor = searchParams.get('cursor')
     const asked = cursor === null || !(`${pathname} ${cursor}` in answers) ? pathname : `${pathname} ${cursor}`
     const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
+    const status = refused.get(pathname)
+    if (status !== undefined) return json({ title: 'No', status, code: 'internal', detail: 'the disk is full' }, status)
     if (pathname.endsWith('/stream')) return new Promise(() => {})
     if (request.method === 'POST') {
       posted.push(await request.json())
@@ -160,4 +165,33 @@ it('one goes back to the very release that was chosen, however old, where one ch
   const dialog = await screen.findByRole('dialog', { name: 'Roll back shop / staging' })
   // It is not among the newest, for which the dialog asks.
   expect(await within(dialog).findByRole('button', { name: 'Roll back to v1' })).toBeVisible()
+})
+
+it('a page that failed as a whole is there once it is tried again', async () => {
+  refused.set('/api/v1/me', 500)
+  render(<App />)
+  await router.navigate({ to: '/tokens' })
+  expect(await screen.findByText('The disk is full.')).toBeVisible()
+  // What failed is told to the console by who draws pages.
+  said.mockClear()
+  refused.clear()
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
+  expect(await screen.findByRole('heading', { level: 1, name: 'Tokens' })).toBeVisible()
+  said.mockClear()
+})
+
+it('of an account one part alone fails', async () => {
+  refused.set('/api/v1/me/totp', 500)
+  answers['/api/v1/sessions'] = []
+  answers['/api/v1/me/identities'] = []
+  answers['/api/v1/me'] = { ...owner, email: 'ada@example.org' }
+  render(<App />)
+  await router.navigate({ to: '/settings/account' })
+  expect(await screen.findByRole('heading', { level: 1, name: 'Your account' })).toBeVisible()
+  const trouble = await screen.findByText('The disk is full.')
+  refused.clear()
+  answers['/api/v1/me/totp'] = { enabled: false, recovery_codes: 0 }
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
+  expect(await screen.findByRole('button', { name: 'Set up' })).toBeVisible()
+  expect(trouble).not.toBeInTheDocument()
 })

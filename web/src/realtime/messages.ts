@@ -4,7 +4,8 @@ import type { Ending, StreamState } from './sse'
 import type { TopicPlace } from './topics'
 
 export type Asked =
-  | { do: 'follow'; id: number; topic: string; after?: TopicPlace }
+  /** `person`: who looks. What is told to one is not told to the next. */
+  | { do: 'follow'; id: number; topic: string; after?: TopicPlace; person?: string }
   | { do: 'leave'; id: number }
   /** Said now and then: a page that is gone says nothing. */
   | { do: 'here' }

@@ -2,6 +2,7 @@
 import { ApiError, NetworkError } from '@/api/errors'
 import { type Asked, SAYS_HERE, type Told } from './messages'
 import type { Ending, StreamState } from './sse'
+import { whoIs } from './tabs'
 import type { TopicPlace } from './topics'
 // oxlint-disable-next-line import/default
 import workerFile from './worker?sharedworker&url'
@@ -23,6 +24,8 @@ interface Follower {
   after?: TopicPlace
   fresh: boolean
   leave?: () => void
+  /** The session was over: it goes on when somebody is signed in again. */
+  parked: boolean
   on: Following
 }
 
@@ -35,7 +38,7 @@ let way: ((follower: Follower) => () => void) | undefined
 export function followTopic(topic: string, on: Following): () => void {
   watch()
   last += 1
-  const follower: Follower = { id: last, topic, after: on.after, fresh: on.after === undefined, on }
+  const follower: Follower = { id: last, topic, after: on.after, fresh: on.after === undefined, parked: false, on }
   followers.set(follower.id, follower)
   if (!asleep) begin(follower)
   return () => {
@@ -44,11 +47,24 @@ export function followTopic(topic: string, on: Following): () => void {
   }
 }
 
+/** What ended with the session goes on from where it was: somebody is signed in again, and it is the same person. */
+export function followAgain(): void {
+  for (const follower of followers.values()) {
+    if (!follower.parked) continue
+    follower.parked = false
+    if (!asleep) begin(follower)
+  }
+}
+
 function begin(follower: Follower): void {
+  if (follower.parked) return
   way ??= shared() ?? own()
   follower.leave?.()
   follower.leave = way(follower)
 }
+
+/** Whether a topic ended with the session. */
+export const isSignedOut = (ending: Ending) => ending.why === 'refused' && ending.error instanceof ApiError && ending.error.status === 401
 
 const told = (follower: Follower) => ({
   message: (data: unknown, place: TopicPlace | undefined) => {
@@ -61,7 +77,9 @@ const told = (follower: Follower) => ({
     follower.on.onState?.(state, fresh)
   },
   end: (ending: Ending) => {
-    followers.delete(follower.id)
+    follower.leave = undefined
+    if (isSignedOut(ending)) follower.parked = true
+    else followers.delete(follower.id)
     follower.on.onEnd?.(ending)
   },
 })
@@ -106,7 +124,7 @@ function shared(): ((follower: Follower) => () => void) | undefined {
     return undefined
   }
   const ask = (asked: Asked) => port.postMessage(asked)
-  const follow = ({ id, topic, after }: Follower) => ask({ do: 'follow', id, topic, after })
+  const follow = ({ id, topic, after }: Follower) => ask({ do: 'follow', id, topic, after, person: whoIs() })
   const instead = () => {
     way = own()
     clearInterval(here)
@@ -117,7 +135,7 @@ function shared(): ((follower: Follower) => () => void) | undefined {
   }
   const hear = (said: Told) => {
     if (said.is === 'stranger') {
-      if (!asleep) for (const follower of followers.values()) follow(follower)
+      if (!asleep) for (const follower of followers.values()) if (!follower.parked) follow(follower)
       return
     }
     const follower = followers.get(said.id)
