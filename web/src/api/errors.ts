@@ -66,6 +66,9 @@ export function explain(error: unknown): { title: string; detail: string; hint?:
   }
 }
 
+/** The same beside a field, where there is one place for it. */
+export const told = ({ detail, hint }: { detail: string; hint?: string }) => (hint ? `${detail} ${hint}` : detail)
+
 /** The API's texts begin small and end without a stop, as they are parts of sentences elsewhere. */
 export function sentence(text: string): string {
   const first = text.charAt(0).toUpperCase() + text.slice(1)

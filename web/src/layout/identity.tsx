@@ -2,7 +2,7 @@
 import { type FormEvent, type ReactNode, useEffect, useRef, useState } from 'react'
 import { confirmPassword } from '@/api/auth'
 import { openDoors } from '@/api/client'
-import { explain } from '@/api/errors'
+import { explain, told } from '@/api/errors'
 import { Button } from '@/ui/button'
 import { Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
@@ -36,7 +36,7 @@ export function IdentityProvider({ children }: { children: ReactNode }) {
       await confirmPassword(password)
       settle(true)
     } catch (caught) {
-      setError(explain(caught).detail)
+      setError(told(explain(caught)))
     } finally {
       setBusy(false)
     }

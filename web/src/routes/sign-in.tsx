@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createFileRoute, useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { type SignedIn, fetchMe, methods, secondFactor, signIn } from '@/api/auth'
-import { ApiError } from '@/api/errors'
+import { ApiError, told } from '@/api/errors'
 import { Door } from '@/layout/door'
 import { safeNext } from '@/paths'
 import { Button } from '@/ui/button'
@@ -22,7 +22,7 @@ export const Route = createFileRoute('/sign-in')({
 
 function SignIn() {
   const { next, trouble } = Route.useSearch()
-  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, retry: false })
+  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods })
   const [ticket, setTicket] = useState<string>()
   const router = useRouter()
   const client = useQueryClient()
@@ -152,7 +152,7 @@ function SecondFactor({ ticket, enter, back }: { ticket: string; enter(): Promis
         <Field
           label="Code"
           hint="Six digits from your authenticator, or one of your recovery codes."
-          error={form.errors.code ?? form.trouble?.detail}
+          error={form.errors.code ?? (form.trouble && told(form.trouble))}
         >
           <Input
             // The page has nothing else to do.

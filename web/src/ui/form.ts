@@ -1,6 +1,6 @@
 // Forms: the API checks what is sent, and its answer names the field.
 import { type FormEvent, useCallback, useRef, useState } from 'react'
-import { ApiError, explain } from '@/api/errors'
+import { ApiError, explain, told } from '@/api/errors'
 import { Intention } from '@/api/keys'
 
 export type Errors<Values> = Partial<Record<keyof Values, string>>
@@ -66,9 +66,9 @@ export function useForm<Values extends object>({ initial, check, submit }: Optio
       // Without an answer it may have been done: the next try is the same intention.
       if (error instanceof ApiError) intention.current.answered()
       const field = fieldOf(error, values)
-      const told = explain(error)
-      if (field === undefined) setTrouble(told)
-      else setErrors({ [field]: told.hint ? `${told.detail} ${told.hint}` : told.detail } as Errors<Values>)
+      const why = explain(error)
+      if (field === undefined) setTrouble(why)
+      else setErrors({ [field]: told(why) } as Errors<Values>)
     } finally {
       setBusy(false)
     }

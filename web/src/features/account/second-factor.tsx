@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { beginSecondFactor, confirmSecondFactor, removeSecondFactor } from '@/api/actions'
-import { explain } from '@/api/errors'
+import { explain, told } from '@/api/errors'
 import { newKey } from '@/api/keys'
 import { secondFactor } from '@/api/queries'
 import type { Picture, Setup } from '@/api/schema'
@@ -60,7 +60,7 @@ function Off({ begun }: { begun(setup: Setup): void }) {
       const { setup } = await beginSecondFactor(newKey())
       if (setup) begun(setup)
     } catch (error) {
-      setTrouble(explain(error).detail)
+      setTrouble(told(explain(error)))
     } finally {
       setBusy(false)
     }
@@ -98,7 +98,7 @@ function Scan({ setup, done, close }: { setup: Setup; done(codes: string[]): voi
         <p className="text-sm text-muted">Scan this with an authenticator app, or type the key into it.</p>
         <Qr picture={setup.picture} />
         <CodeBlock text={setup.secret} label="The key" />
-        <Field label="Code" hint="What the app shows then." error={form.errors.code ?? form.trouble?.detail}>
+        <Field label="Code" hint="What the app shows then." error={form.errors.code ?? (form.trouble && told(form.trouble))}>
           <Input
             inputMode="numeric"
             autoComplete="one-time-code"
