@@ -7,7 +7,7 @@ import type { App, DeploymentsDeployRequest, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { to } from '@/paths'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -68,12 +68,13 @@ function DeployDialog({ app, environment, close }: { app: App; environment: stri
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Deploy ${app.name} to ${environment}`}
       description={app.source ? <SourceWords source={app.source} /> : undefined}
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="deploy" busy={form.busy}>
             <Rocket aria-hidden /> Deploy
           </Button>

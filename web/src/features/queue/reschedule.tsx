@@ -5,7 +5,7 @@ import type { Entry, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { usePreferences } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { InstantField, meant, wrong } from '@/ui/instant-field'
@@ -46,11 +46,12 @@ export default function Reschedule({ entry, close }: { entry: Entry; close(): vo
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`When ${entry.app} / ${entry.environment} begins`}
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="reschedule" busy={form.busy} disabledReason={form.changed ? undefined : 'Nothing is changed yet'}>
             Change
           </Button>

@@ -12,7 +12,7 @@ import { useMay } from '@/api/use-me'
 import { to } from '@/paths'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
@@ -81,14 +81,15 @@ export function RollbackDialog({ environment, release, close }: { environment: E
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={busy}
       title={`Roll back ${environment.app} / ${environment.name}`}
       focus={safe}
       actions={
         <>
-          <Button ref={safe} onClick={close}>
+          <CloseButton ref={safe}>
             Keep v{now}
-          </Button>
+          </CloseButton>
           <Button look="danger" busy={busy} disabledReason={target ? undefined : offered.length > 0 ? 'Choose above what to go back to' : 'There is no other release'} onClick={() => void go()}>
             Roll back{target ? ` to v${target.number}` : ''}
           </Button>
