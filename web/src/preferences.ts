@@ -1,5 +1,6 @@
 // What a person chose for themselves: kept here for pages that need it before the server was asked.
 import { useSyncExternalStore } from 'react'
+import { zoneOfBrowser } from './ui/zones'
 
 export type Theme = 'system' | 'light' | 'dark'
 
@@ -83,3 +84,6 @@ function subscribe(listener: () => void): () => void {
 }
 
 export const usePreferences = () => useSyncExternalStore(subscribe, () => now)
+
+/** The zone in which times are shown and meant: the one that was chosen, or the browser's. */
+export const useHome = () => usePreferences().zone ?? zoneOfBrowser()

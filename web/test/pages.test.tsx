@@ -1,8 +1,9 @@
 // Whole pages over answers like the server's: what is sent, what the address says, and a console that is silent.
-import { configure, render, screen, waitFor, within } from '@testing-library/react'
+import { configure, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
+import { setPreferences } from '@/preferences'
 import type { AuditRecord, ReleaseStatus, Token } from '@/api/schema'
 
 // Whole pages take their time on a machine that is busy.
@@ -75,6 +76,7 @@ const answers: Record<string, unknown> = {
   '/api/v1/apps/shop/releases': { items: [release(3), release(2)], next: '2' },
   // The second page.
   '/api/v1/apps/shop/releases 2': { items: [release(1)] },
+  '/api/v1/deployments': { items: [], next: '9' },
   '/api/v1/audit': { items: [record], next: '1' },
 }
 /** The status with which a path is refused. */
@@ -194,4 +196,37 @@ it('of an account one part alone fails', async () => {
   await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
   expect(await screen.findByRole('button', { name: 'Set up' })).toBeVisible()
   expect(trouble).not.toBeInTheDocument()
+})
+
+it('what is looked at of the deployments is in the address, which one leaves as it is by going through the fields', async () => {
+  render(<App />)
+  await router.navigate({ to: '/deployments', search: { app: 'shop', environment: 'staging', cursor: '5' } })
+  expect(await screen.findByRole('heading', { level: 1, name: 'Deployments' })).toBeVisible()
+  expect([screen.getByLabelText('App'), screen.getByLabelText('Environment')].map((field) => (field as HTMLInputElement).value)).toEqual(['shop', 'staging'])
+  await userEvent.click(screen.getByLabelText('App'))
+  await userEvent.tab()
+  await userEvent.tab()
+  expect(router.latestLocation.search).toMatchObject({ cursor: '5' })
+  await userEvent.clear(screen.getByLabelText('Environment'))
+  await userEvent.tab()
+  await waitFor(() => expect(router.latestLocation.href).toBe('/deployments?app=shop'))
+  await router.navigate({ to: '/deployments', search: { app: 'blog' } })
+  await waitFor(() => expect(screen.getByLabelText('App')).toHaveValue('blog'))
+})
+
+it('a deployment begins when the clocks of the chosen zone say so', async () => {
+  setPreferences({ zone: 'Asia/Tokyo' })
+  answers['/api/v1/apps/shop/environments/production'] = environment('production', 2)
+  const shop = answers['/api/v1/apps/shop'] as object
+  answers['/api/v1/apps/shop'] = { ...shop, source: { kind: 'git', url: 'https://example.org/shop.git' } }
+  posted.length = 0
+  render(<App />)
+  await router.navigate({ to: '/apps/$app/$environment', params: { app: 'shop', environment: 'production' } })
+  await userEvent.click(await screen.findByRole('button', { name: 'Deploy' }))
+  const dialog = await screen.findByRole('dialog', { name: 'Deploy shop to production' })
+  fireEvent.change(within(dialog).getByLabelText('Not before'), { target: { value: '2036-11-22T09:00' } })
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Deploy' }))
+  await waitFor(() => expect(posted).toEqual([{ priority: 'normal', not_before: '2036-11-22T00:00:00.000Z' }]))
+  setPreferences({ zone: undefined })
+  answers['/api/v1/apps/shop'] = shop
 })

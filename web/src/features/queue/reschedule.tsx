@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { reschedule } from '@/api/actions'
 import type { Entry, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
-import { usePreferences } from '@/preferences'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
 import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
@@ -11,21 +11,14 @@ import { useForm } from '@/ui/form'
 import { InstantField, meant, wrong } from '@/ui/instant-field'
 import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
-import { wall, zoneOfBrowser } from '@/ui/zones'
-
-const PRIORITIES: [Priority, string][] = [
-  ['critical', 'Critical: before all others'],
-  ['high', 'High: before normal ones that wait'],
-  ['normal', 'Normal'],
-  ['low', 'Low: lets others go first'],
-]
+import { wall } from '@/ui/zones'
+import { PRIORITIES } from './priorities'
 
 export default function Reschedule({ entry, close }: { entry: Entry; close(): void }) {
   const client = useQueryClient()
   const toast = useToast()
   const may = useMay()
-  const { zone } = usePreferences()
-  const home = zone ?? zoneOfBrowser()
+  const home = useHome()
   const { not_before: ordered } = entry
   const urgent = may('admin', entry.app)
   const form = useForm({
