@@ -19,6 +19,8 @@ export interface Log {
 export interface Before {
   count: number
   loading: boolean
+  /** They did not come: they are asked for again when somebody says so. */
+  failed: boolean
   load(): void
 }
 
@@ -34,6 +36,7 @@ export function useOutput(deployment: string, live: boolean): Log {
   const log = useMemo(() => ({ deployment, store: new LogStore() }), [deployment])
   const [{ of, state }, setState] = useState<{ of: object; state: LogState }>({ of: log, state: 'connecting' })
   const [loading, setLoading] = useState(false)
+  const [failed, setFailed] = useState(false)
   const older = useRef<AbortController>(undefined)
 
   const load = useCallback(() => {
@@ -42,11 +45,13 @@ export function useOutput(deployment: string, live: boolean): Log {
     const controller = new AbortController()
     older.current = controller
     setLoading(true)
+    setFailed(false)
     void history(deployment, store.first, controller.signal).then((found) => {
       older.current = undefined
       if (controller.signal.aborted) return
       setLoading(false)
       if (found) store.prepend(found)
+      else setFailed(true)
     })
   }, [deployment, log])
   useEffect(
@@ -54,6 +59,7 @@ export function useOutput(deployment: string, live: boolean): Log {
       older.current?.abort()
       older.current = undefined
       setLoading(false)
+      setFailed(false)
     },
     [log],
   )
@@ -91,7 +97,7 @@ export function useOutput(deployment: string, live: boolean): Log {
 
   const { store } = log
   const count = Math.max(0, store.first - 1)
-  return { store, state: of === log ? state : 'connecting', before: count > 0 ? { count, loading, load } : undefined }
+  return { store, state: of === log ? state : 'connecting', before: count > 0 ? { count, loading, failed, load } : undefined }
 }
 
 /** What the instances of an environment print: the newest lines, and those that come. */
