@@ -211,6 +211,14 @@ describe('what pages share', () => {
     expect([ada, bob].map(({ told }) => told.filter(({ is }) => is === 'message').length)).toEqual([1, 0])
   })
 
+  it('answers a page that says that it is there, so that it knows when nobody does', () => {
+    const exchange = new Exchange()
+    const port = page()
+    exchange.hear(port, { do: 'follow', id: 1, topic: 'events' })
+    exchange.hear(port, { do: 'here' })
+    expect(port.told.at(-1)).toEqual({ is: 'here' })
+  })
+
   it('is not kept for a page that went without a word; one that comes back is told that it is a stranger', async () => {
     let now = 0
     const exchange = new Exchange(() => now)

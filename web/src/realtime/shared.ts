@@ -22,6 +22,7 @@ export class Exchange {
     if (!known && asked.do === 'here') return port.postMessage({ is: 'stranger' })
     const page = known ?? { seen: 0, leave: new Map<number, () => void>() }
     page.seen = this.now()
+    if (asked.do === 'here') port.postMessage({ is: 'here' })
     this.#pages.set(port, page)
     if (asked.do === 'follow') {
       const { id } = asked

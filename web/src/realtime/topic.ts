@@ -1,6 +1,6 @@
 // Following from a page: through the worker that all pages share, or over a line of the page's own where there is none.
 import { ApiError, NetworkError } from '@/api/errors'
-import { type Asked, SAYS_HERE, type Told } from './messages'
+import { type Asked, SAYS_HERE, STARTS, type Told } from './messages'
 import type { Ending, StreamState } from './sse'
 import { whoIs } from './tabs'
 import type { TopicPlace } from './topics'
@@ -125,15 +125,24 @@ function shared(): ((follower: Follower) => () => void) | undefined {
   }
   const ask = (asked: Asked) => port.postMessage(asked)
   const follow = ({ id, topic, after }: Follower) => ask({ do: 'follow', id, topic, after, person: whoIs() })
+  // Browsers end workers as they like, and say nothing: who does not answer is gone.
+  let unanswered = 0
   const instead = () => {
-    way = own()
     clearInterval(here)
+    clearTimeout(starts)
+    port.removeEventListener('message', heard)
+    ask({ do: 'bye' })
+    port.close()
+    way = own()
     for (const follower of followers.values()) {
       follower.leave = undefined
       if (!asleep) begin(follower)
     }
   }
   const hear = (said: Told) => {
+    unanswered = 0
+    clearTimeout(starts)
+    if (said.is === 'here') return
     if (said.is === 'stranger') {
       if (!asleep) for (const follower of followers.values()) if (!follower.parked) follow(follower)
       return
@@ -147,9 +156,17 @@ function shared(): ((follower: Follower) => () => void) | undefined {
       to.end({ why: 'refused', error: said.refused ? new ApiError(said.refused.problem, said.refused.request) : new NetworkError() })
     } else to.end({ why: said.why })
   }
-  port.addEventListener('message', ({ data }: MessageEvent<Told>) => hear(data))
+  const heard = ({ data }: MessageEvent<Told>) => hear(data)
+  port.addEventListener('message', heard)
   port.start()
-  const here = setInterval(() => ask({ do: 'here' }), SAYS_HERE)
+  const starts = setTimeout(instead, STARTS)
+  // After what is followed was asked for: it is known then.
+  queueMicrotask(() => ask({ do: 'here' }))
+  const here = setInterval(() => {
+    if (unanswered >= 2 && document.visibilityState === 'visible') return instead()
+    unanswered += 1
+    ask({ do: 'here' })
+  }, SAYS_HERE)
   addEventListener('pagehide', () => ask({ do: 'bye' }))
   // A page that comes back out of the browser's memory.
   addEventListener('pageshow', ({ persisted }) => {
