@@ -13,7 +13,7 @@ import { NotFound } from './layout/not-found'
 import { IdentityProvider } from './layout/identity'
 import { safeNext } from './paths'
 import { setConnection } from './realtime/connection'
-import { hearTabs } from './realtime/tabs'
+import { hearTabs, nowIs } from './realtime/tabs'
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -80,6 +80,7 @@ hearTabs((person) => {
 openDoors({
   signedOut: () => {
     setConnection('signed_out')
+    nowIs(null)
     const { href, pathname } = router.latestLocation
     if (pathname === '/sign-in') return
     client.removeQueries({ queryKey: ['me'] })

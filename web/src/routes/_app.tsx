@@ -14,7 +14,10 @@ export const Route = createFileRoute('/_app')({
       nowIs(principal)
       adoptPreferences(preferences)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) throw redirect(to.signIn(location.href))
+      if (error instanceof ApiError && error.status === 401) {
+        nowIs(null)
+        throw redirect(to.signIn(location.href))
+      }
       throw error
     }
   },
