@@ -9,6 +9,7 @@ import { Button, ButtonLink } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Input, Select } from '@/ui/field'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 import { phaseWord } from '@/ui/status'
 import { useTyped } from '@/ui/typed'
@@ -108,22 +109,7 @@ function Deployments() {
             ) : (
               <>
                 <DeploymentList deployments={items} label="Deployments" />
-                {next || search.cursor ? (
-                  <div className="flex justify-between border-t border-line p-3">
-                    {search.cursor ? (
-                      <Button size="sm" onClick={() => filter({ cursor: undefined })}>
-                        The newest
-                      </Button>
-                    ) : (
-                      <span />
-                    )}
-                    {next ? (
-                      <Button size="sm" onClick={() => void navigate({ search: { ...search, cursor: next } })}>
-                        Older ones
-                      </Button>
-                    ) : null}
-                  </div>
-                ) : null}
+                <Pager at={search.cursor} next={next} go={(cursor) => void navigate({ search: { ...search, cursor } })} />
               </>
             )
           }
