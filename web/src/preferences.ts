@@ -83,6 +83,24 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener)
 }
 
+/** Whether single letters do something: who speaks to the browser, or rests a hand on the keys, switches them off. */
+export const keysWork = () => {
+  try {
+    return localStorage.getItem('plimsoll.keys') !== 'off'
+  } catch {
+    return true
+  }
+}
+
+export function letKeysWork(work: boolean): void {
+  try {
+    if (work) localStorage.removeItem('plimsoll.keys')
+    else localStorage.setItem('plimsoll.keys', 'off')
+  } catch {
+    // Private windows of some browsers keep nothing.
+  }
+}
+
 export const usePreferences = () => useSyncExternalStore(subscribe, () => now)
 
 /** The zone in which times are shown and meant: the one that was chosen, or the browser's. */

@@ -32,3 +32,13 @@ it('whoever signs in after somebody else has none of their choices', async () =>
   expect(localStorage).toHaveLength(0)
   expect((await fresh()).now()).toEqual({ theme: 'system', zone: undefined })
 })
+
+it('single keys are switched off and on again', async () => {
+  const { keysWork, letKeysWork } = await fresh()
+  expect(keysWork()).toBe(true)
+  letKeysWork(false)
+  expect(keysWork()).toBe(false)
+  expect((await fresh()).keysWork()).toBe(false)
+  letKeysWork(true)
+  expect(keysWork()).toBe(true)
+})

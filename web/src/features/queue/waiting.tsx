@@ -110,14 +110,14 @@ export function Waiting({ entries }: { entries: Entry[] }) {
                 </Button>
               }
             >
-              <MenuItem disabled={reason !== undefined} onClick={() => void moveTo(entry, { place: 'first' })}>
+              <MenuItem disabledReason={reason} onClick={() => void moveTo(entry, { place: 'first' })}>
                 <ArrowUpToLine aria-hidden /> To the front
               </MenuItem>
-              <MenuItem disabled={reason !== undefined} onClick={() => setChanging(entry)}>
+              <MenuItem disabledReason={reason} onClick={() => setChanging(entry)}>
                 <CalendarClock aria-hidden /> Time and priority
               </MenuItem>
               <MenuLine />
-              <MenuItem disabled={reason !== undefined} onClick={() => askCancel(entry)}>
+              <MenuItem disabledReason={reason} onClick={() => askCancel(entry)}>
                 Cancel the deployment
               </MenuItem>
             </Menu>
