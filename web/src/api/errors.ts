@@ -51,7 +51,7 @@ export function explain(error: unknown): { title: string; detail: string; hint?:
     return {
       title: 'The server does not answer',
       detail: 'It may be restarting, or the network is away. Apps keep serving meanwhile.',
-      hint: 'This page tries again by itself.',
+      hint: 'What was sent may have been done. Sending it again is harmless.',
     }
   }
   if (error instanceof StrangeAnswer) {
@@ -79,5 +79,5 @@ export function sentence(text: string): string {
 
 /** Worth another try by itself: nothing is wrong with the request. */
 export function willPass(error: unknown): boolean {
-  return error instanceof NetworkError || (error instanceof ApiError && [502, 503, 504].includes(error.status))
+  return error instanceof NetworkError || ((error instanceof ApiError || error instanceof StrangeAnswer) && [502, 503, 504].includes(error.status))
 }

@@ -8,7 +8,7 @@ type Query<Name extends keyof operations> = NonNullable<operations[Name]['parame
 
 // --- Who one is ---
 
-export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000, retry: false })
+export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000 })
 
 // --- Apps and environments ---
 

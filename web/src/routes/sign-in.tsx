@@ -23,7 +23,7 @@ export const Route = createFileRoute('/sign-in')({
 
 function SignIn() {
   const { next, trouble } = Route.useSearch()
-  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, retry: false })
+  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods })
   const [ticket, setTicket] = useState<string>()
   const router = useRouter()
   const client = useQueryClient()

@@ -1,5 +1,5 @@
 // A code beside the password: switched on with an app that scans the picture, and off again.
-import { useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { beginSecondFactor, confirmSecondFactor, removeSecondFactor } from '@/api/actions'
 import { explain, inOneLine } from '@/api/errors'
@@ -15,6 +15,7 @@ import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
+import { Loaded } from '@/ui/states'
 import { Time } from '@/ui/time'
 import { useToast } from '@/ui/toast'
 
@@ -22,10 +23,18 @@ import { useToast } from '@/ui/toast'
 const FEW = 3
 
 export function SecondFactor() {
-  const { data: now } = useSuspenseQuery(secondFactor())
+  const query = useQuery(secondFactor())
   const [setup, setSetup] = useState<Setup>()
   const [codes, setCodes] = useState<string[]>()
   if (codes) return <Codes codes={codes} close={() => setCodes(undefined)} />
+  const now = query.data
+  if (!now) {
+    return (
+      <Card title="Second factor">
+        <Loaded query={query}>{() => null}</Loaded>
+      </Card>
+    )
+  }
   if (now.enabled) return <On since={now.since} left={now.recovery_codes} />
   return setup ? (
     <Scan

@@ -5,7 +5,7 @@ import { app as appQuery, apps } from '@/api/queries'
 import type { Missed, Priority, Schedule } from '@/api/schema'
 import { usePreferences } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { exact } from '@/ui/format'
@@ -89,12 +89,13 @@ export default function EditSchedule({ schedule, close }: { schedule?: Schedule;
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={title}
       description={schedule ? `It deploys ${schedule.app} to ${schedule.environment}.` : 'Deploys an environment again and again, with what its source has by then.'}
       actions={
         <>
-          <Button onClick={close}>{schedule ? 'Keep as it is' : 'Not now'}</Button>
+          <CloseButton>{schedule ? 'Keep as it is' : 'Not now'}</CloseButton>
           <Button look="primary" type="submit" form="schedule" busy={form.busy}>
             {schedule ? 'Change' : 'Make the schedule'}
           </Button>
