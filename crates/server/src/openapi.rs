@@ -340,8 +340,8 @@ impl Builder {
     }
 
     fn finish(mut self) -> Value {
-        let problem = Error::json_schema(&mut self.generator);
-        self.schemas.insert("Problem".to_owned(), problem.to_value());
+        let error = Error::json_schema(&mut self.generator);
+        self.schemas.insert("Problem".to_owned(), error.to_value());
         let failure = reference("schemas", "Problem");
         self.schemas.insert(
             "StreamEnd".to_owned(),
