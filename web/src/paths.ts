@@ -16,6 +16,7 @@ export const to = {
   notifications: () => linkOptions({ to: '/notifications' }),
   people: (search: { cursor?: string } = {}) => linkOptions({ to: '/people', search }),
   person: (user: string) => linkOptions({ to: '/people/$user', params: { user } }),
+  appSettings: (app: string) => linkOptions({ to: '/apps/$app/settings', params: { app } }),
   members: (app: string) => linkOptions({ to: '/apps/$app/members', params: { app } }),
   settings: () => linkOptions({ to: '/settings' }),
   account: () => linkOptions({ to: '/settings/account' }),

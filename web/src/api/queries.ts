@@ -211,11 +211,11 @@ export const cluster = () =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/cluster', { signal })),
   })
 
-/** How long things are kept: the server's own policy. */
-export const retention = () =>
+/** How long things are kept: of an app, or the server's own policy. */
+export const retention = (app?: string) =>
   queryOptions({
-    queryKey: ['retention'],
-    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { signal })),
+    queryKey: ['retention', app ?? null],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { params: { query: { app } }, signal })),
   })
 
 export const certificates = () =>

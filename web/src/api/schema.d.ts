@@ -3342,6 +3342,8 @@ export interface components {
         };
         Invited: {
             invitation: components["schemas"]["Invitation"];
+            /** @description Where people reach the web interface, if the server was told so (`--public-url`): the link begins with it. */
+            public_url?: string | null;
             /**
              * @description Opens the invitation: `ADDRESS OF THE SERVER/invitation#SECRET`. It is told this once, and only its hash is kept: a
              *     repeated request with the same idempotency key is answered without it.
