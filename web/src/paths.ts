@@ -12,6 +12,7 @@ export const to = {
     linkOptions({ to: '/deployments', search }),
   deployment: (deployment: string) => linkOptions({ to: '/deployments/$deployment', params: { deployment } }),
   queue: () => linkOptions({ to: '/queue' }),
+  bypasses: (search: { cursor?: string } = {}) => linkOptions({ to: '/bypasses', search }),
   approvals: () => linkOptions({ to: '/approvals' }),
   notifications: () => linkOptions({ to: '/notifications' }),
   people: (search: { cursor?: string } = {}) => linkOptions({ to: '/people', search }),

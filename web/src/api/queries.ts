@@ -153,6 +153,13 @@ export const windows = (query: Query<'windows.list'> = {}) =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/windows', { params: { query }, signal })),
   })
 
+/** Deployments that went past closed windows, the newest first. */
+export const bypasses = (query: Query<'windows.bypasses'> = {}) =>
+  queryOptions({
+    queryKey: ['windows', 'bypasses', query],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/windows/bypasses', { params: { query }, signal })),
+  })
+
 // --- People ---
 
 export const users = (query: Query<'users.list'> = {}) =>

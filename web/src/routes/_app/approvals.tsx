@@ -1,25 +1,38 @@
-import { useQuery } from '@tanstack/react-query'
-import { createFileRoute } from '@tanstack/react-router'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
+import { createFileRoute, useNavigate } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
+import { text } from '@/address'
 import { approvals } from '@/api/approvals'
 import type { Approval } from '@/api/schema'
 import { ApprovalCard } from '@/features/approvals/approval'
 import { Card } from '@/ui/card'
 import { plural } from '@/ui/format'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 
-const pending = () => approvals({ state: 'pending', limit: 100 })
-const latest = () => approvals({ limit: 50 })
+const pending = (cursor?: string) => approvals({ state: 'pending', limit: 100, cursor })
+const latest = (cursor?: string) => approvals({ limit: 50, cursor })
+
+interface Search {
+  /** Where the page of those that wait begins. */
+  waiting?: string
+  /** The same for all of them, of which what was decided is shown. */
+  decided?: string
+}
 
 export const Route = createFileRoute('/_app/approvals')({
-  loader: ({ context }) => void context.client.prefetchQuery(pending()),
+  validateSearch: (search: Record<string, unknown>): Search => ({ waiting: text(search.waiting), decided: text(search.decided) }),
+  loaderDeps: ({ search }) => search,
+  loader: ({ context, deps }) => void context.client.prefetchQuery(pending(deps.waiting)),
   component: Approvals,
 })
 
 function Approvals() {
-  const waiting = useQuery(pending())
-  const all = useQuery(latest())
+  const search = Route.useSearch()
+  const navigate = useNavigate({ from: Route.fullPath })
+  const waiting = useQuery({ ...pending(search.waiting), placeholderData: keepPreviousData })
+  const all = useQuery({ ...latest(search.decided), placeholderData: keepPreviousData })
   return (
     <Page title="Approvals" lead="What waits for somebody’s yes before it begins, and what was decided.">
       <Loaded query={waiting}>
@@ -32,15 +45,39 @@ function Approvals() {
                 <Empty title="Nobody waits for you">What you may approve of stands here. You never vote on what you ordered yourself.</Empty>
               </Group>
               {others.length > 0 ? <Group title="Waits for others" items={others} /> : null}
-              {next ? <p className="text-sm text-muted">Only the newest 100 are shown.</p> : null}
+              <Pager
+                cursor={search.waiting}
+                next={next}
+                first="The newest questions"
+                more="Older questions"
+                busy={waiting.isPlaceholderData}
+                go={(at) => void navigate({ search: { ...search, waiting: at } })}
+              />
             </>
           )
         }}
       </Loaded>
       <Loaded query={all}>
-        {({ items }) => {
+        {({ items, next }) => {
           const decided = items.filter(({ state }) => state !== 'pending')
-          return decided.length > 0 ? <Group title="Decided" items={decided} /> : null
+          const more = Boolean(next) || search.decided !== undefined
+          return (
+            <>
+              {decided.length > 0 || more ? (
+                <Group title="Decided" items={decided}>
+                  <p className="text-muted">Of these times, all still wait.</p>
+                </Group>
+              ) : null}
+              <Pager
+                cursor={search.decided}
+                next={next}
+                first="The newest decisions"
+                more="Older decisions"
+                busy={all.isPlaceholderData}
+                go={(at) => void navigate({ search: { ...search, decided: at } })}
+              />
+            </>
+          )
         }}
       </Loaded>
     </Page>
