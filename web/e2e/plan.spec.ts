@@ -70,7 +70,7 @@ test('a freeze is told of, and passed with a reason that stays on record', async
   await page.goto('/apps/ice-breaker/production')
   await page.getByRole('button', { name: 'Deploy', exact: true }).click()
   const dialog = page.getByRole('dialog')
-  await expect(dialog).toContainText('No deployment to production begins now: a freeze: the end of the year')
+  await expect(dialog).toContainText('Deployments to production are held now by a freeze: the end of the year')
   await dialog.getByRole('button', { name: 'Go past it' }).click()
   await expect(dialog.getByLabel('Priority')).toHaveValue('critical')
   await dialog.getByLabel('Past a closed window, because').fill('the harbour is shut')

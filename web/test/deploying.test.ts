@@ -52,10 +52,10 @@ it('deployments are held by a freeze, and by windows of which none is open', () 
   expect(heldBy([], 'shop', 'production')).toBeUndefined()
   expect(heldBy([rule({}), rule({ now: true })], 'shop', 'production')).toBeUndefined()
   expect(heldBy([rule({ changes_at: '2026-11-23T09:00:00Z' })], 'shop', 'production')).toEqual({
-    why: 'the deploy window, Mon to Fri, 09:00 to 16:00 UTC, is closed',
+    why: 'as the deploy window is closed: Mon to Fri, 09:00 to 16:00 UTC',
     until: '2026-11-23T09:00:00Z',
   })
-  expect(heldBy([rule({ now: true }), freeze()], 'shop', 'production')?.why).toBe('a freeze: the sale')
+  expect(heldBy([rule({ now: true }), freeze()], 'shop', 'production')?.why).toBe('by a freeze: the sale')
   expect(heldBy([freeze({ now: false })], 'shop', 'production')).toBeUndefined()
   expect(heldBy([freeze({ app: 'blog' }), freeze({ environment: 'staging' })], 'shop', 'production')).toBeUndefined()
 })

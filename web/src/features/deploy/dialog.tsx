@@ -5,7 +5,7 @@ import { Eye, Rocket } from 'lucide-react'
 import { useState } from 'react'
 import { deploy } from '@/api/actions'
 import { approvalPolicies } from '@/api/approvals'
-import { explain } from '@/api/errors'
+import { ApiError, explain } from '@/api/errors'
 import { newKey } from '@/api/keys'
 import { createPlan } from '@/api/plans'
 import { windows } from '@/api/queries'
@@ -69,7 +69,7 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
     setPlan(undefined)
     set('plan', '')
   }
-  const trouble = error === undefined ? form.trouble : explain(error)
+  const trouble = error === undefined ? form.trouble : unseen(error, environment)
   const fails = blocking(plan?.findings ?? []).length > 0
   return (
     <Dialog
@@ -141,6 +141,12 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
   )
 }
 
+/** Why it can't be looked at. */
+function unseen(error: unknown, environment: string) {
+  if (!(error instanceof ApiError && error.is('not_found'))) return explain(error)
+  return { detail: `${environment} is not there yet: there is nothing that it could be compared with.`, hint: 'Its first deployment makes it.' }
+}
+
 /** Whose yes it would wait for. */
 function Asked({ app, environment, past }: { app: string; environment: string; past: boolean }) {
   const { data } = useQuery(approvalPolicies(app))
@@ -159,7 +165,7 @@ function HeldNote({ held, environment, past, off, goPast }: { held: Held; enviro
   return (
     <Note
       tone="warn"
-      title={`No deployment to ${environment} begins now: ${held.why}`}
+      title={`Deployments to ${environment} are held now ${held.why}`}
       actions={
         past || !goPast ? undefined : (
           <Button size="sm" disabledReason={off} onClick={goPast}>

@@ -3,7 +3,7 @@ import { daysInWords } from './words'
 import type { Window } from '@/api/schema'
 
 export interface Held {
-  /** What holds it. */
+  /** By what, or as what: the end of a sentence. */
   why: string
   /** When that changes, if it is known. */
   until?: string
@@ -13,11 +13,11 @@ export interface Held {
 export function heldBy(windows: Window[], app: string, environment: string): Held | undefined {
   const here = windows.filter((rule) => (rule.app ?? app) === app && (rule.environment ?? environment) === environment)
   const freeze = here.find(({ rule, now }) => rule.kind === 'freeze' && now)
-  if (freeze?.rule.kind === 'freeze') return { why: `a freeze: ${freeze.rule.reason}`, until: freeze.changes_at ?? undefined }
+  if (freeze?.rule.kind === 'freeze') return { why: `by a freeze: ${freeze.rule.reason}`, until: freeze.changes_at ?? undefined }
   const openings = here.filter(({ rule }) => rule.kind === 'deploy')
   if (openings.length === 0 || openings.some(({ now }) => now)) return undefined
   const next = openings.toSorted((a, b) => (a.changes_at ?? '~').localeCompare(b.changes_at ?? '~'))[0]
   if (next?.rule.kind !== 'deploy') return undefined
   const { days, from, to, zone } = next.rule
-  return { why: `the deploy window, ${daysInWords(days)}, ${from} to ${to} ${zone}, is closed`, until: next.changes_at ?? undefined }
+  return { why: `as the deploy window is closed: ${daysInWords(days)}, ${from} to ${to} ${zone}`, until: next.changes_at ?? undefined }
 }
