@@ -30,6 +30,8 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
   { name: 'approvals', path: () => '/approvals', title: 'Approvals' },
   { name: 'notifications', path: () => '/notifications', title: 'Notifications' },
   { name: 'settings', path: () => '/settings', title: 'Settings' },
+  { name: 'mail', path: () => '/settings/mail', title: 'Mail' },
+  { name: 'sign-in-settings', path: () => '/settings/access', title: 'Sign-in' },
   { name: 'account', path: () => '/settings/account', title: 'Your account' },
   { name: 'releases', path: () => '/apps/shop/releases', title: 'Releases' },
   { name: 'tokens', path: () => '/tokens', title: 'Tokens' },

@@ -8,7 +8,7 @@ type Query<Name extends keyof operations> = NonNullable<operations[Name]['parame
 
 // --- Who one is ---
 
-export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000, retry: false })
+export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000 })
 
 // --- Apps and environments ---
 
@@ -145,6 +145,13 @@ export const schedules = (query: Query<'schedules.list'> = {}) =>
   queryOptions({
     queryKey: ['schedules', query],
     queryFn: ({ signal }) => data(api.GET('/api/v1/schedules', { params: { query }, signal })),
+  })
+
+/** What a cron expression comes to, also in the reader's zone. */
+export const cronPreview = (cron: string, zone: string) =>
+  queryOptions({
+    queryKey: ['cron', cron, zone],
+    queryFn: ({ signal }) => data(api.POST('/api/v1/cron/preview', { body: { cron, zone }, signal })),
   })
 
 export const windows = (query: Query<'windows.list'> = {}) =>

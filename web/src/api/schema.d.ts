@@ -3486,8 +3486,13 @@ export interface components {
             /** Format: date-time */
             at: string;
             /**
+             * @description The instance whose log it is a line of, among lines of several: a new release has instances of the same source, each with
+             *     a log that begins at 1. Absent in a deployment's output, which is one log.
+             */
+            log?: string | null;
+            /**
              * Format: uint64
-             * @description Grows by one within its source.
+             * @description Grows by one within its log.
              */
             seq: number;
             /** @description Instance or component that printed it, or the phase for a deployment's output. */
@@ -3509,7 +3514,7 @@ export interface components {
             env: string;
             /** @description The text of each. */
             lines: string[];
-            /** @description Number of each line within its source. */
+            /** @description Number of each line within its log. */
             seq: number[];
             /** @description Who printed them, in their order. */
             src: components["schemas"]["Run"][];
@@ -4299,6 +4304,8 @@ export interface components {
             number: number;
             /** @description The release that was promoted to make this one. */
             promoted_from?: components["schemas"]["PromotedFrom"] | null;
+            /** @description Environments in which it is active or was: those that can be rolled back to it, as long as its files are kept. */
+            served_in: string[];
             /**
              * Format: uint64
              * @description Bytes and files of the release folder.
@@ -4457,13 +4464,15 @@ export interface components {
              */
             until?: string | null;
         };
-        /** @description So many lines of the same source. */
+        /** @description So many lines of the same source and log. */
         Run: {
             /**
              * Format: uint32
              * @description One at least.
              */
             count: number;
+            /** @description As in a line of a log. */
+            log?: string | null;
             /** @description As in a line of a log. */
             source: string;
             stream: components["schemas"]["Stream"];
@@ -6708,6 +6717,8 @@ export interface operations {
                 cursor?: string;
                 /** @description At most this many, 1 to 500. */
                 limit?: number;
+                /** @description Only those that are or were active in this environment: what it can be rolled back to. */
+                served_in?: string;
             };
             header?: never;
             path: {

@@ -1,7 +1,7 @@
 // A dialog that is one form: the safe button, the one that sends it, and what went wrong.
 import { type ReactNode, useId } from 'react'
 import { Button } from './button'
-import { Dialog } from './dialog'
+import { CloseButton, Dialog } from './dialog'
 import type { Form } from './form'
 import { Note } from './note'
 
@@ -25,15 +25,14 @@ export function FormDialog({ form, close, title, description, action, off, safe 
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={title}
       description={description}
       className={className}
       actions={
         <>
-          <Button onClick={close} disabledReason={form.busy ? 'It is on its way' : undefined}>
-            {safe}
-          </Button>
+          <CloseButton>{safe}</CloseButton>
           <Button look="primary" type="submit" form={id} busy={form.busy} disabledReason={off}>
             {action}
           </Button>

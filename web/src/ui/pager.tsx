@@ -1,23 +1,22 @@
-// The ways to the other pages of a list that goes on: from the beginning, and further.
 import { Button } from './button'
 
 interface Props {
-  /** Where this page begins; nothing on the first one. */
-  cursor?: string
-  /** Where the next one begins, if there is one. */
+  /** The cursor of the page that is shown; nothing on the first one. */
+  at?: string
   next?: string | null
-  /** Nothing leads to the first page. */
   go(cursor: string | undefined): void
-  first: string
-  more: string
+  /** What leads to the first page and further, where it is no list whose newest come first. */
+  first?: string
+  more?: string
+  /** The next page is on its way. */
   busy?: boolean
 }
 
-export function Pager({ cursor, next, go, first, more, busy }: Props) {
-  if (!next && !cursor) return null
-  return (
+/** Below a list that goes on. */
+export const Pager = ({ at, next, go, first = 'The newest', more = 'Older ones', busy }: Props) =>
+  next || at ? (
     <div className="flex justify-between gap-3 border-t border-line p-3">
-      {cursor ? (
+      {at ? (
         <Button size="sm" onClick={() => go(undefined)}>
           {first}
         </Button>
@@ -30,5 +29,4 @@ export function Pager({ cursor, next, go, first, more, busy }: Props) {
         </Button>
       ) : null}
     </div>
-  )
-}
+  ) : null

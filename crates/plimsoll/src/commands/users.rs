@@ -112,7 +112,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
                 return out.document(&made);
             }
             let invitation = &made.invitation;
-            let base = made.public_url.as_deref().unwrap_or(connection.client().base()).trim_end_matches('/');
+            let client = connection.client();
+            let base = made.public_url.as_deref().unwrap_or(client.base()).trim_end_matches('/');
             out.remark(format!(
                 "{} is good once, until {}. Its link is shown this once, and only a hash of it is kept:",
                 invitation.id,

@@ -16,14 +16,13 @@ import { roleWord } from '@/features/people/roles'
 import { blocking } from '@/features/promotion/ends'
 import { type Held, heldBy } from '@/features/windows/held'
 import { to } from '@/paths'
-import { usePreferences } from '@/preferences'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { useForm } from '@/ui/form'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
 import { Time } from '@/ui/time'
-import { zoneOfBrowser } from '@/ui/zones'
 import { OrderFields } from './fields'
 import { asUsual, orderOf, wrongIn } from './order'
 import { PlanView } from './plan'
@@ -32,8 +31,7 @@ import { SourceWords } from './source'
 export default function DeployDialog({ app, environment, close }: { app: App; environment: string; close(): void }) {
   const navigate = useNavigate()
   const may = useMay()
-  const { zone } = usePreferences()
-  const home = zone ?? zoneOfBrowser()
+  const home = useHome()
   const rules = useQuery(windows({ app: app.name, environment }))
   const held = heldBy(rules.data ?? [], app.name, environment)
   const [plan, setPlan] = useState<Plan>()
@@ -74,7 +72,8 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={busy}
       title={plan ? `What deploying ${app.name} to ${environment} would do` : `Deploy ${app.name} to ${environment}`}
       description={plan ? undefined : app.source ? <SourceWords source={app.source} /> : undefined}
       className={plan ? 'sm:w-[48rem]' : undefined}
@@ -98,9 +97,7 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
           </>
         ) : (
           <>
-            <Button onClick={close} disabledReason={busy ? 'It is on its way' : undefined}>
-              Not now
-            </Button>
+            <CloseButton>Not now</CloseButton>
             <Button busy={planning} disabledReason={form.busy ? 'It is being deployed' : undefined} onClick={() => void see()}>
               <Eye aria-hidden /> See what it would do
             </Button>

@@ -1,16 +1,10 @@
 import type { App, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
+import { PRIORITIES } from '@/features/queue/priorities'
 import { Field, Input, Select, TextArea } from '@/ui/field'
 import type { Form } from '@/ui/form'
 import { InstantField } from '@/ui/instant-field'
 import type { Wanted } from './order'
-
-const PRIORITIES: [Priority, string][] = [
-  ['normal', 'Normal'],
-  ['high', 'High: before normal ones that wait'],
-  ['critical', 'Critical: before all others, and past windows'],
-  ['low', 'Low: lets others go first'],
-]
 
 /** What is deployed and when; what few need is behind a click. */
 export function OrderFields({ app, form: { values, set, errors }, home }: { app: App; form: Form<Wanted>; home: string }) {

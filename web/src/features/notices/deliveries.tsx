@@ -32,7 +32,7 @@ export default function Deliveries({ channel, close }: { channel: Channel; close
                   <One key={delivery.id} channel={channel} delivery={delivery} />
                 ))}
               </ul>
-              <Pager cursor={cursor} next={next} first="The newest" more="Older ones" busy={query.isPlaceholderData} go={setCursor} />
+              <Pager at={cursor} next={next} busy={query.isPlaceholderData} go={setCursor} />
             </>
           )
         }

@@ -8,7 +8,7 @@ import type { Role, User } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { useForm } from '@/ui/form'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
@@ -141,12 +141,13 @@ function ChangeRole({ person, close }: { person: User; close(): void }) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Role of ${person.name} everywhere`}
       description="At every app, and at the server itself. It counts from the next request on. Roles at single apps stay."
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="change-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
             Change
           </Button>

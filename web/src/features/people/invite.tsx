@@ -7,7 +7,7 @@ import type { Invited, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -55,12 +55,13 @@ function Ask({ app, email = '', done, close }: { app?: string; email?: string; d
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={app === undefined ? 'Invite somebody' : `Invite somebody to ${app}`}
       description="It makes a link, which you hand over. Whoever opens it chooses a name and a password, and has the role."
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="invite" busy={form.busy}>
             Make the link
           </Button>

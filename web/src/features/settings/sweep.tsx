@@ -8,7 +8,7 @@ import { retentionPlan, runRetention } from '@/api/upkeep'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { Facts } from '@/ui/card'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { bytes, number, plural } from '@/ui/format'
 import { Note } from '@/ui/note'
 import { Loaded } from '@/ui/states'
@@ -43,15 +43,14 @@ export default function SweepNow({ close }: { close(): void }) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={busy}
       title="What is old enough to go"
       description="It goes by itself once an hour. What is gone can’t be brought back."
       focus={safe}
       actions={
         <>
-          <Button ref={safe} onClick={close} disabledReason={busy ? 'It is being removed' : undefined}>
-            Leave it to the server
-          </Button>
+          <CloseButton ref={safe}>Leave it to the server</CloseButton>
           <Button look="danger" busy={busy} disabledReason={off} onClick={() => void go()}>
             Remove it now
           </Button>

@@ -1,7 +1,6 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
-import { createFileRoute, useNavigate } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
-import { text } from '@/address'
+import { createFileRoute } from '@tanstack/react-router'
+import { type ReactNode, useState } from 'react'
 import { approvals } from '@/api/approvals'
 import type { Approval } from '@/api/schema'
 import { ApprovalCard } from '@/features/approvals/approval'
@@ -14,25 +13,16 @@ import { Empty, Loaded } from '@/ui/states'
 const pending = (cursor?: string) => approvals({ state: 'pending', limit: 100, cursor })
 const latest = (cursor?: string) => approvals({ limit: 50, cursor })
 
-interface Search {
-  /** Where the page of those that wait begins. */
-  waiting?: string
-  /** The same for all of them, of which what was decided is shown. */
-  decided?: string
-}
-
 export const Route = createFileRoute('/_app/approvals')({
-  validateSearch: (search: Record<string, unknown>): Search => ({ waiting: text(search.waiting), decided: text(search.decided) }),
-  loaderDeps: ({ search }) => search,
-  loader: ({ context, deps }) => void context.client.prefetchQuery(pending(deps.waiting)),
+  loader: ({ context }) => void context.client.prefetchQuery(pending()),
   component: Approvals,
 })
 
 function Approvals() {
-  const search = Route.useSearch()
-  const navigate = useNavigate({ from: Route.fullPath })
-  const waiting = useQuery({ ...pending(search.waiting), placeholderData: keepPreviousData })
-  const all = useQuery({ ...latest(search.decided), placeholderData: keepPreviousData })
+  const [asked, setAsked] = useState<string>()
+  const [decidedAt, setDecidedAt] = useState<string>()
+  const waiting = useQuery({ ...pending(asked), placeholderData: keepPreviousData })
+  const all = useQuery({ ...latest(decidedAt), placeholderData: keepPreviousData })
   return (
     <Page title="Approvals" lead="What waits for somebody’s yes before it begins, and what was decided.">
       <Loaded query={waiting}>
@@ -45,14 +35,7 @@ function Approvals() {
                 <Empty title="Nobody waits for you">What you may approve of stands here. You never vote on what you ordered yourself.</Empty>
               </Group>
               {others.length > 0 ? <Group title="Waits for others" items={others} /> : null}
-              <Pager
-                cursor={search.waiting}
-                next={next}
-                first="The newest questions"
-                more="Older questions"
-                busy={waiting.isPlaceholderData}
-                go={(at) => void navigate({ search: { ...search, waiting: at } })}
-              />
+              <Pager at={asked} next={next} go={setAsked} />
             </>
           )
         }}
@@ -60,24 +43,14 @@ function Approvals() {
       <Loaded query={all}>
         {({ items, next }) => {
           const decided = items.filter(({ state }) => state !== 'pending')
-          const more = Boolean(next) || search.decided !== undefined
-          return (
+          return decided.length > 0 || next || decidedAt ? (
             <>
-              {decided.length > 0 || more ? (
-                <Group title="Decided" items={decided}>
-                  <p className="text-muted">Of these times, all still wait.</p>
-                </Group>
-              ) : null}
-              <Pager
-                cursor={search.decided}
-                next={next}
-                first="The newest decisions"
-                more="Older decisions"
-                busy={all.isPlaceholderData}
-                go={(at) => void navigate({ search: { ...search, decided: at } })}
-              />
+              <Group title="Decided" items={decided}>
+                <Empty title="None among these">What waits is between those that were decided.</Empty>
+              </Group>
+              <Pager at={decidedAt} next={next} go={setDecidedAt} />
             </>
-          )
+          ) : null
         }}
       </Loaded>
     </Page>

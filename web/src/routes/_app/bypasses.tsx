@@ -72,10 +72,8 @@ function Bypasses() {
                 <Table label="Deployments that went past closed windows" columns={columns} rows={items} id={({ id }) => id} />
               )}
               <Pager
-                cursor={cursor}
+                at={cursor}
                 next={next}
-                first="The newest"
-                more="Older ones"
                 busy={query.isPlaceholderData}
                 go={(at) => void navigate({ search: { cursor: at } })}
               />

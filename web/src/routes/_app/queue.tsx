@@ -55,7 +55,7 @@ function Queue() {
             <>
               <Waiting entries={items} />
               <Pager
-                cursor={cursor}
+                at={cursor}
                 next={next}
                 first="From the front"
                 more="Those behind"
