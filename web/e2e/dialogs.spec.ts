@@ -13,23 +13,23 @@ const vera = { name: 'Vera Brandt', email: 'vera.brandt@example.org', password: 
 /** `opens` are the buttons that lead to it, by name, one after the other; what matters in it has to be there. */
 const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?: (dialog: Locator) => Locator }[] = [
   { name: 'new-app', path: '/', opens: ['New app'] },
-  { name: 'deploy', path: '/apps/shop/production', opens: ['Deploy'] },
+  { name: 'deploy', path: '/apps/galley/production', opens: ['Deploy'] },
   {
     name: 'deploy-plan',
-    path: '/apps/shop/production',
+    path: '/apps/galley/production',
     opens: ['Deploy', 'See what it would do', 'What if a step fails'],
     shows: (dialog) => dialog.getByText('If all goes well'),
   },
-  { name: 'rollback', path: '/apps/shop/production', opens: ['Roll back'] },
-  { name: 'promote', path: '/apps/shop/production', opens: ['Promote'] },
-  { name: 'variable', path: '/apps/shop/production', opens: [/^Add/] },
-  { name: 'approval-policy', path: '/apps/shop/production', opens: ['Ask for approval'] },
-  { name: 'source', path: '/apps/shop/settings', opens: ['Change the source'] },
-  { name: 'concurrency', path: '/apps/shop/settings', opens: ['Change how many at the same time'] },
-  { name: 'environment', path: '/apps/shop/settings', opens: ['New environment'] },
-  { name: 'supersede', path: '/apps/shop/settings', opens: ['Change what runs of those that wait for production'] },
-  { name: 'delete-environment', path: '/apps/shop/settings', opens: ['Delete staging'] },
-  { name: 'delete-app', path: '/apps/shop/settings', opens: ['Delete the app'] },
+  { name: 'rollback', path: '/apps/galley/production', opens: ['Roll back'] },
+  { name: 'promote', path: '/apps/galley/production', opens: ['Promote'] },
+  { name: 'variable', path: '/apps/galley/production', opens: [/^Add/] },
+  { name: 'approval-policy', path: '/apps/galley/production', opens: ['Ask for approval'] },
+  { name: 'source', path: '/apps/galley/settings', opens: ['Change the source'] },
+  { name: 'concurrency', path: '/apps/galley/settings', opens: ['Change how many at the same time'] },
+  { name: 'environment', path: '/apps/galley/settings', opens: ['New environment'] },
+  { name: 'supersede', path: '/apps/galley/settings', opens: ['Change what runs of those that wait for production'] },
+  { name: 'delete-environment', path: '/apps/galley/settings', opens: ['Delete staging'] },
+  { name: 'delete-app', path: '/apps/galley/settings', opens: ['Delete the app'] },
   { name: 'retention', path: '/settings', opens: ['Change how long things are kept'] },
   { name: 'sweep', path: '/settings', opens: ['What is old enough'] },
   { name: 'stalls', path: '/settings', opens: ['Change when a deployment is stalled'] },
@@ -46,9 +46,9 @@ const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?:
 
 const viewed: [path: string, title: string][] = [
   ['/', 'Overview'],
-  ['/apps/shop', 'shop'],
-  ['/apps/shop/production', 'production'],
-  ['/apps/shop/settings', 'Settings'],
+  ['/apps/galley', 'galley'],
+  ['/apps/galley/production', 'production'],
+  ['/apps/galley/settings', 'Settings'],
   ['/deployments', 'Deployments'],
   ['/queue', 'Queue'],
   ['/bypasses', 'Past closed windows'],
@@ -121,15 +121,15 @@ test.describe('how they look', () => {
   test.beforeAll(async ({ server, owner, browser }) => {
     test.setTimeout(120_000)
     expect(owner.state.cookies).not.toEqual([])
-    const shop = new Repo()
-    repos.push(shop)
-    shop.commit({ version: 'v1' })
-    await createApp(server, 'shop', shop)
-    await deployed(server, 'shop')
-    shop.commit({ version: 'v2' })
-    await deployed(server, 'shop')
-    await server.cli('envs', 'create', 'staging', '--app', 'shop')
-    shop.commit({ version: 'v3' })
+    const repo = new Repo()
+    repos.push(repo)
+    repo.commit({ version: 'v1' })
+    await createApp(server, 'galley', repo)
+    await deployed(server, 'galley')
+    repo.commit({ version: 'v2' })
+    await deployed(server, 'galley')
+    await server.cli('envs', 'create', 'staging', '--app', 'galley')
+    repo.commit({ version: 'v3' })
     const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
     await come(await context.newPage(), server)
     viewer = await context.storageState()
@@ -152,6 +152,7 @@ test.describe('how they look', () => {
           const page = await context.newPage()
           const said = complaints(page)
           await page.goto(path)
+          await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
           await settled(page)
           const dialog = page.getByRole('dialog')
           for (const [index, button] of opens.entries()) {

@@ -83,13 +83,13 @@ test.describe('certificates', () => {
 
 test('the ingress is restarted while an app answers', async ({ page, server, repo }) => {
   repo.commit({ version: 'v1' })
-  await createApp(server, 'lock-gate', repo)
-  await deployed(server, 'lock-gate')
+  await createApp(server, 'sluice', repo)
+  await deployed(server, 'sluice')
   await page.goto('/settings')
   const enough = new AbortController()
   const answers = (async () => {
     const all = new Set<string>()
-    while (!enough.signal.aborted) all.add(await server.visit('lock-gate'))
+    while (!enough.signal.aborted) all.add(await server.visit('sluice'))
     return all
   })()
   await page.getByRole('button', { name: 'Restart the ingress' }).click()

@@ -127,7 +127,7 @@ it('a deployment is looked at first, and then deployed exactly as it was seen', 
   expect(within(dialog).getByText('none expected')).toBeVisible()
   await userEvent.click(within(dialog).getByRole('button', { name: 'What if a step fails' }))
   const failures = await within(dialog).findByRole('region', { name: 'What if a step fails' })
-  expect(await within(failures).findByText('V7 keeps serving.')).toBeVisible()
+  expect(await within(failures).findByText('Then v7 keeps serving.')).toBeVisible()
   await userEvent.click(within(dialog).getByRole('button', { name: 'Deploy exactly this' }))
   await waitFor(() => expect(sent).toEqual([
     { method: 'POST', path: '/api/v1/apps/shop/environments/production/plans', body: { reference: 'v2' } },
@@ -141,7 +141,7 @@ it('what a freeze holds goes past it with a reason, by whoever may', async () =>
   await router.navigate({ to: '/apps/$app', params: { app: 'shop' } })
   await userEvent.click(await screen.findByRole('button', { name: /Deploy shop \/ production/ }))
   const dialog = await screen.findByRole('dialog', { name: 'Deploy shop to production' })
-  expect(await within(dialog).findByText(/a freeze: the sale/)).toBeVisible()
+  expect(await within(dialog).findByText(/held now by a freeze: the sale/)).toBeVisible()
   await userEvent.click(within(dialog).getByRole('button', { name: 'Go past it' }))
   await userEvent.type(within(dialog).getByLabelText('Past a closed window, because'), 'the shop is down')
   await userEvent.click(within(dialog).getByRole('button', { name: 'Deploy' }))

@@ -56,7 +56,7 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
       // Each look is a new one: the world may have changed since the last.
       const made = await createPlan(app.name, environment, reference === '' ? {} : { reference }, newKey())
       setPlan(made)
-      set('plan', made.digest)
+      form.reset({ ...values, plan: made.digest })
     } catch (caught) {
       setError(caught)
     } finally {
@@ -65,7 +65,7 @@ export default function DeployDialog({ app, environment, close }: { app: App; en
   }
   const back = () => {
     setPlan(undefined)
-    set('plan', '')
+    form.reset({ ...values, plan: '' })
   }
   const trouble = error === undefined ? form.trouble : unseen(error, environment)
   const fails = blocking(plan?.findings ?? []).length > 0

@@ -1,6 +1,5 @@
 // A plan, run against a model: to the end, and once for each step that could fail.
 import { useQuery } from '@tanstack/react-query'
-import { sentence } from '@/api/errors'
 import { simulation } from '@/api/plans'
 import type { Simulated } from '@/api/schema'
 import { Loaded } from '@/ui/states'
@@ -35,7 +34,7 @@ function One({ run }: { run: Simulated }) {
         <Status standing={standingOf({ phase: ends, cancelling: false, stuck })} />
       </div>
       <p className="text-sm">
-        <Words text={sentence(serves)} />
+        Then <Words text={serves} />.
       </p>
       {taken.length + left.length > 0 ? (
         <details className="text-sm">
