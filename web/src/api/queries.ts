@@ -160,6 +160,13 @@ export const windows = (query: Query<'windows.list'> = {}) =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/windows', { params: { query }, signal })),
   })
 
+/** Deployments that went past closed windows, the newest first. */
+export const bypasses = (query: Query<'windows.bypasses'> = {}) =>
+  queryOptions({
+    queryKey: ['windows', 'bypasses', query],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/windows/bypasses', { params: { query }, signal })),
+  })
+
 // --- People ---
 
 export const users = (query: Query<'users.list'> = {}) =>
@@ -218,11 +225,11 @@ export const cluster = () =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/cluster', { signal })),
   })
 
-/** How long things are kept: the server's own policy. */
-export const retention = () =>
+/** How long things are kept: of an app, or the server's own policy. */
+export const retention = (app?: string) =>
   queryOptions({
-    queryKey: ['retention'],
-    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { signal })),
+    queryKey: ['retention', app ?? null],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { params: { query: { app } }, signal })),
   })
 
 export const certificates = () =>

@@ -1,3 +1,4 @@
+// Deploying: what would happen can be seen first; one click too many is still one deployment.
 import { Rocket } from 'lucide-react'
 import { Suspense, lazy, useState } from 'react'
 import type { App } from '@/api/schema'
@@ -17,7 +18,8 @@ export function DeployButton({ app, environment, size, look }: Props) {
   const may = useMay()
   const [open, setOpen] = useState(false)
   const reason =
-    may('deployer', app.name) ?? (app.source ? undefined : 'The app has no source yet: deploy it once with `plimsoll deploy`, or set its source')
+    may('deployer', app.name) ??
+    (app.source ? undefined : 'The app has no source yet: deploy it once with `plimsoll deploy`, or set its source among its settings')
   return (
     <>
       <Button size={size} look={look} disabledReason={reason} onClick={() => setOpen(true)}>

@@ -32,7 +32,7 @@ export default function Deliveries({ channel, close }: { channel: Channel; close
                   <One key={delivery.id} channel={channel} delivery={delivery} />
                 ))}
               </ul>
-              <Pager at={cursor} next={next} go={setCursor} />
+              <Pager at={cursor} next={next} busy={query.isPlaceholderData} go={setCursor} />
             </>
           )
         }

@@ -1,7 +1,7 @@
 // What can be done about a person: another role, keeping them out, letting them in again, removing them.
 import { useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { removeUser, setUser } from '@/api/actions'
+import { removeSecondFactor, removeUser, setUser } from '@/api/actions'
 import { newKey } from '@/api/keys'
 import { me, user as userQuery } from '@/api/queries'
 import type { Role, User } from '@/api/schema'
@@ -92,7 +92,24 @@ export function usePersonActions() {
       })
     })
 
-  return { disable: (person: User) => void disable(person), enable, remove: (person: User, then?: () => Promise<void>) => void remove(person, then) }
+  const forgetFactor = (person: User) =>
+    confirm({
+      title: `Remove the second factor of ${person.name}?`,
+      will: [
+        `${person.email} signs in with the password alone from then on, until they set up another one.`,
+        'The app on their phone and their recovery codes are worth nothing any more.',
+        'Be sure that it is they who ask: who has learned the password gets in then.',
+      ],
+      action: 'Remove the second factor',
+      danger: true,
+      run: async () => {
+        await removeSecondFactor(newKey(), person.id)
+        await refresh()
+        toast.show({ tone: 'good', title: `${person.name} has no second factor now.` })
+      },
+    })
+
+  return { forgetFactor, disable: (person: User) => void disable(person), enable, remove: (person: User, then?: () => Promise<void>) => void remove(person, then) }
 }
 
 export function ChangeRoleButton({ person, size }: { person: User; size?: 'sm' | 'md' }) {

@@ -89,7 +89,7 @@ export function Waiting({ entries }: { entries: Entry[] }) {
               look="quiet"
               size="icon"
               aria-label={`Move ${name} up`}
-              disabledReason={reason ?? (before ? undefined : 'It is the first')}
+              disabledReason={reason ?? (before ? undefined : entry.position > 1 ? 'The one before it is on another page' : 'It is the first')}
               onClick={() => before && void moveTo(entry, { place: 'before', deployment: before.deployment })}
             >
               <ArrowUp aria-hidden />
@@ -98,7 +98,7 @@ export function Waiting({ entries }: { entries: Entry[] }) {
               look="quiet"
               size="icon"
               aria-label={`Move ${name} down`}
-              disabledReason={reason ?? (behind ? undefined : 'It is the last')}
+              disabledReason={reason ?? (behind ? undefined : 'It is the last of this page')}
               onClick={() => behind && void moveTo(entry, { place: 'behind', deployment: behind.deployment })}
             >
               <ArrowDown aria-hidden />

@@ -1,12 +1,15 @@
 import { useQuery, useSuspenseQuery } from '@tanstack/react-query'
 import { Link, createFileRoute } from '@tanstack/react-router'
 import { ChevronRight, KeyRound, LogIn, Mail, ScrollText, UserCog, Users } from 'lucide-react'
-import { certificates, cluster, me, retention, server, sessions } from '@/api/queries'
+import { cluster, me, server, sessions } from '@/api/queries'
 import { useMay } from '@/api/use-me'
 import { Appearance } from '@/features/account/appearance'
 import { Sessions } from '@/features/people/sessions'
-import { Certificates, Machines, ServerFacts } from '@/features/settings/server'
-import { Kept } from '@/features/settings/kept'
+import { Certificates } from '@/features/settings/certificates'
+import { RestartIngress } from '@/features/settings/restart-ingress'
+import { Retention } from '@/features/settings/retention'
+import { Machines, ServerFacts } from '@/features/settings/server'
+import { Stalls } from '@/features/settings/stalls'
 import { to } from '@/paths'
 import { Card } from '@/ui/card'
 import { Page } from '@/ui/page'
@@ -37,7 +40,7 @@ function SettingsPage() {
   return (
     <Page title="Settings" lead="This server, and how its pages look to you.">
       <div className="grid items-start gap-4 lg:grid-cols-2">
-        <Card title="Server">
+        <Card title="Server" aside={looks ? <RestartIngress /> : undefined}>
           <Loaded query={facts}>{(found) => <ServerFacts server={found} />}</Loaded>
         </Card>
         <Appearance />
@@ -66,20 +69,15 @@ function SettingsPage() {
 
 function OfTheServer() {
   const machines = useQuery(cluster())
-  const known = useQuery(certificates())
-  const keeps = useQuery(retention())
   return (
     <>
       <Card title="Servers and machines" flush>
         <Loaded query={machines}>{(found) => <Machines cluster={found} />}</Loaded>
       </Card>
+      <Certificates />
       <div className="grid items-start gap-4 lg:grid-cols-2">
-        <Card title="Certificates" flush>
-          <Loaded query={known}>{(found) => <Certificates certificates={found} />}</Loaded>
-        </Card>
-        <Card title="How long things are kept">
-          <Loaded query={keeps}>{(found) => <Kept policy={found} />}</Loaded>
-        </Card>
+        <Retention />
+        <Stalls />
       </div>
     </>
   )
