@@ -31,8 +31,7 @@ Exit codes:
   7    the deployment was cancelled; or a question was answered with no
   8    the server can't be reached, is not ready, or wants fewer requests
   9    the input, the source or its plimsoll.toml is wrong, or too large
-  10   plimsoll doctor found something that must be put right; plimsoll audit verify found a log
-       that is not as it was written
+  10   plimsoll doctor found something that must be put right; plimsoll audit verify found a log that is not as it was written
   130  interrupted with Ctrl-C; a deployment goes on without you";
 
 impl Exit {

@@ -207,10 +207,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
         let app = AppId::from_ulid(ulid::Ulid::from_parts(1, 1));
-        for of in [Sees::All, Sees::Only(BTreeSet::from([app]))] {
-            let found = plan(&store, failures(&of).limit(50)).await;
-            assert!(found.contains("INDEX channels_failing_since (failing_since>?)"), "{found}");
-        }
+        let found = plan(&store, failures(&Sees::All).limit(50)).await;
+        assert!(found.contains("INDEX channels_failing_since (failing_since>?)"), "{found}");
+        // An app has few channels.
+        let found = plan(&store, failures(&Sees::Only(BTreeSet::from([app]))).limit(50)).await;
+        assert!(found.contains("INDEX channels_app_id (app_id=?)"), "{found}");
         store.close().await;
     }
 }

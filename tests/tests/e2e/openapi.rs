@@ -91,8 +91,11 @@ async fn asked(who: As, chosen: &'static [&'static str], least: u32) {
     // It has really asked, and was known to the end.
     let cases = text.lines().find_map(|line| line.trim().split_once(" generated")?.0.parse::<u32>().ok());
     assert!(cases.is_some_and(|cases| cases > least), "{text}");
-    let me = ann.me().await;
-    assert_eq!(me.status, 200, "{}", me.body);
+    // A program may end the sessions of anybody.
+    if matches!(who, As::Person) {
+        let me = ann.me().await;
+        assert_eq!(me.status, 200, "{}", me.body);
+    }
     // What it made up harmed nobody else.
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
