@@ -18,7 +18,7 @@ test('what was done is listed with its person, filtered by the address, exported
 
   await page.goto('/audit')
   const records = page.getByRole('table', { name: 'Records, the newest first' })
-  const created = records.getByRole('row').filter({ hasText: 'apps.create' })
+  const created = records.getByRole('row').filter({ hasText: 'apps.create' }).first()
   await expect(created).toContainText(owner.name)
   await expect(created).toContainText('recorded')
   await expect(created).toContainText('web')

@@ -61,7 +61,7 @@ test('a viewer comes by a link, looks, can’t deploy, and is signed out by the 
   // The invitation is used up; the person stands in its place.
   await page.reload()
   await expect(page.getByRole('table', { name: 'People' })).toContainText(vera.email)
-  await expect(page.getByText('No invitation waits')).toBeVisible()
+  await expect(page.getByRole('region', { name: 'Waiting invitations' })).not.toContainText(vera.email)
   await page.getByRole('link', { name: vera.name }).click()
   await expect(page.getByRole('heading', { level: 1, name: vera.name })).toBeVisible()
   await page.getByRole('button', { name: /^End the session of / }).click()

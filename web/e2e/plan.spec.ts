@@ -25,7 +25,7 @@ test('what was seen is deployed, and not what came meanwhile', async ({ page, se
   await dialog.getByRole('button', { name: 'What if a step fails' }).click()
   const failures = dialog.getByRole('region', { name: 'What if a step fails' })
   await expect(failures.getByRole('listitem').filter({ hasText: 'If all goes well' })).toContainText('Active')
-  await expect(failures.getByRole('listitem').filter({ hasText: 'If “Build” fails' })).toContainText(/Failed.*v1 keeps serving/)
+  await expect(failures.getByRole('listitem').filter({ hasText: 'If “Start” fails' })).toContainText(/Failed.*v1 keeps serving/)
   // Nothing was deployed by looking at it.
   expect(await server.visit('chart')).toBe('v1')
 
@@ -65,7 +65,6 @@ test.describe('what does not hold any more', () => {
 test('a freeze is told of, and passed with a reason that stays on record', async ({ page, server, repo }) => {
   repo.commit({ version: 'v1' })
   await createApp(server, 'berg', repo)
-  await server.cli('envs', 'create', 'production', '--app', 'berg')
   await server.cli('windows', 'freeze', '--app', 'berg', '--reason', 'the end of the year')
   await page.goto('/apps/berg/production')
   await page.getByRole('button', { name: 'Deploy', exact: true }).click()
