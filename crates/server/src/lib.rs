@@ -24,7 +24,6 @@ mod headers;
 mod health;
 mod host;
 mod idempotency;
-mod in_flight;
 mod limits;
 mod listen;
 mod mcp_door;

@@ -47,8 +47,6 @@ struct Asker {
     place: Place,
     role: usize,
     credential: Credential,
-    /// Its person may do more.
-    capped: bool,
 }
 
 impl Asker {
@@ -63,7 +61,6 @@ impl Asker {
 
     fn mark(&self, row: &expected::Row) -> char {
         let marks = match self.credential {
-            Credential::Token(_) if self.capped => row.by_capped.or(row.by_token).unwrap_or(row.marks),
             Credential::Token(_) => row.by_token.unwrap_or(row.marks),
             Credential::Session(_) => row.marks,
         };
@@ -281,8 +278,7 @@ async fn askers(world: &World) -> Vec<Asker> {
             let grant = app.map_or_else(|| json!({ "role": role }), |app| json!({ "app": app, "role": role }));
             let capped = world.token(&boss, &what, Some(json!([grant]))).await;
             for (kind, credential) in [("a session", session), ("a token", own), ("a capped token", capped)] {
-                let capped = kind == "a capped token";
-                askers.push(Asker { what: format!("{what} with {kind}"), place, role: number, credential, capped });
+                askers.push(Asker { what: format!("{what} with {kind}"), place, role: number, credential });
             }
         }
     }

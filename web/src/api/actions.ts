@@ -21,9 +21,8 @@ import type {
 export const createApp = (body: { name: string; source?: Source | null }, key: string) =>
   data(api.POST('/api/v1/apps', { params: { header: under(key) }, body }))
 
-/** On a machine of the cluster, or on that of the server that is asked. */
-export const createEnvironment = (app: string, environment: string, key: string, host?: string) =>
-  data(api.POST('/api/v1/apps/{app}/environments', { params: { path: { app }, header: under(key) }, body: { environment, host } }))
+export const createEnvironment = (app: string, environment: string, key: string) =>
+  data(api.POST('/api/v1/apps/{app}/environments', { params: { path: { app }, header: under(key) }, body: { environment } }))
 
 export const deploy = (app: string, environment: string, body: DeploymentsDeployRequest, key: string) =>
   data(

@@ -6,8 +6,7 @@ import { signOut } from '@/api/auth'
 import { newKey } from '@/api/keys'
 import { me } from '@/api/queries'
 import { to } from '@/paths'
-import { type Preferences, forgetPreferences, setPreferences, usePreferences } from '@/preferences'
-import { nowIs } from '@/realtime/tabs'
+import { type Preferences, setPreferences, usePreferences } from '@/preferences'
 import { useToast } from '@/ui/toast'
 
 export function useSignOut(): () => Promise<void> {
@@ -19,8 +18,6 @@ export function useSignOut(): () => Promise<void> {
     try {
       await signOut()
       client.clear()
-      forgetPreferences()
-      nowIs(null)
       await navigate(to.signIn())
       await router.invalidate()
     } catch (error) {

@@ -1,7 +1,6 @@
 // Fields are the browser's own: they are known to every hand and every reader.
 import { type ComponentProps, type ReactNode, createContext, use, useId } from 'react'
 import { cn } from './cn'
-import { Words } from './words'
 
 interface Wiring {
   id: string
@@ -36,7 +35,7 @@ export function Field({ label, hint, error, children, className }: Props) {
       ) : null}
       {error ? (
         <p id={`${id}-error`} className="text-sm text-bad" role="alert">
-          <Words text={error} />
+          {error}
         </p>
       ) : null}
     </div>

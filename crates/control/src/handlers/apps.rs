@@ -17,7 +17,6 @@ use crate::access::{Admitted, sources};
 use crate::approvals::{Scope, reset};
 use crate::audit::Act;
 use crate::caller::Handle;
-use crate::dispatch::count_ends;
 use crate::error::store_error;
 
 /// Every app begins with it.
@@ -91,13 +90,11 @@ impl Handle<SetSource> for Control {
         let app = app_named(&tx, &request.app).await?;
         store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;
         let now = store::time::micros(Utc::now());
-        let why = "the source of the app has changed";
-        let ended = reset(&tx, Scope::App(&app.id), why, now).await.map_err(store_error)?;
+        reset(&tx, Scope::App(&app.id), "the source of the app has changed", now).await.map_err(store_error)?;
         who.noted().changed(&app.source, &request.source);
         let response = shown(store::apps::App { source: Some(request.source), ..app });
         let recorded = self.conclude::<SetSource>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
-        count_ends(&self.inner, &ended).await;
         Ok(response)
     }
 }

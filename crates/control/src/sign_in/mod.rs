@@ -6,7 +6,6 @@
 //! ([`attempts`]), so that guesses sent at once don't get past the count.
 
 mod accept;
-mod allowance;
 mod attempts;
 mod device;
 mod grants;
@@ -57,8 +56,6 @@ pub(crate) struct SignIns {
     grants: Kept,
     pub(crate) signed: Signing,
     provider: oidc::Known,
-    /// For failures in the audit log.
-    allowance: allowance::Allowance,
 }
 
 /// A browser, or a program, at the door.
@@ -130,7 +127,6 @@ impl SignIns {
             grants: Kept::default(),
             signed: Signing::new(vault, address),
             provider: oidc::Known::default(),
-            allowance: allowance::Allowance::default(),
         }
     }
 }
@@ -205,10 +201,7 @@ impl Control {
     pub async fn confirm(&self, caller: &Caller, visitor: &Visitor, proof: Proof<'_>) -> Result<Opened, Denied> {
         self.has_room()?;
         let (session, user) = self.signed_in_person(caller).await?;
-        let attempt = match proof {
-            Proof::Password(_) => self.attempt(visitor, user.email.as_str()).await?,
-            Proof::Code(code) => self.attempt_code(visitor, &user, code).await?,
-        };
+        let attempt = self.attempt(visitor, user.email.as_str()).await?;
         if let Proof::Password(password) = proof
             && self.verify(Some(&user), &Password::new(password), &attempt).await?.is_none()
         {

@@ -208,7 +208,6 @@ pub(crate) fn token(hash: &str) -> Token {
         user: None,
         grants: Grants::everywhere(Role::Owner),
         created_by: "admin".into(),
-        maker: None,
     }
 }
 

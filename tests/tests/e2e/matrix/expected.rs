@@ -8,8 +8,6 @@ pub(super) struct Row {
     pub(super) marks: &'static str,
     /// Of tokens, where those are told something else: one that was given out to look changes nothing, not even what is its person's own.
     pub(super) by_token: Option<&'static str>,
-    /// Of tokens that may do less than their person.
-    pub(super) by_capped: Option<&'static str>,
 }
 
 /// Told to nobody, too.
@@ -34,7 +32,7 @@ pub(super) const OF_ALL_APPS: [&str; 14] = [
 ];
 
 const fn row(operation: &'static str, marks: &'static str) -> Row {
-    Row { operation, marks, by_token: None, by_capped: None }
+    Row { operation, marks, by_token: None }
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -153,19 +151,18 @@ pub(super) const ROWS: &[Row] = &[
     row("me.show", "++++ ++++ ++++"),
     // No program waits with that code. A token lets none in, whoever's it is.
     row("devices.show", ".... .... ...."),
-    Row { by_token: Some("---- ---- ----"), ..row("devices.approve", ".... .... ....") },
+    Row { operation: "devices.approve", marks: ".... .... ....", by_token: Some("---- ---- ----") },
     row("auth_settings.show", "---- ---- ---+"),
     row("auth_settings.set", "---- ---- ---+"),
     row("tokens.list", "++++ ++++ ++++"),
-    // That of an owner everywhere has all that its person has.
-    Row { by_capped: Some("---- ---- ---+"), ..row("sessions.list", "++++ ++++ ++++") },
-    Row { by_token: Some("-+++ -+++ -+++"), ..row("me.set_preferences", "++++ ++++ ++++") },
-    Row { by_token: Some("-+++ -+++ -+++"), ..row("me.change_password", "++++ ++++ ++++") },
+    row("sessions.list", "++++ ++++ ++++"),
+    Row { operation: "me.set_preferences", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
+    Row { operation: "me.change_password", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
     // One's second factor is changed in a session alone.
     row("totp.show", "++++ ++++ ++++"),
-    Row { by_token: Some("---- ---- ----"), ..row("totp.begin", "++++ ++++ ++++") },
-    Row { by_token: Some("---- ---- ----"), ..row("totp.confirm", "++++ ++++ ++++") },
-    Row { by_token: Some("---- ---- ----"), ..row("totp.remove", "++++ ++++ ++++") },
+    Row { operation: "totp.begin", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
+    Row { operation: "totp.confirm", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
+    Row { operation: "totp.remove", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
     // Of channels and notices.
     row("channels.list", "++++ ++++ ++++"),
     row("notices.list", "++++ ++++ ++++"),
@@ -179,10 +176,10 @@ pub(super) const ROWS: &[Row] = &[
     row("mail.show", "---- ---- ++++"),
     row("mail.set", "---- ---- --++"),
     row("mutes.list", "++++ ++++ ++++"),
-    Row { by_token: Some("-+++ -+++ -+++"), ..row("notices.seen", "++++ ++++ ++++") },
-    Row { by_token: Some("-+++ -... -+++"), ..row("mutes.set", "++++ .... ++++") },
+    Row { operation: "notices.seen", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
+    Row { operation: "mutes.set", marks: "++++ .... ++++", by_token: Some("-+++ -... -+++") },
     // Nobody has muted it.
-    Row { by_token: Some("-... -... -..."), ..row("mutes.remove", ".... .... ....") },
+    Row { operation: "mutes.remove", marks: ".... .... ....", by_token: Some("-... -... -...") },
     // The session is somebody else's.
     row("sessions.end", ".... .... ...+"),
 ];

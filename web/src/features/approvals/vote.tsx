@@ -6,7 +6,7 @@ import { ApiError } from '@/api/errors'
 import type { Approval, Verdict } from '@/api/schema'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { Dialog } from '@/ui/dialog'
 import { Field, TextArea } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -40,16 +40,15 @@ export default function Vote({ approval, verdict, close }: { approval: Approval;
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+      onOpenChange={(open) => (open || form.busy ? undefined : close())}
       title={approves ? 'Approve of this?' : 'Refuse this?'}
       description={askedOf(approval)}
       focus={safe}
       actions={
         <>
-          <CloseButton ref={safe}>
+          <Button ref={safe} onClick={close}>
             Not now
-          </CloseButton>
+          </Button>
           <Button look={approves ? 'primary' : 'danger'} type="submit" form="vote" busy={form.busy}>
             {approves ? 'Approve' : 'Refuse'}
           </Button>

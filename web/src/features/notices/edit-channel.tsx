@@ -7,7 +7,7 @@ import type { Channel, ChannelKind, Target } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -60,12 +60,11 @@ export default function EditChannel({ channel, close }: { channel?: Channel; clo
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+      onOpenChange={(open) => (open || form.busy ? undefined : close())}
       title={channel ? `Change the channel ${channel.name}` : 'New channel'}
       actions={
         <>
-          <CloseButton>{channel ? 'Keep as it is' : 'Not now'}</CloseButton>
+          <Button onClick={close}>{channel ? 'Keep as it is' : 'Not now'}</Button>
           <Button look="primary" type="submit" form="channel" busy={form.busy}>
             {channel ? 'Change' : 'Make the channel'}
           </Button>
@@ -159,7 +158,7 @@ const Once = ({ name, secret, close }: { name: string; secret: string; close(): 
     firm
     title={`The secret of ${name}`}
     description="The receiver checks with it that a request is from here. It is told this once."
-    actions={<CloseButton>I have put it in its place</CloseButton>}
+    actions={<Button onClick={close}>I have put it in its place</Button>}
   >
     <CodeBlock label="The secret" text={secret} />
   </Dialog>

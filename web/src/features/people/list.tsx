@@ -52,16 +52,16 @@ export function PeopleList({ people }: { people: User[] }) {
             >
               {reason ? <MenuLabel>{reason}</MenuLabel> : null}
               {row.disabled ? (
-                <MenuItem disabledReason={reason} onClick={() => enable(row)}>
+                <MenuItem disabled={reason !== undefined} onClick={() => enable(row)}>
                   Enable
                 </MenuItem>
               ) : (
-                <MenuItem disabledReason={reason} onClick={() => disable(row)}>
+                <MenuItem disabled={reason !== undefined} onClick={() => disable(row)}>
                   Disable
                 </MenuItem>
               )}
               <MenuLine />
-              <MenuItem disabledReason={reason} onClick={() => remove(row)}>
+              <MenuItem disabled={reason !== undefined} onClick={() => remove(row)}>
                 Remove
               </MenuItem>
             </Menu>

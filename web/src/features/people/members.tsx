@@ -8,7 +8,7 @@ import type { Member, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -107,13 +107,12 @@ function ChangeRole({ app, member, close }: { app: string; member: Member; close
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+      onOpenChange={(open) => (open || form.busy ? undefined : close())}
       title={`Role of ${member.name} in ${app}`}
       description="It counts from the next request on. A role everywhere counts as well, if it is higher."
       actions={
         <>
-          <CloseButton>Keep as it is</CloseButton>
+          <Button onClick={close}>Keep as it is</Button>
           <Button look="primary" type="submit" form="member-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
             Change
           </Button>
@@ -157,13 +156,12 @@ export function AddMember({ app, close, invite }: { app: string; close(): void; 
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+      onOpenChange={(open) => (open || form.busy ? undefined : close())}
       title={`Add somebody to ${app}`}
       description="Who can sign in to this server already. Who can’t is invited instead."
       actions={
         <>
-          <CloseButton>Not now</CloseButton>
+          <Button onClick={close}>Not now</Button>
           <Button look="primary" type="submit" form="add-member" busy={form.busy}>
             Add
           </Button>
