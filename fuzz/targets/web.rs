@@ -1,13 +1,16 @@
 //! What browsers and proxies send, or somebody in their name: topics to follow and cursors of them, who a request comes from, addresses
-//! by which people sign in.
+//! by which people sign in, their cookies, and where they want to go next.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use domain::cookies;
 use domain::email::Email;
 use domain::forwarded::{Claims, Client};
+use domain::own_page;
 use domain::topics::Topics;
 use libfuzzer_sys::fuzz_target;
+use url::Url;
 
 /// Some topic of each kind, so that what a cursor says counts.
 const ALL: &str = "events,env:a/b:log,dep:dep_01hf7yat00000000000000002a:log";
@@ -30,8 +33,44 @@ fuzz_target!(|text: &str| {
     if let Ok(email) = text.parse::<Email>() {
         assert!(email.as_str().parse::<Email>().is_ok_and(|again| again == email), "{email:?}");
     }
-    forwarded(&text.lines().collect::<Vec<_>>());
+    let lines: Vec<&str> = text.lines().collect();
+    forwarded(&lines);
+    cookie(&lines);
+    next(text);
+    lines.iter().for_each(|line| next(line));
 });
+
+/// The cookie of a session, and the most bytes of it.
+const NAME: &str = "__Host-plimsoll";
+const LONGEST: usize = 1024;
+
+/// Whatever stands around ours: it is found as we gave it, or not at all.
+fn cookie(written: &[&str]) {
+    let find = |lines: &[&str]| cookies::find(lines.iter().copied(), NAME, LONGEST).map(str::to_owned);
+    let found = find(written);
+    if let Some(value) = &found {
+        assert!((1..=LONGEST).contains(&value.len()) && !value.contains(';'), "{value:?}");
+        // A proxy may join the lines.
+        assert_eq!(find(&[&written.join("; ")]), found, "{written:?}");
+    }
+    let (ours, planted) = (format!("{NAME}=ours"), format!("{NAME}=planted"));
+    for lines in [[written, &[&ours]].concat(), [&[ours.as_str()], written].concat()] {
+        assert!(find(&lines).is_none_or(|value| value == "ours"), "{written:?}");
+        assert_eq!(find(&[lines.as_slice(), &[&planted]].concat()), None, "{written:?}");
+    }
+}
+
+/// A browser that is sent to a page of ours stays here.
+fn next(text: &str) {
+    if !own_page::is_own(text) {
+        return;
+    }
+    for address in ["http://127.0.0.1:7878/auth/oidc/callback?code=x", "https://deploy.example.org/sign-in"] {
+        let base = Url::parse(address).expect("it is an address");
+        let there = base.join(text).expect("browsers take it");
+        assert_eq!((there.origin(), there.username(), there.password()), (base.origin(), "", None), "{text}");
+    }
+}
 
 /// Whoever comes back with the cursor is where he was.
 fn resumed(topics: &Topics) {

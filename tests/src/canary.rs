@@ -18,6 +18,13 @@ impl Canaries {
         Self { pattern: Regex::new(&forms.join("|")).unwrap() }
     }
 
+    /// Codes of a few digits, which are in many a time or number by chance: where one is quoted, or called what it is.
+    pub fn of_codes(codes: &[&str]) -> Self {
+        let codes = codes.iter().map(|code| regex::escape(code)).collect::<Vec<_>>().join("|");
+        let called = r"(?:code|totp|otp|factor|password|secret|proof|typed)\W{0,12}";
+        Self { pattern: Regex::new(&format!("(?i)(?:[\"'`]|{called})(?:{codes})\\b")).unwrap() }
+    }
+
     /// The first one that is in `said`, as it stands there.
     pub fn found_in(&self, said: &[u8]) -> Option<String> {
         let found = self.pattern.find(said)?;
@@ -152,6 +159,25 @@ mod tests {
             assert!(canaries.found_in(said.as_bytes()).is_some(), "{said}");
         }
         for said in ["", "say \"Grüße\" to \\the", "[secret]", "081 5"] {
+            assert_eq!(canaries.found_in(said.as_bytes()), None, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_code_is_told_from_a_number() {
+        let canaries = Canaries::of_codes(&["081542", "777777"]);
+        for said in [
+            r#"{"code":"081542"}"#,
+            r#"{\"code\":\"777777\"}"#,
+            "code=081542",
+            "Code: 777777,",
+            "`081542` is not it",
+            "ConfirmIdentity { code: Some(\"777777\") }",
+            "the second factor 777777",
+        ] {
+            assert!(canaries.found_in(said.as_bytes()).is_some(), "{said}");
+        }
+        for said in ["at 12:00:00.081542Z", "pid 777777", "id 0815429", "code=7777777", "code: 123456"] {
             assert_eq!(canaries.found_in(said.as_bytes()), None, "{said}");
         }
     }

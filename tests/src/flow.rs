@@ -109,7 +109,7 @@ impl Server {
     }
 
     pub async fn releases(&self, app: &str) -> Vec<ReleaseStatus> {
-        let request = releases::ListRequest { app: app.parse().unwrap(), cursor: None, limit: 500 };
+        let request = releases::ListRequest { app: app.parse().unwrap(), served_in: None, cursor: None, limit: 500 };
         self.client().call::<releases::List>(&request).await.unwrap().items
     }
 

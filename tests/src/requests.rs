@@ -14,7 +14,7 @@ pub struct Asked {
     pub body: Option<Value>,
 }
 
-/// One for each entry. `known` has a value for each field without which something can't be asked, by its name.
+/// One for each entry but the ways in and out, which nobody has a role for. `known` has a value for each field without which something can't be asked, by its name.
 ///
 /// # Panics
 /// When a field is new, so that somebody says what a good value of it is.
@@ -22,6 +22,9 @@ pub fn all(document: &Value, known: &Value) -> Vec<Asked> {
     let mut asked = Vec::new();
     for (template, item) in document["paths"].as_object().unwrap() {
         for (method, entry) in item.as_object().unwrap() {
+            if entry["tags"][0] == "auth" {
+                continue;
+            }
             asked.push(one(document, known, template, method, entry));
         }
     }

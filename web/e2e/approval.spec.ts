@@ -1,7 +1,7 @@
 // One orders, another approves: never the same, and nothing runs before.
 import type { Browser } from '@playwright/test'
 import { complaints, expect, signedOut, test } from './fixtures'
-import { createApp, deployByPage, deployed, ended, standing } from './flow'
+import { accepted, createApp, deployByPage, deployed, ended, standing } from './flow'
 import type { Server } from './harness'
 
 // A request that is refused is said on the console.
@@ -11,14 +11,9 @@ const zoe = { name: 'Zoe Lind', email: 'zoe.lind@example.org', password: 'Anchor
 
 /** Somebody else, in a browser of their own, with this role at the app. */
 async function somebody(browser: Browser, server: Server, app: string, role: string) {
-  const { secret } = await server.json<{ secret: string }>('users', 'invite', zoe.email, '--app', app, '--role', role)
   const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
   const page = await context.newPage()
-  await page.goto(`/invitation#${secret}`)
-  await page.getByLabel('Name').fill(zoe.name)
-  await page.getByLabel('Password').fill(zoe.password)
-  await page.getByRole('button', { name: 'Accept and sign in' }).click()
-  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
+  await accepted(page, server, zoe, '--app', app, '--role', role)
   return { context, page }
 }
 

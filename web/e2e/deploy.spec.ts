@@ -46,6 +46,9 @@ test('a failed build says why without a click, and can be tried again', async ({
 
   repo.commit({ version: 'v2' })
   await page.getByRole('button', { name: 'Deploy again' }).click()
+  const again = page.getByRole('dialog', { name: 'Deploy again?' })
+  await expect(again.getByRole('button', { name: 'Keep as it is' })).toBeFocused()
+  await again.getByRole('button', { name: 'Deploy', exact: true }).click()
   await expect(standing(page, 'Active')).toBeVisible()
   expect(await server.visit('broken')).toBe('v2')
 })

@@ -10,10 +10,13 @@ export interface WorkerOptions {
   serverArgs: string[]
 }
 
-export interface Owner {
+export interface Person {
   name: string
   email: string
   password: string
+}
+
+export interface Owner extends Person {
   state: Awaited<ReturnType<BrowserContext['storageState']>>
 }
 
@@ -32,7 +35,7 @@ interface Fixtures {
   quiet: void
 }
 
-export const person = { name: 'Ada Lovelace', email: 'ada@example.org', password: 'Kestrel over the quiet harbour 7' }
+export const person: Person = { name: 'Ada Lovelace', email: 'ada@example.org', password: 'Kestrel over the quiet harbour 7' }
 
 export const test = base.extend<Fixtures, WorkerFixtures>({
   serverArgs: [[], { scope: 'worker', option: true }],

@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Page, expect } from '@playwright/test'
+import type { Person } from './fixtures'
 import type { Server } from './harness'
 import type { Repo } from './repo'
 import { until } from './until'
@@ -22,6 +23,22 @@ export class Gate {
   open(): void {
     if (!existsSync(this.#file)) writeFileSync(this.#file, '')
   }
+}
+
+/** Somebody comes in by an invitation; `more` says as what, and where. */
+export async function accepted(page: Page, server: Server, { name, email, password }: Person, ...more: string[]): Promise<void> {
+  const { secret } = await server.json<{ secret: string }>('users', 'invite', email, ...more)
+  await page.goto(`/invitation#${secret}`)
+  await page.getByLabel('Name').fill(name)
+  await page.getByLabel('Password').fill(password)
+  await page.getByRole('button', { name: 'Accept and sign in' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
+}
+
+export async function signOut(page: Page, name: string): Promise<void> {
+  await page.getByRole('button', { name: `Account of ${name}` }).click()
+  await page.getByRole('menuitem', { name: 'Sign out' }).click()
+  await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
 }
 
 /** An app of the repository, made without a page. */

@@ -88,6 +88,20 @@ test('a log is searched, filtered by level, wrapped and saved', async ({ page, s
   })
 })
 
+test('the log of an environment goes on with the lines of a new release', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'tide', repo)
+  await deployed(server, 'tide')
+  await page.goto('/apps/tide/production')
+  const printed = page.getByRole('log', { name: 'Log of tide / production' })
+  await expect(printed.getByText('version v1 listens', { exact: true })).toBeVisible()
+  // Its instance has the name of the one before, and a log that begins at 1 again.
+  repo.commit({ version: 'v2' })
+  await deployed(server, 'tide')
+  await expect(printed.getByText('version v2 listens', { exact: true })).toBeVisible()
+  await expect(printed.getByText('version v1 listens', { exact: true })).toHaveCount(1)
+})
+
 /** What the app printed, of the lines in the page: Plimsoll says things of its own between them. */
 async function texts(page: Page): Promise<string[]> {
   const all = await log(page).locator('[data-stream] > span:last-child').allInnerTexts()

@@ -1,11 +1,9 @@
 // Every page as people see it: light and dark, on a desktop and on a phone. Nobody is shut out by how it is made, nothing
 // complains, nothing scrolls sideways. Pictures of them are in target/screens.
-import { join } from 'node:path'
-import { AxeBuilder } from '@axe-core/playwright'
-import type { Page } from '@playwright/test'
 import { type Owner, complaints, expect, person, signedOut, test } from './fixtures'
 import { Gate, createApp, deployed, ended, order } from './flow'
-import { type Server, project } from './harness'
+import type { Server } from './harness'
+import { COLOURS, fits, open, picture, settled, turn } from './look'
 import { Repo } from './repo'
 
 interface Seed {
@@ -27,9 +25,13 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
   { name: 'people', path: () => '/people', title: 'People' },
   { name: 'person', path: () => `/people/${person.email}`, title: person.name },
   { name: 'members', path: () => '/apps/shop/members', title: 'Members' },
+  { name: 'app-settings', path: () => '/apps/shop/settings', title: 'Settings' },
+  { name: 'bypasses', path: () => '/bypasses', title: 'Past closed windows' },
   { name: 'approvals', path: () => '/approvals', title: 'Approvals' },
   { name: 'notifications', path: () => '/notifications', title: 'Notifications' },
   { name: 'settings', path: () => '/settings', title: 'Settings' },
+  { name: 'mail', path: () => '/settings/mail', title: 'Mail' },
+  { name: 'sign-in-settings', path: () => '/settings/access', title: 'Sign-in' },
   { name: 'account', path: () => '/settings/account', title: 'Your account' },
   { name: 'releases', path: () => '/apps/shop/releases', title: 'Releases' },
   { name: 'tokens', path: () => '/tokens', title: 'Tokens' },
@@ -44,14 +46,11 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
   { name: 'not-found', path: () => '/no/such/page', title: 'There is no such page' },
   { name: 'app-not-found', path: () => '/apps/nobody', title: 'nobody' },
   { name: 'sign-in', path: () => '/sign-in', title: 'Sign in', out: true },
+  { name: 'setup', path: () => '/setup#inv_0123456789abcdefghijklmnopqrstuv', title: 'Welcome to Plimsoll', out: true },
   { name: 'invitation', path: () => '/invitation#inv_0123456789abcdefghijklmnopqrstuv', out: true },
 ]
 /** Each is seen in light and in dark, once loaded; the narrowest of a width is about room alone. */
 const looks = [{ width: 1280 }, { width: 390, narrowest: 360 }] as const
-
-const STANDARD = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
-/** Rules of the standard that depend on colours. */
-const COLOURS = ['color-contrast', 'link-in-text-block']
 
 // One of the looks for each worker, as this file takes longest.
 test.describe.configure({ mode: 'parallel' })
@@ -157,37 +156,3 @@ test('a page that was loaded in the dark is as one that was turned dark', async 
   expect(await background()).toBe(dark)
   await context.close()
 })
-
-/** The reader's machine goes over to the other colours; until none is on its way between them. */
-async function turn(page: Page, colorScheme: 'light' | 'dark'): Promise<void> {
-  await page.emulateMedia({ colorScheme })
-  await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme)
-  await page.evaluate(async () => {
-    const turning = document.getAnimations().filter((animation) => animation instanceof CSSTransition)
-    await Promise.allSettled(turning.map((animation) => animation.finished))
-  })
-}
-
-/** All that the page asked for is there: no skeleton, and no question on its way. */
-async function settled(page: Page): Promise<void> {
-  await expect(page.getByRole('status', { name: 'Loading' })).toHaveCount(0)
-}
-
-async function fits(page: Page, name: string): Promise<void> {
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-  expect.soft(over, `${name} scrolls sideways`).toBeLessThanOrEqual(0)
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  await page.screenshot({ path: join(project, 'target/screens', `${name}.png`), fullPage: true })
-}
-
-/** Open to everybody, as far as a program can tell: by all rules, or by those named. */
-async function open(page: Page, name: string, rules?: string[]): Promise<void> {
-  const axe = new AxeBuilder({ page })
-  // Nothing is told of what is well: that takes longest.
-  axe.options({ resultTypes: ['violations'] })
-  const { violations } = await (rules ? axe.withRules(rules) : axe.withTags(STANDARD)).analyze()
-  const told = violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 200)) }))
-  expect.soft(told, `what axe finds on ${name}`).toEqual([])
-}

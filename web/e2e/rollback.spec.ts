@@ -28,3 +28,23 @@ test('going back shows the difference first, and the earlier version serves', as
   await page.goto('/apps/back/production')
   await expect(page.getByText('v1', { exact: true }).first()).toBeVisible()
 })
+
+test('what has never served in an environment is not offered there', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'skiff', repo)
+  await server.cli('envs', 'create', 'staging', '--app', 'skiff')
+  await deployed(server, 'skiff')
+  repo.commit({ version: 'v2' })
+  await deployed(server, 'skiff', '--env', 'staging')
+  repo.commit({ version: 'v3' })
+  await deployed(server, 'skiff')
+
+  // v2 is the one before v3, and was in staging alone: production would refuse it.
+  await page.goto('/apps/skiff/production')
+  await page.getByRole('button', { name: 'Roll back' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Roll back skiff / production' })
+  await expect(dialog.getByRole('button', { name: 'Roll back to v1' })).toBeVisible()
+  await expect(dialog.getByLabel('To').getByRole('option')).toHaveCount(1)
+  await page.goto('/apps/skiff/releases')
+  await expect(page.getByRole('button', { name: 'Roll back to v2' })).toHaveAccessibleDescription('It has never served in production: deploy or promote it there')
+})

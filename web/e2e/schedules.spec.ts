@@ -52,6 +52,37 @@ test('a schedule is made in words, changed, paused and removed', async ({ page, 
   await expect(row).toHaveCount(0)
 })
 
+test('a cron expression says what it means while it is typed', async ({ page }) => {
+  await page.goto('/queue')
+  await page.getByRole('button', { name: 'New schedule' }).click()
+  const dialog = page.getByRole('dialog', { name: 'New schedule' })
+  await dialog.getByLabel('Time zone').selectOption('America/New_York')
+  await dialog.getByLabel('Runs', { exact: true }).selectOption('As a cron expression')
+  const field = dialog.getByLabel('Cron expression')
+  const asked: string[] = []
+  page.on('request', (request) => request.url().endsWith('/api/v1/cron/preview') && asked.push(request.postData() ?? ''))
+  await field.fill('')
+  await field.pressSequentially('30 2 * * TUE')
+  await expect(dialog.getByText('At 02:30, on Tuesday.')).toBeVisible()
+  const runs = dialog.getByRole('table', { name: 'Next runs' })
+  // In the schedule's clocks and in those of the reader, who is in Berlin.
+  await expect(runs.getByRole('row')).toHaveCount(6)
+  await expect(runs.getByRole('columnheader')).toHaveText(['Next in America/New_York', 'Where you are, in Europe/Berlin'])
+  await expect(runs.getByRole('row').nth(1)).toContainText(/ 02:30 E[SD]T.* 0[78]:30 CES?T/)
+  // Not at each letter.
+  expect(asked.length).toBeLessThanOrEqual(2)
+  await dialog.getByLabel('Time zone').selectOption('Europe/Berlin')
+  await expect(runs.getByRole('columnheader')).toHaveText(['Next in Europe/Berlin'])
+
+  await field.fill('30 25 * * TUE')
+  await expect(field).toHaveAttribute('aria-invalid', 'true')
+  await expect(dialog.getByRole('alert')).toContainText('25')
+  await expect(runs).toHaveCount(0)
+  await field.fill('30 22 * * TUE')
+  await expect(dialog.getByText('At 22:30, on Tuesday.')).toBeVisible()
+  await expect(field).not.toHaveAttribute('aria-invalid', 'true')
+})
+
 test('a freeze holds what comes; its end lets it go', async ({ page, server, repo }) => {
   repo.commit({ version: 'v1' })
   await createApp(server, 'ice', repo)

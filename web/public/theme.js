@@ -3,7 +3,7 @@
   const dark = matchMedia('(prefers-color-scheme: dark)')
   const chosen = () => {
     try {
-      return localStorage.getItem('plimsoll.theme')
+      return localStorage.getItem('plimsoll.theme') ?? localStorage.getItem('plimsoll.adopted')
     } catch {
       return null
     }

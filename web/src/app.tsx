@@ -1,6 +1,7 @@
 import { CSPProvider } from '@base-ui/react/csp-provider'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
-import { RouterProvider, createRouter } from '@tanstack/react-router'
+import { type ErrorComponentProps, RouterProvider, createRouter } from '@tanstack/react-router'
+import { useCallback, useEffect } from 'react'
 import { openDoors } from './api/client'
 import { willPass } from './api/errors'
 import { routeTree } from './routeTree.gen'
@@ -10,7 +11,9 @@ import { ToastProvider } from './ui/toast'
 import { TooltipProvider } from './ui/tooltip'
 import { NotFound } from './layout/not-found'
 import { IdentityProvider } from './layout/identity'
+import { safeNext } from './paths'
 import { setConnection } from './realtime/connection'
+import { hearTabs, nowIs } from './realtime/tabs'
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -18,6 +21,8 @@ export const client = new QueryClient({
       // Events say what has become old; this is for what happens while nobody listens.
       staleTime: 30_000,
       retry: (failures, error) => willPass(error) && failures < 3,
+      // What passes is asked for again until it has passed, on pages that show it.
+      refetchInterval: ({ state: { error } }) => (willPass(error) ? 15_000 : false),
       retryDelay: (attempt) => Math.min(500 * 2 ** attempt, 8000),
       // A page that is offline shows what it has; the browser's own word for "online" is often wrong.
       networkMode: 'always',
@@ -25,6 +30,23 @@ export const client = new QueryClient({
     mutations: { networkMode: 'always' },
   },
 })
+
+/** Soon enough after a restart of the server. */
+const AGAIN = 5000
+
+/** A page that could not be shown at all: it is begun anew, with what it asks before it is shown. */
+function Broken({ error, reset }: ErrorComponentProps) {
+  const again = useCallback(() => {
+    reset()
+    void router.invalidate()
+  }, [reset])
+  useEffect(() => {
+    if (!willPass(error)) return
+    const timer = setTimeout(again, AGAIN)
+    return () => clearTimeout(timer)
+  }, [error, again])
+  return <Failed error={error} retry={again} className="m-6" />
+}
 
 export const router = createRouter({
   routeTree,
@@ -38,7 +60,7 @@ export const router = createRouter({
       <Skeleton lines={6} />
     </div>
   ),
-  defaultErrorComponent: ({ error, reset }) => <Failed error={error} retry={reset} className="m-6" />,
+  defaultErrorComponent: Broken,
   defaultNotFoundComponent: NotFound,
 })
 
@@ -48,9 +70,17 @@ declare module '@tanstack/react-router' {
   }
 }
 
+// The tabs of a browser share its cookie: what this one shows is somebody else's now, or nobody's.
+hearTabs((person) => {
+  const { pathname, search } = router.latestLocation
+  if (pathname !== '/sign-in') location.reload()
+  else if (person !== null) location.assign(safeNext((search as { next?: string }).next))
+})
+
 openDoors({
   signedOut: () => {
     setConnection('signed_out')
+    nowIs(null)
     const { href, pathname } = router.latestLocation
     if (pathname === '/sign-in') return
     client.removeQueries({ queryKey: ['me'] })

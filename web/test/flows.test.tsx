@@ -59,6 +59,7 @@ const channel = { id: 'chn_1', kind: 'slack', name: 'on call', address: 'https:/
 
 const said = vi.spyOn(console, 'error')
 const sent: { method: string; path: string; body: unknown }[] = []
+const previewed: string[] = []
 let answers: Record<string, unknown>
 /** What is refused once, because the sign-in is too old. */
 const stale = new Set<string>()
@@ -90,6 +91,12 @@ beforeEach(() => {
     if (typeof request === 'string') return new Promise(() => {})
     const { pathname } = new URL(request.url)
     const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
+    if (pathname === '/api/v1/cron/preview') {
+      const { cron, zone } = (await request.json()) as { cron: string; zone: string }
+      previewed.push(cron)
+      if (cron.startsWith('61')) return json({ title: 'It can’t be done', status: 422, code: 'unprocessable', detail: '`61` is not a minute', hint: 'minutes are 0 to 59' }, 422)
+      return json({ cron, words: 'at 06:00, on Monday to Friday', runs: [{ at: AT, there: '2026-11-23 06:00 CET', here: `2026-11-23 05:00 in ${zone}` }] })
+    }
     if (request.method !== 'GET') {
       sent.push({ method: request.method, path: pathname, body: await request.json().catch(() => undefined) })
       if (stale.delete(pathname)) return json({ title: 'Confirm', status: 403, code: 'confirm_identity', detail: 'confirm that it is you' }, 403)
@@ -181,6 +188,27 @@ it('notices are seen by looking at them, and a channel says what came of its tes
   await waitFor(() => expect(sent).toContainEqual({ method: 'PUT', path: '/api/v1/mutes/shop', body: { until: 'in 8h' } }))
 })
 
+it('a cron expression is said in words when one pauses, and what is wrong with it at its field', async () => {
+  render(<App />)
+  await router.navigate({ to: '/queue' })
+  await userEvent.click(await screen.findByRole('button', { name: 'New schedule' }))
+  const dialog = await screen.findByRole('dialog', { name: 'New schedule' })
+  await userEvent.selectOptions(within(dialog).getByLabelText('Runs'), 'As a cron expression')
+  const field = within(dialog).getByLabelText('Cron expression')
+  previewed.length = 0
+  await userEvent.clear(field)
+  await userEvent.type(field, '61 6 * * MON-FRI')
+  expect(await within(dialog).findByRole('alert')).toHaveTextContent('61 is not a minute. Minutes are 0 to 59.')
+  expect(field).toBeInvalid()
+  // Not at each letter: no part of an expression was asked for.
+  expect(previewed.filter((cron) => !/^61 6 \* \* \S/.test(cron))).toEqual([])
+  await userEvent.clear(field)
+  expect(within(dialog).queryByRole('alert')).toBeNull()
+  await userEvent.type(field, '0 6 * * MON-FRI')
+  expect(await within(dialog).findByText('At 06:00, on Monday to Friday.')).toBeVisible()
+  expect(field).toBeValid()
+})
+
 it('a schedule is made in words, and sent as a cron expression with its zone', async () => {
   render(<App />)
   await router.navigate({ to: '/queue' })
@@ -191,6 +219,10 @@ it('a schedule is made in words, and sent as a cron expression with its zone', a
   await userEvent.type(within(dialog).getByLabelText('Name'), 'nightly')
   await userEvent.selectOptions(within(dialog).getByLabelText('Runs'), 'Monday to Friday')
   await userEvent.selectOptions(within(dialog).getByLabelText('Time zone'), 'Europe/Berlin')
+  const runs = await within(dialog).findByRole('table', { name: 'Next runs' })
+  await waitFor(() => expect(previewed.at(-1)).toBe('0 6 * * MON-FRI Europe/Berlin'))
+  expect(within(dialog).getByText('At 06:00, on Monday to Friday.')).toBeVisible()
+  expect(within(runs).getByRole('cell', { name: '2026-11-23 06:00 CET' })).toBeVisible()
   await userEvent.click(within(dialog).getByRole('button', { name: 'Make the schedule' }))
   await waitFor(() => expect(sent.at(-1)).toEqual({
     method: 'POST',

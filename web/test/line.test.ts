@@ -28,6 +28,11 @@ class Connection {
     this.response = new Response(body, { headers: { 'content-type': 'text/event-stream' } })
   }
 
+  end(): void {
+    this.aborted = true
+    this.#to.close()
+  }
+
   async tell(event: string, data: unknown, id?: string): Promise<void> {
     this.#to.enqueue(new TextEncoder().encode(`event: ${event}\ndata: ${JSON.stringify(data)}\n${id === undefined ? '' : `id: ${id}\n`}\n`))
     await settle()
@@ -37,6 +42,8 @@ class Connection {
 const settle = () => vi.advanceTimersByTimeAsync(30)
 const opened: Connection[] = []
 const refused = new Map<string, number>()
+/** So many times several topics together are refused. */
+let together = 0
 /** The one that is open now. */
 const current = () => opened.filter(({ aborted }) => !aborted).at(-1)
 
@@ -44,8 +51,14 @@ beforeEach(() => {
   vi.useFakeTimers()
   opened.length = 0
   refused.clear()
+  together = 0
   vi.stubGlobal('fetch', async (url: string, init: RequestInit) => {
     const connection = new Connection(url, init)
+    if (connection.topics.includes(',') && together > 0) {
+      together -= 1
+      const problem = { title: 'No', status: 401, code: 'unauthenticated', detail: 'nobody' }
+      return new Response(JSON.stringify(problem), { status: 401, headers: { 'content-type': 'application/problem+json' } })
+    }
     const no = [...refused].find(([topic]) => connection.topics.split(',').some((asked) => asked.startsWith(topic)))
     if (no) {
       const problem = { title: 'No', status: no[1], code: 'forbidden', detail: `not ${no[0]}` }
@@ -140,6 +153,23 @@ describe('a line', () => {
     expect(current()?.topics).toBe('events')
   })
 
+  it('is opened again when all were refused together and none is alone, but not for ever', async () => {
+    const line = new Line()
+    const events = listener('events')
+    const notices = listener('notices')
+    line.add(events.on)
+    line.add(notices.on)
+    // Somebody signs in again right after the line was refused.
+    together = 2
+    await vi.advanceTimersByTimeAsync(3000)
+    expect([events.ends, notices.ends]).toEqual([[], []])
+    expect(current()?.topics).toBe('events,notices')
+    together = 100
+    current()?.end()
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect([events.ends, notices.ends]).toEqual([['refused'], ['refused']])
+  })
+
   it('is closed when nobody listens', async () => {
     const line = new Line()
     const leave = line.add(listener('events').on)
@@ -168,6 +198,25 @@ describe('what pages share', () => {
     for (const port of pages) exchange.hear(port, { do: 'bye' })
     await settle()
     expect(current()).toBeUndefined()
+  })
+
+  it('is a connection for each person: what is told to one is not told to who signs in next', async () => {
+    const exchange = new Exchange()
+    const [ada, bob] = [page(), page()]
+    exchange.hear(ada, { do: 'follow', id: 1, topic: 'notices', person: 'usr_ada' })
+    exchange.hear(bob, { do: 'follow', id: 1, topic: 'notices', person: 'usr_bob' })
+    await settle()
+    expect(opened).toHaveLength(2)
+    await opened[0]?.tell('notices', { cursor: 1 }, 'n=1')
+    expect([ada, bob].map(({ told }) => told.filter(({ is }) => is === 'message').length)).toEqual([1, 0])
+  })
+
+  it('answers a page that says that it is there, so that it knows when nobody does', () => {
+    const exchange = new Exchange()
+    const port = page()
+    exchange.hear(port, { do: 'follow', id: 1, topic: 'events' })
+    exchange.hear(port, { do: 'here' })
+    expect(port.told.at(-1)).toEqual({ is: 'here' })
   })
 
   it('is not kept for a page that went without a word; one that comes back is told that it is a stranger', async () => {

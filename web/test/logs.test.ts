@@ -71,6 +71,42 @@ describe('a store', () => {
     expect(store.find(4)).toBe(3)
   })
 
+  it('keeps the lines of a new release, whose instance has the name of the old one and a log that begins at 1', () => {
+    const store = new LogStore()
+    const logs = (log: string, seq: number[]) => ({
+      env: 'shop/production',
+      seq,
+      at: seq,
+      src: [{ source: 'web.0', log, stream: 'stdout' as const, count: seq.length }],
+      lines: seq.map((n) => `${log} ${n}`),
+    })
+    store.appendOf({ ...line(40, 'old 40'), source: 'web.0', log: 'old' })
+    store.appendLogs(logs('old', [40, 41]))
+    store.appendLogs(logs('new', [1, 2]))
+    store.appendLogs(logs('new', [2, 3]))
+    store.appendLogs(logs('old', [42]))
+    expect([0, 1, 2, 3, 4, 5, 6].map((index) => store.line(index)?.text)).toEqual(['old 40', 'old 41', 'new 1', 'new 2', 'new 3', 'old 42', undefined])
+    expect(store.sources).toBe(1)
+  })
+
+  it('keeps as many lines as it may, and says how many of the first went', () => {
+    const store = new LogStore(20_000)
+    const many = (from: number, count: number) => {
+      for (let seq = from; seq < from + count; seq += 1) store.appendOf({ ...line(seq), log: 'web' })
+    }
+    many(1, 20_000)
+    expect([store.count, store.gone, store.era]).toEqual([20_000, 0, 0])
+    many(20_001, 1)
+    expect([store.count, store.gone, store.era, store.first, store.last]).toEqual([10_001, 10_000, 1, 10_001, 20_001])
+    expect([store.line(0)?.text, store.text(10_000), store.find(10_002)]).toEqual(['line 10001', 'line 20001', 1])
+    many(20_002, 50_000)
+    expect(store.count).toBeLessThanOrEqual(20_000)
+    expect(store.count + store.gone).toBe(70_001)
+    // What comes again is known, though it is gone.
+    many(5, 1)
+    expect(store.last).toBe(70_001)
+  })
+
   it('publishes once a frame, however much has come', () => {
     vi.useFakeTimers()
     const store = new LogStore()

@@ -38,11 +38,48 @@ it('what needs somebody says what, where and why, and leads there', () => {
   expect(needOf({ kind: 'stuck', ...trouble, why: 'no disk' })).toMatchObject({ tone: 'bad', title: 'shop / production is stuck' })
   const loop = needOf({ kind: 'crash_loop', app: 'shop', environment: 'staging', instances: 2, last_exit: 'exit status 1', at: trouble.at })
   expect(loop).toMatchObject({ title: 'shop / staging keeps crashing', why: '2 instances, last ended with: exit status 1' })
+  const vote = {
+    kind: 'approval' as const,
+    approval: 'apr_1',
+    deployment: 'dep_3',
+    app: 'shop',
+    environment: 'production',
+    requested_by: 'Ann',
+    what: '0123456 faster',
+    expires_at: trouble.at,
+    at: trouble.at,
+  }
+  expect(needOf(vote)).toMatchObject({
+    key: 'apr_1',
+    tone: 'warn',
+    title: 'shop / production waits for your vote',
+    why: 'Ann asks for 0123456 faster',
+    link: { to: '/deployments/$deployment', params: { deployment: 'dep_3' } },
+  })
+  const channel = { kind: 'channel' as const, channel: 'chn_1', name: 'on call', enabled: true, at: trouble.at }
+  expect(needOf(channel)).toMatchObject({ title: 'The channel on call does not work', why: 'Messages to it do not arrive.', link: { to: '/notifications' } })
+  expect(needOf({ ...channel, app: 'shop', enabled: false })).toMatchObject({ title: 'The channel on call of shop does not work' })
   const certificate = { kind: 'certificate' as const, certificate: 'crt_1', names: ['a.example', 'b.example'], why: 'it ends in 3 days', at: trouble.at }
   expect(needOf({ ...certificate, state: 'expiring' })).toMatchObject({ tone: 'warn', title: 'The certificate of a.example, b.example expires soon' })
   const expired = needOf({ ...certificate, state: 'expired' })
   // There is no page for certificates.
   expect([expired.tone, expired.link]).toEqual(['bad', undefined])
+})
+
+it('what a newer server tells is shown in its words, and leads as near as can be', () => {
+  const told = (need: object) => needOf(need as Parameters<typeof needOf>[0])
+  const at = '2026-11-21T20:05:00Z'
+  expect(told({ kind: 'budget_spent', app: 'shop', environment: 'production', why: 'too many errors', at })).toMatchObject({
+    tone: 'warn',
+    title: 'Budget spent: shop / production',
+    why: 'too many errors',
+    at,
+    link: { to: '/apps/$app/$environment' },
+  })
+  expect(told({ kind: 'pier', pier: 'pie_1', name: 'east', at })).toMatchObject({ key: 'pier pie_1', title: 'Pier: east', link: undefined })
+  expect(told({ kind: 'pier', pier: 'pie_1', at }).why).toMatch(/Load it again/)
+  expect(told({ kind: 'pier', app: 'shop', deployment: 'dep_1', at }).link).toMatchObject({ params: { deployment: 'dep_1' } })
+  expect(Number.isNaN(Date.parse(told({ kind: 'pier' }).at))).toBe(false)
 })
 
 it('phases: behind, now, ahead, and how long it still takes', () => {
@@ -92,4 +129,8 @@ it('a problem is shown at the field that it names', () => {
   const error = (detail: string) => new ApiError({ title: '', status: 400, code: 'invalid', detail })
   expect(fieldOf(error('the field `reference` begins with a hyphen'), { reference: '', priority: '' })).toBe('reference')
   expect(fieldOf(error('something else'), { reference: '' })).toBeUndefined()
+  const cannot = (detail: string) => new ApiError({ title: '', status: 422, code: 'unprocessable', detail })
+  expect(fieldOf(cannot('`server.port`: 1 to 65535'), { host: '', port: '' })).toBe('port')
+  expect(fieldOf(cannot('`issuer`: the provider was not reached'), { name: '', issuer: '' })).toBe('issuer')
+  expect(fieldOf(cannot('run `name` first'), { name: '' })).toBeUndefined()
 })

@@ -1,8 +1,9 @@
 // Whole pages over answers like the server's: what is sent, what the address says, and a console that is silent.
-import { configure, render, screen, waitFor, within } from '@testing-library/react'
+import { configure, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
+import { setPreferences } from '@/preferences'
 import type { AuditRecord, ReleaseStatus, Token } from '@/api/schema'
 
 // Whole pages take their time on a machine that is busy.
@@ -54,6 +55,7 @@ const release = (number: number): ReleaseStatus => ({
   number,
   tags: [],
   active_in: [],
+  served_in: ['production', 'staging'],
   artifact: 'a',
   digest: 'd',
   created_at: AT,
@@ -74,15 +76,21 @@ const answers: Record<string, unknown> = {
   '/api/v1/apps/shop/releases': { items: [release(3), release(2)], next: '2' },
   // The second page.
   '/api/v1/apps/shop/releases 2': { items: [release(1)] },
+  '/api/v1/deployments': { items: [], next: '9' },
   '/api/v1/audit': { items: [record], next: '1' },
 }
+/** The status with which a path is refused. */
+const refused = new Map<string, number>()
 beforeEach(() => {
+  refused.clear()
   client.clear()
   vi.stubGlobal('fetch', async (request: Request) => {
     const { pathname, searchParams } = new URL(request.url)
     const cursor = searchParams.get('cursor')
     const asked = cursor === null || !(`${pathname} ${cursor}` in answers) ? pathname : `${pathname} ${cursor}`
     const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
+    const status = refused.get(pathname)
+    if (status !== undefined) return json({ title: 'No', status, code: 'internal', detail: 'the disk is full' }, status)
     if (pathname.endsWith('/stream')) return new Promise(() => {})
     if (request.method === 'POST') {
       posted.push(await request.json())
@@ -159,4 +167,66 @@ it('one goes back to the very release that was chosen, however old, where one ch
   const dialog = await screen.findByRole('dialog', { name: 'Roll back shop / staging' })
   // It is not among the newest, for which the dialog asks.
   expect(await within(dialog).findByRole('button', { name: 'Roll back to v1' })).toBeVisible()
+})
+
+it('a page that failed as a whole is there once it is tried again', async () => {
+  refused.set('/api/v1/me', 500)
+  render(<App />)
+  await router.navigate({ to: '/tokens' })
+  expect(await screen.findByText('The disk is full.')).toBeVisible()
+  // What failed is told to the console by who draws pages.
+  said.mockClear()
+  refused.clear()
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
+  expect(await screen.findByRole('heading', { level: 1, name: 'Tokens' })).toBeVisible()
+  said.mockClear()
+})
+
+it('of an account one part alone fails', async () => {
+  refused.set('/api/v1/me/totp', 500)
+  answers['/api/v1/sessions'] = []
+  answers['/api/v1/me/identities'] = []
+  answers['/api/v1/me'] = { ...owner, email: 'ada@example.org' }
+  render(<App />)
+  await router.navigate({ to: '/settings/account' })
+  expect(await screen.findByRole('heading', { level: 1, name: 'Your account' })).toBeVisible()
+  const trouble = await screen.findByText('The disk is full.')
+  refused.clear()
+  answers['/api/v1/me/totp'] = { enabled: false, recovery_codes: 0 }
+  await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
+  expect(await screen.findByRole('button', { name: 'Set up' })).toBeVisible()
+  expect(trouble).not.toBeInTheDocument()
+})
+
+it('what is looked at of the deployments is in the address, which one leaves as it is by going through the fields', async () => {
+  render(<App />)
+  await router.navigate({ to: '/deployments', search: { app: 'shop', environment: 'staging', cursor: '5' } })
+  expect(await screen.findByRole('heading', { level: 1, name: 'Deployments' })).toBeVisible()
+  expect([screen.getByLabelText('App'), screen.getByLabelText('Environment')].map((field) => (field as HTMLInputElement).value)).toEqual(['shop', 'staging'])
+  await userEvent.click(screen.getByLabelText('App'))
+  await userEvent.tab()
+  await userEvent.tab()
+  expect(router.latestLocation.search).toMatchObject({ cursor: '5' })
+  await userEvent.clear(screen.getByLabelText('Environment'))
+  await userEvent.tab()
+  await waitFor(() => expect(router.latestLocation.href).toBe('/deployments?app=shop'))
+  await router.navigate({ to: '/deployments', search: { app: 'blog' } })
+  await waitFor(() => expect(screen.getByLabelText('App')).toHaveValue('blog'))
+})
+
+it('a deployment begins when the clocks of the chosen zone say so', async () => {
+  setPreferences({ zone: 'Asia/Tokyo' })
+  answers['/api/v1/apps/shop/environments/production'] = environment('production', 2)
+  const shop = answers['/api/v1/apps/shop'] as object
+  answers['/api/v1/apps/shop'] = { ...shop, source: { kind: 'git', url: 'https://example.org/shop.git' } }
+  posted.length = 0
+  render(<App />)
+  await router.navigate({ to: '/apps/$app/$environment', params: { app: 'shop', environment: 'production' } })
+  await userEvent.click(await screen.findByRole('button', { name: 'Deploy' }))
+  const dialog = await screen.findByRole('dialog', { name: 'Deploy shop to production' })
+  fireEvent.change(within(dialog).getByLabelText('Not before'), { target: { value: '2036-11-22T09:00' } })
+  await userEvent.click(within(dialog).getByRole('button', { name: 'Deploy' }))
+  await waitFor(() => expect(posted).toEqual([{ priority: 'normal', not_before: '2036-11-22T00:00:00.000Z' }]))
+  setPreferences({ zone: undefined })
+  answers['/api/v1/apps/shop'] = shop
 })

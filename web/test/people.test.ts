@@ -34,15 +34,6 @@ it('the secret of an invitation stands behind the #, which no browser sends', ()
   expect([link.pathname, link.hash]).toEqual(['/invitation', '#inv_secret'])
 })
 
-it('what was chosen elsewhere counts where nothing was chosen', () => {
-  adoptPreferences({ theme: 'dark', zone: 'Europe/Berlin' })
-  expect(localStorage.getItem('plimsoll.theme')).toBe('dark')
-  expect(localStorage.getItem('plimsoll.zone')).toBe('Europe/Berlin')
-  adoptPreferences({ theme: 'light', zone: 'UTC' })
-  expect(localStorage.getItem('plimsoll.theme')).toBe('dark')
-  expect(localStorage.getItem('plimsoll.zone')).toBe('Europe/Berlin')
-})
-
 it('a zone that this browser does not know is left alone', () => {
   adoptPreferences({ zone: 'Mars/Olympus' })
   expect(localStorage.getItem('plimsoll.zone')).toBeNull()

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { roleAt, unless } from '@/api/auth'
 import type { Token } from '@/api/schema'
 import { grantWords, notToMake, notToRevoke, sorted } from '@/features/tokens/words'
+import { candidates } from '@/features/rollback/candidates'
 import { targets } from '@/features/rollback/targets'
 
 const token = (id: string, more: Partial<Token> = {}): Token => ({
@@ -63,14 +64,27 @@ it('one’s own token is one’s own to revoke; others’ are not', () => {
   expect(notToRevoke(token('tok_3', { local: true }), 'usr_me', owner)).toContain('made anew at each start')
 })
 
-it('one goes back to a release where another one serves', () => {
-  const serves = (number: number) => ({ active: { release_number: number, deployment: 'dep_1', since: '2026-11-21T20:00:00Z', release: 'rel_1' } })
-  const production = serves(2)
-  const staging = serves(1)
-  const release = (number: number, gone?: string) => ({ number, files_gone_at: gone })
+it('one goes back to a release where it has served and another one serves', () => {
+  const serves = (name: string, number: number) => ({ name, active: { release_number: number, deployment: 'dep_1', since: '2026-11-21T20:00:00Z', release: 'rel_1' } })
+  const production = serves('production', 2)
+  const staging = serves('staging', 1)
+  const release = (number: number, served_in = ['production', 'staging'], gone?: string) => ({ number, served_in, files_gone_at: gone })
   expect(targets(release(1), [production, staging])).toEqual([production])
-  expect(targets(release(3), [production, staging, { active: null }])).toEqual([production, staging])
+  expect(targets(release(3), [production, staging, { name: 'test', active: null }])).toEqual([production, staging])
+  expect(targets(release(3, ['staging']), [production, staging])).toEqual([staging])
+  expect(targets(release(3, ['test']), [production, staging])).toContain('never served in production or staging')
   expect(targets(release(2), [production])).toBe('It serves already')
-  expect(targets(release(1), [{ active: null }])).toBe('Nothing serves yet')
-  expect(targets(release(1, '2026-11-21T20:00:00Z'), [production])).toContain('files are not kept')
+  expect(targets(release(1), [{ name: 'production', active: null }])).toBe('Nothing serves yet')
+  expect(targets(release(1, ['production'], '2026-11-21T20:00:00Z'), [production])).toContain('files are not kept')
+})
+
+it('a rollback offers the newest that is older, and never goes forward unasked', () => {
+  const release = (number: number, gone?: string) => ({ number, files_gone_at: gone })
+  const at = '2026-11-21T20:00:00Z'
+  expect(candidates([release(9), release(7), release(4, at), release(3), release(3), release(1)], 7)).toEqual({
+    offered: [release(9), release(3), release(1)],
+    first: release(3),
+  })
+  expect(candidates([release(9), release(7)], 7)).toEqual({ offered: [release(9)], first: undefined })
+  expect(candidates([release(7)], 7)).toEqual({ offered: [], first: undefined })
 })

@@ -4,6 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { NetworkError } from '@/api/errors'
 import { Button } from '@/ui/button'
 import { ConfirmProvider, useConfirm } from '@/ui/confirm'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { Status, healthOf, standingOf } from '@/ui/status'
 import { Failed } from '@/ui/states'
@@ -111,4 +112,52 @@ it('a state is a word, not a colour alone', () => {
   expect(standingOf({ phase: 'building', cancelling: false, stuck: 'no disk' }).word).toBe('Stuck')
   expect(healthOf([], true).word).toBe('Healthy')
   expect(healthOf([], false).word).toBe('Nothing serves')
+})
+
+describe('a dialog', () => {
+  const close = vi.fn<(open: boolean) => void>()
+  const dialog = (busy: boolean, field = true) => (
+    <Dialog
+      open
+      onOpenChange={close}
+      busy={busy}
+      title="New app"
+      actions={
+        <>
+          <CloseButton>Not now</CloseButton>
+          <Button>Make it</Button>
+        </>
+      }
+    >
+      {field ? (
+        <Field label="Name">
+          <Input />
+        </Field>
+      ) : (
+        'Nothing to fill in'
+      )}
+    </Dialog>
+  )
+
+  it('stays while what it asked for is on its way', async () => {
+    close.mockClear()
+    const { rerender } = render(dialog(true))
+    const safe = await screen.findByRole('button', { name: 'Not now' })
+    expect(safe).toHaveAccessibleDescription(/sent already/)
+    await userEvent.click(safe)
+    await userEvent.click(screen.getByRole('button', { name: 'Close' }))
+    await userEvent.keyboard('{Escape}')
+    expect(close).not.toHaveBeenCalled()
+    rerender(dialog(false))
+    await userEvent.click(screen.getByRole('button', { name: 'Not now' }))
+    expect(close).toHaveBeenCalledWith(false)
+  })
+
+  it('begins at its first field, and at its safe button where it has none', async () => {
+    const { unmount } = render(dialog(false))
+    await waitFor(() => expect(screen.getByRole('textbox', { name: 'Name' })).toHaveFocus())
+    unmount()
+    render(dialog(false, false))
+    await waitFor(() => expect(screen.getByRole('button', { name: 'Not now' })).toHaveFocus())
+  })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { inWords, read, written } from '@/features/schedules/cron'
+import { inWords, read, whole, written } from '@/features/schedules/cron'
 import { daysInWords, daysWritten } from '@/features/windows/words'
 import { meant, wrong } from '@/ui/instant-field'
 import { instants, wall } from '@/ui/zones'
@@ -44,6 +44,12 @@ describe('a cron expression', () => {
     expect(inWords(cron)).toBe(words)
     // The form and back says the same.
     expect(written(read(cron, 'UTC')).toUpperCase()).toBe(cron.toUpperCase())
+  })
+  it('is whole when nothing is missing', () => {
+    const rhythm = read('0 6 * * * UTC', 'UTC')
+    expect([whole(rhythm), whole({ ...rhythm, time: '' })]).toEqual(['0 6 * * * UTC', undefined])
+    const typed = { ...rhythm, every: 'other' as const }
+    expect([whole({ ...typed, fields: ' */5 *  * * MON ' }), whole({ ...typed, fields: '*/5 * * *' })]).toEqual(['*/5 * * * MON UTC', undefined])
   })
   it('has the zone that it names, else the reader’s', () => {
     expect([read('0 6 * * * Asia/Tokyo', 'UTC').zone, read('0 6 * * *', 'Europe/Berlin').zone]).toEqual(['Asia/Tokyo', 'Europe/Berlin'])

@@ -21,6 +21,8 @@ pub struct Caller {
     pub grants: Arc<Grants>,
     /// Of the person or the token; recorded as the author of what is done.
     pub name: String,
+    /// The person who made the token that it came with.
+    pub maker: Option<UserId>,
     pub via: Via,
     /// The other end of the connection.
     pub address: Option<IpAddr>,
@@ -83,12 +85,18 @@ impl Caller {
             credential,
             grants: Arc::new(grants),
             name: name.into(),
+            maker: None,
             via: Via::Api,
             address: None,
             request_id: None,
             key: None,
             gone: CancellationToken::new(),
         }
+    }
+
+    /// The person whose doing it is: who acts, or who made the token of the program that acts.
+    pub fn behind(&self) -> Option<&UserId> {
+        self.principal.person().or(self.maker.as_ref())
     }
 }
 

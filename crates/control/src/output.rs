@@ -165,7 +165,14 @@ impl Writer {
         let full = self.bytes > MAX_BYTES;
         let (stream, text) =
             if full { (Stream::Plimsoll, "output is too long; the rest is not kept") } else { (stream, text) };
-        let line = LogLine { seq: self.next, at: Utc::now(), source: source.to_owned(), stream, text: text.to_owned() };
+        let line = LogLine {
+            seq: self.next,
+            at: Utc::now(),
+            source: source.to_owned(),
+            log: None,
+            stream,
+            text: text.to_owned(),
+        };
         let Ok(mut json) = serde_json::to_vec(&line) else { return };
         json.push(b'\n');
         // One write, so that readers see whole lines or a cut one that they wait for.

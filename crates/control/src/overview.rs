@@ -5,17 +5,19 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
-use domain::access::Sees;
+use domain::access::{Grants, Sees};
 use domain::deployment::Deployment;
 use domain::failure::Cause;
 use domain::phase::Phase;
-use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
+use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId, UserId};
 use ingress::RouteTable;
 use operations::certificates::{Certificate, CertificateState};
 use operations::environments::Active;
 use operations::overview::{MOST_NEEDS, Need, Trouble, Working};
+use store::approvals::Approval;
 use store::apps::App;
 use store::beats::Working as AtWork;
+use store::channels::Channel;
 use store::deployments::Record;
 use store::environments::Environment;
 use store::instances::Instance;
@@ -147,12 +149,35 @@ fn phase_began(deployment: &Deployment) -> DateTime<Utc> {
     deployment.phases.last().map_or(deployment.created_at, |times| times.started_at)
 }
 
+/// What waits for whoever reads, and for nobody else.
+#[derive(Default)]
+pub(crate) struct Own {
+    pub(crate) votes: Vec<Approval>,
+    pub(crate) channels: Vec<Channel>,
+}
+
+/// Reads it with two statements: what `voter` may vote on, and which channels of apps that they set up do not work.
+pub(crate) async fn own(
+    session: &impl Session,
+    voter: Option<(&UserId, &Grants)>,
+    sets_up: &Sees,
+    now: DateTime<Utc>,
+) -> Result<Own, StoreError> {
+    let most = MOST_NEEDS as u64;
+    let votes = match voter {
+        Some(voter) => store::approvals::waiting_for(session, voter, now, most).await?,
+        None => Vec::new(),
+    };
+    Ok(Own { votes, channels: store::channels::failing(session, sets_up, most).await? })
+}
+
 /// What needs somebody, the worst first, then the newest.
 pub(crate) fn needs(
     working: &[AtWork],
     unhealed: &[Record],
     looping: &BTreeMap<String, Looping>,
     certificates: Vec<Certificate>,
+    own: Own,
     sees: &Sees,
 ) -> Vec<Need> {
     let mut needs = Vec::new();
@@ -193,6 +218,25 @@ pub(crate) fn needs(
             needs.push(Need::Certificate { certificate: id, names, state, why, at: not_after });
         }
     }
+    needs.extend(own.votes.into_iter().map(|approval| Need::Approval {
+        approval: approval.id,
+        deployment: approval.deployment,
+        app: approval.app,
+        environment: approval.environment,
+        requested_by: approval.requester_name,
+        what: approval.subject_note,
+        expires_at: approval.expires_at,
+        at: approval.created_at,
+    }));
+    needs.extend(own.channels.into_iter().filter_map(|channel| {
+        Some(Need::Channel {
+            at: channel.failing_since?,
+            channel: channel.id,
+            name: channel.name,
+            app: channel.app.map(|(_, name)| name),
+            enabled: channel.enabled,
+        })
+    }));
     needs.sort_by_key(|need| (weight(need), Reverse(at(need))));
     needs.truncate(MOST_NEEDS);
     needs
@@ -214,14 +258,17 @@ fn weight(need: &Need) -> u8 {
     match need {
         Need::Stuck(_) | Need::CrashLoop { .. } | Need::Failed(_) => 0,
         Need::Certificate { state: CertificateState::Expired | CertificateState::Unserved, .. } => 0,
-        Need::Certificate { .. } | Need::Stalled(_) => 1,
+        Need::Certificate { .. } | Need::Stalled(_) | Need::Approval { .. } | Need::Channel { .. } => 1,
     }
 }
 
 fn at(need: &Need) -> DateTime<Utc> {
     match need {
         Need::Stuck(of) | Need::Failed(of) | Need::Stalled(of) => of.at,
-        Need::CrashLoop { at, .. } | Need::Certificate { at, .. } => *at,
+        Need::CrashLoop { at, .. }
+        | Need::Certificate { at, .. }
+        | Need::Approval { at, .. }
+        | Need::Channel { at, .. } => *at,
     }
 }
 

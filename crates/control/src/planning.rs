@@ -25,6 +25,7 @@ use store::environments::Environment;
 use ulid::Ulid;
 
 use crate::Control;
+use crate::access::Admitted;
 use crate::deployment::explain::{Before, Explained, PlannedRoute, Scene};
 use crate::deployment::promise::{routes_refused, serving, would_be};
 use crate::deployment::stages::{Told, fetch, look, phase_of, routes};
@@ -73,7 +74,7 @@ impl Control {
         app: &App,
         environment: &Environment,
         wanted: Wanted,
-        created_by: &str,
+        who: &Admitted,
     ) -> Result<Plan, Error> {
         let found = match wanted {
             Wanted::Deploy { source } => self.look_at(app, environment, source).await?,
@@ -139,6 +140,7 @@ impl Control {
             live: live.as_ref().map(version),
             nothing_to_do,
             findings,
+            approval: self.approval_of(who, &app.id, &environment.name, found.kind).await?,
             start: start.into(),
             duration: measured.whole,
             downtime: downtime::downtime(&scene, live.as_ref().map(|live| &live.spec)),
@@ -147,7 +149,7 @@ impl Control {
             notes: found.notes,
             spec: found.spec,
             basis,
-            created_by: created_by.to_owned(),
+            created_by: who.name.clone(),
             created_at: now,
             expires_at: now + KEPT,
         })

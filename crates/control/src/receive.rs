@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::Control;
 use crate::access::{Admitted, missing};
+use crate::audit::commit;
 use crate::error::{io_error, store_error};
 use crate::uploads;
 
@@ -28,7 +29,7 @@ impl Control {
     /// Not to be dropped half-way: run it in a task of its own.
     pub async fn receive(
         &self,
-        _: &Admitted,
+        who: &Admitted,
         id: &UploadId,
         offset: u64,
         announced: Option<u64>,
@@ -68,6 +69,7 @@ impl Control {
             let cut = tokio::task::spawn_blocking(move || uploads::open(&path)?.set_len(offset));
             cut.await.map_err(|_| Error::internal())?.map_err(failed)?;
         }
+        // Not recorded: an upload is when it is announced and when it is complete, not each piece of it.
         let tx = self.store().write().await.map_err(store_error)?;
         match store::uploads::touch(&tx, id, Utc::now()).await {
             Err(store::StoreError::NotFound { .. }) => {
@@ -80,7 +82,7 @@ impl Control {
         tx.commit().await.map_err(store_error)?;
         taken?;
         let now = self.upload(id).await?;
-        if now.received < now.size { Ok(now) } else { self.complete(now).await }
+        if now.received < now.size { Ok(now) } else { self.complete(who, now).await }
     }
 
     async fn take(
@@ -117,7 +119,7 @@ impl Control {
         file.flush().await.map_err(|e| io_error("write to", &self.world().layout.upload(&upload.id), &e))
     }
 
-    async fn complete(&self, upload: Upload) -> Result<Upload, Error> {
+    async fn complete(&self, who: &Admitted, upload: Upload) -> Result<Upload, Error> {
         let path = self.world().layout.upload(&upload.id);
         let (read, algorithm) = (path.clone(), upload.digest.algorithm);
         let digest = tokio::task::spawn_blocking(move || uploads::digest(&read, algorithm));
@@ -131,7 +133,7 @@ impl Control {
             .hint("nothing of it is kept: send the file again from offset 0; if it has changed, announce it anew"));
         }
         let at = Utc::now();
-        let tx = self.store().write().await.map_err(store_error)?;
+        let tx = self.write().await?;
         match store::uploads::complete(&tx, &upload.id).await {
             Err(store::StoreError::NotFound { .. }) => return Err(missing::upload(&upload.id)),
             other => other.map_err(store_error)?,
@@ -139,7 +141,9 @@ impl Control {
         let completed =
             EventKind::UploadCompleted { upload: upload.id.clone(), name: upload.name.clone(), size: upload.size };
         store::events::insert(&tx, None, None, None, &completed, at).await.map_err(store_error)?;
-        tx.commit().await.map_err(store_error)?;
+        who.noted().target(&upload.id);
+        let recorded = self.conclude_before_answer(&tx, who).await?;
+        commit(tx, recorded).await?;
         Ok(Upload { complete: true, ..upload })
     }
 }

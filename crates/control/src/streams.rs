@@ -3,17 +3,17 @@
 //! Nothing is queued for a follower: the next is looked for when it asks for it. Lines are read once for all who follow
 //! them ([`crate::hub`]). Each stream ends with an error that passes when the server stops, so that its client comes back.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::DeploymentId;
 use domain::access::Sees;
 use domain::cursor::LogCursor;
 use domain::event::Event;
-use domain::notice::{KINDS, Notice, notice};
-use domain::{DeploymentId, UserId};
+use domain::notice::{KINDS, Notice};
 use futures::Stream;
 use operations::logs::{LogLine, ReadRequest};
 use operations::{Error, ErrorKind, events};
@@ -26,6 +26,7 @@ use crate::error::{io_error, store_error};
 use crate::handlers::logs::{LogSource, parse_cursor};
 use crate::handlers::{app_named, deployment_with, environment_named, page_limit};
 use crate::hub::{Frame, Instances, Log, Output, Watcher};
+use crate::notices::Listener;
 use crate::output::reader::Most;
 use crate::output::{Reader, last_line};
 
@@ -83,11 +84,11 @@ impl Control {
         Ok(messages(FollowEvents { control, filter, after, changes, batch: VecDeque::new() }))
     }
 
-    /// Notices of events behind `after`, but for apps that the person has muted.
+    /// Notices of events behind `after` that the caller is told of.
     pub(crate) fn follow_notices(&self, who: &Admitted, after: i64) -> Messages<Notice> {
-        let (person, changes) = (who.principal.person().cloned(), self.store().changes());
+        let (listener, changes) = (Listener::of(who), self.store().changes());
         let sees = who.sees();
-        messages(FollowNotices { control: self.clone(), sees, person, after, changes, batch: VecDeque::new() })
+        messages(FollowNotices { control: self.clone(), sees, listener, after, changes, batch: VecDeque::new() })
     }
 
     /// What a deployment prints, from after the line `after` on, until it has ended or is stuck.
@@ -205,7 +206,7 @@ impl Follow for FollowEvents {
 struct FollowNotices {
     control: Control,
     sees: Sees,
-    person: Option<UserId>,
+    listener: Listener,
     after: i64,
     changes: watch::Receiver<u64>,
     batch: VecDeque<Notice>,
@@ -230,10 +231,7 @@ impl Follow for FollowNotices {
                 let events = store::events::first_of(store, &stretch, STRETCH.unsigned_abs());
                 let events = events.await.map_err(store_error)?;
                 self.after = until;
-                let muted =
-                    if events.is_empty() { BTreeSet::new() } else { self.control.muted(self.person.as_ref()).await? };
-                let heard = |notice: &Notice| notice.app.as_ref().is_none_or(|app| !muted.contains(app));
-                self.batch = events.iter().filter_map(notice).filter(heard).collect();
+                self.batch = self.listener.told(&self.control, &events).await?.into();
                 continue;
             }
             tokio::select! {

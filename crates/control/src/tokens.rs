@@ -123,6 +123,21 @@ async fn worth(control: &Control, token: &Token, user: Option<&User>) -> Result<
 /// # Errors
 /// `Unauthorized` when it was withdrawn or has expired, or the person whose it is may not come in any more.
 pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Grants, Error> {
+    let (token, user) = by_now(control, id).await?;
+    worth(control, &token, user.as_ref()).await
+}
+
+/// For whom a token acts, and what it allows by now.
+///
+/// # Errors
+/// As [`grants_by_now`].
+pub(crate) async fn acts_for(control: &Control, id: &TokenId) -> Result<Caller, Error> {
+    let (token, user) = by_now(control, id).await?;
+    let grants = worth(control, &token, user.as_ref()).await?;
+    Ok(holder(token, user, grants))
+}
+
+async fn by_now(control: &Control, id: &TokenId) -> Result<(Token, Option<User>), Error> {
     let over =
         || Error::new(ErrorKind::Unauthorized, "the token is not valid any more").hint("come back with another one");
     let token = match store::tokens::get(control.store(), id).await {
@@ -134,7 +149,7 @@ pub(crate) async fn grants_by_now(control: &Control, id: &TokenId) -> Result<Gra
         None => None,
     };
     match is_good(&token, user.as_ref(), Utc::now()) {
-        true => worth(control, &token, user.as_ref()).await,
+        true => Ok((token, user)),
         false => Err(over()),
     }
 }
@@ -145,7 +160,8 @@ fn holder(token: Token, user: Option<User>, grants: Grants) -> Caller {
         Some(user) => (Principal::Person(user.id), user.name),
         None => (Principal::Machine(token.id.clone()), token.name),
     };
-    Caller { via, ..Caller::new(principal, Credential::Token(token.id), grants, name) }
+    let maker = token.maker;
+    Caller { via, maker, ..Caller::new(principal, Credential::Token(token.id), grants, name) }
 }
 
 pub(crate) fn has_expired(token: &Token, now: DateTime<Utc>) -> bool {
@@ -194,6 +210,7 @@ pub(crate) fn make(name: &str, now: DateTime<Utc>) -> (SecretString, Token) {
         user: None,
         grants: Grants::everywhere(Role::Owner),
         created_by: String::new(),
+        maker: None,
     };
     (secret, token)
 }
@@ -242,9 +259,16 @@ mod tests {
         let zoe = person(false);
         let (_, token) = make("laptop", Utc::now());
         let theirs = holder(token.clone(), Some(zoe.clone()), Grants::default());
-        assert_eq!((theirs.principal, theirs.name.as_str()), (Principal::Person(zoe.id), "Zoe"));
+        assert_eq!((theirs.principal.clone(), theirs.name.as_str()), (Principal::Person(zoe.id), "Zoe"));
         assert_eq!(theirs.credential, Credential::Token(token.id.clone()));
         let machine = holder(token.clone(), None, Grants::default());
-        assert_eq!((machine.principal, machine.name.as_str()), (Principal::Machine(token.id), "laptop"));
+        assert_eq!(
+            (machine.principal.clone(), machine.name.as_str()),
+            (Principal::Machine(token.id.clone()), "laptop")
+        );
+        // And what a program does, whoever made its token answers for.
+        assert_eq!((theirs.behind(), machine.behind()), (theirs.principal.person(), None));
+        let made = holder(store::tokens::Token { maker: theirs.behind().cloned(), ..token }, None, Grants::default());
+        assert_eq!((made.principal.person(), made.behind()), (None, theirs.behind()));
     }
 }

@@ -21,6 +21,8 @@ use crate::upload::Checksum;
 pub const MOST_REQUIRED: u8 = 5;
 /// Of one environment at a time: whoever starts what waits looks past them.
 pub const MOST_PENDING: u64 = 50;
+/// Of these, asked for by one: nobody takes the room of the others.
+pub const MOST_PENDING_OF_ONE: u64 = 10;
 /// How long votes may take at most.
 pub const LONGEST: Lifetime = Lifetime::days(30);
 /// Characters of a comment.
@@ -193,7 +195,8 @@ pub enum Barred {
 pub struct Ballot<'a> {
     pub state: ApprovalState,
     pub role: Role,
-    /// The person who asked, or whose token or schedule did; none when a program of nobody's did.
+    /// The person who asked, or whose token or schedule did, or who made the program's token; none when a program of nobody's
+    /// did.
     pub requester: Option<&'a UserId>,
     pub expires_at: DateTime<Utc>,
 }
@@ -205,17 +208,29 @@ pub fn may_vote(
     has: Option<Role>,
     now: DateTime<Utc>,
 ) -> Result<(), Barred> {
-    let Some(voter) = voter else { return Err(Barred::Program) };
-    if ballot.requester == Some(voter) {
-        return Err(Barred::Own);
-    }
-    if has < Some(ballot.role) {
-        return Err(Barred::Role { needs: ballot.role, has });
-    }
+    may_ever_vote(ballot.role, ballot.requester, voter, has)?;
     match ballot.state {
         ApprovalState::Pending if now < ballot.expires_at => Ok(()),
         ApprovalState::Pending => Err(Barred::TooLate),
         decided => Err(Barred::Decided(decided)),
+    }
+}
+
+/// The same before it is asked, and after it was decided: whether the vote of somebody counts at all on what needs `role` and
+/// `requester` asks for.
+pub fn may_ever_vote(
+    role: Role,
+    requester: Option<&UserId>,
+    voter: Option<&UserId>,
+    has: Option<Role>,
+) -> Result<(), Barred> {
+    let Some(voter) = voter else { return Err(Barred::Program) };
+    if requester == Some(voter) {
+        return Err(Barred::Own);
+    }
+    match has < Some(role) {
+        true => Err(Barred::Role { needs: role, has }),
+        false => Ok(()),
     }
 }
 

@@ -21,6 +21,10 @@ pub const OF_ONE_PLACE: Limit = Limit { failures: 5, within: TimeDelta::minutes(
 /// Of one login from everywhere: then places that are not known wait, and those that are known go on.
 pub const OF_ALL_PLACES: Limit = Limit { failures: 100, within: TimeDelta::hours(1), wait: TimeDelta::minutes(15) };
 
+/// Of wrong codes of one person's second factor, from all places that are not known: whoever sends them has the password already, and
+/// there are a million codes, three of them good at a time. Recovery codes are looked at all the same.
+pub const OF_CODES: Limit = Limit { failures: 20, within: TimeDelta::days(1), wait: TimeDelta::days(1) };
+
 /// For so long after a success a place is known.
 pub const KNOWN: TimeDelta = TimeDelta::days(90);
 
@@ -117,5 +121,16 @@ mod tests {
         let most = (0..99).fold(None, one);
         assert_eq!(most.unwrap().wait(at(0)), None);
         assert!(one(most, 0).unwrap().wait(at(0)).is_some());
+    }
+
+    #[test]
+    fn codes_are_not_guessed_in_a_year() {
+        let one = |before, _| Some(Failures::and_one_more(before, OF_CODES, at(0)));
+        let last = (0..20).fold(None, one);
+        assert_eq!(last.unwrap().wait(at(0)), Some(TimeDelta::days(1)));
+        // The most that anybody has: the first of them spread over a day.
+        let guesses = 365.0 * f64::from(OF_CODES.failures);
+        let missed = (1.0 - 3.0 / 1_000_000.0_f64).powf(guesses);
+        assert!(missed > 0.97, "{missed}");
     }
 }

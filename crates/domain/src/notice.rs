@@ -3,6 +3,7 @@
 //! Everything here is made from an event alone, so that a notice reads the same in a toast, a mail and a webhook, and
 //! the same again when it is sent a second time.
 
+mod audience;
 mod digest;
 mod flood;
 mod retry;
@@ -14,10 +15,12 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use audience::{Audience, audience};
 pub use digest::Digest;
 pub use flood::{ALONE, Placing, Recent, SPAN, place};
 pub use retry::{ATTEMPTS, next_attempt};
 
+use crate::approval::{ApprovalKind, ApprovalState};
 use crate::event::{Event, EventKind};
 use crate::failure::{Cause, Failure};
 use crate::id::DeploymentId;
@@ -44,9 +47,17 @@ pub enum Topic {
     ScheduleSkipped,
     /// A deployment went past a closed window.
     WindowBypassed,
+    /// A deployment waits until others approve of it.
+    ApprovalRequested,
+    /// Somebody refused a deployment, and it has ended.
+    ApprovalRefused,
+    /// Too few people approved of a deployment in time, and it has ended.
+    ApprovalExpired,
     /// Everything before is from a backup.
     ServerRestored,
     DeploymentCancelled,
+    /// Enough people approved of a deployment: it may start.
+    ApprovalApproved,
     /// A deployment got the traffic.
     DeploymentActive,
     /// Somebody tries a channel; nobody chooses it.
@@ -55,7 +66,7 @@ pub enum Topic {
 
 impl Topic {
     /// What channels choose among.
-    pub const ALL: [Topic; 11] = [
+    pub const ALL: [Topic; 15] = [
         Topic::DeploymentStuck,
         Topic::InstanceCrashLooping,
         Topic::DeploymentFailed,
@@ -64,8 +75,12 @@ impl Topic {
         Topic::DeploymentRecovered,
         Topic::ScheduleSkipped,
         Topic::WindowBypassed,
+        Topic::ApprovalRequested,
+        Topic::ApprovalRefused,
+        Topic::ApprovalExpired,
         Topic::ServerRestored,
         Topic::DeploymentCancelled,
+        Topic::ApprovalApproved,
         Topic::DeploymentActive,
     ];
 
@@ -80,8 +95,12 @@ impl Topic {
             Topic::DeploymentRecovered => "deployment_recovered",
             Topic::ScheduleSkipped => "schedule_skipped",
             Topic::WindowBypassed => "window_bypassed",
+            Topic::ApprovalRequested => "approval_requested",
+            Topic::ApprovalRefused => "approval_refused",
+            Topic::ApprovalExpired => "approval_expired",
             Topic::ServerRestored => "server_restored",
             Topic::DeploymentCancelled => "deployment_cancelled",
+            Topic::ApprovalApproved => "approval_approved",
             Topic::DeploymentActive => "deployment_active",
             Topic::Test => "test",
         }
@@ -93,11 +112,15 @@ impl Topic {
             | Topic::InstanceCrashLooping
             | Topic::DeploymentFailed
             | Topic::DeploymentRolledBack => Level::Failure,
-            Topic::DeploymentStalled | Topic::ScheduleSkipped | Topic::WindowBypassed | Topic::ServerRestored => {
-                Level::Warning
-            }
+            Topic::DeploymentStalled
+            | Topic::ScheduleSkipped
+            | Topic::WindowBypassed
+            | Topic::ApprovalRequested
+            | Topic::ApprovalRefused
+            | Topic::ApprovalExpired
+            | Topic::ServerRestored => Level::Warning,
             Topic::DeploymentCancelled | Topic::Test => Level::Info,
-            Topic::DeploymentRecovered | Topic::DeploymentActive => Level::Success,
+            Topic::DeploymentRecovered | Topic::ApprovalApproved | Topic::DeploymentActive => Level::Success,
         }
     }
 
@@ -112,8 +135,12 @@ impl Topic {
             Topic::DeploymentRecovered => "recovered",
             Topic::ScheduleSkipped => "schedules skipped",
             Topic::WindowBypassed => "past a closed window",
+            Topic::ApprovalRequested => "waiting for approval",
+            Topic::ApprovalRefused => "refused",
+            Topic::ApprovalExpired => "not approved in time",
             Topic::ServerRestored => "restored",
             Topic::DeploymentCancelled => "cancelled",
+            Topic::ApprovalApproved => "approved",
             Topic::DeploymentActive => "active",
             Topic::Test => "tests",
         }
@@ -178,7 +205,7 @@ pub struct Notice {
 const MAX_BODY: usize = 600;
 
 /// The kinds of events that may have something to tell people: who looks for notices reads no others.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 11] = [
     "deployment_finished",
     "deployment_stuck",
     "deployment_stalled",
@@ -186,6 +213,9 @@ pub const KINDS: [&str; 8] = [
     "instance_crash_looping",
     "schedule_skipped",
     "window_bypassed",
+    "approval_requested",
+    "approval_reset",
+    "approval_decided",
     "server_restored",
 ];
 
@@ -220,6 +250,19 @@ pub fn notice(event: &Event) -> Option<Notice> {
             let title = format!("{} goes past a closed window", deployment());
             (Topic::WindowBypassed, title, Some(format!("{by}: {reason}")))
         }
+        EventKind::ApprovalRequested { about, required, role, expires_at, by, .. } => {
+            let past = if *about == ApprovalKind::Bypass { " past a closed window" } else { "" };
+            let people = if *required == 1 { "1 person".to_owned() } else { format!("{required} people") };
+            let until = expires_at.format("%Y-%m-%d %H:%M UTC");
+            let title = format!("{}{past} waits for approval", deployment());
+            let body = format!("{by} asks for it; it takes {people} with the role {role} at least, until {until}");
+            (Topic::ApprovalRequested, title, Some(body))
+        }
+        EventKind::ApprovalReset { why, .. } => {
+            let title = format!("{} waits for approval again", deployment());
+            (Topic::ApprovalRequested, title, Some(format!("{why}: the votes so far count no more")))
+        }
+        EventKind::ApprovalDecided { state, why, .. } => decided(&place, *state, why.clone())?,
         EventKind::ServerRestored { taken_at } => {
             let title = "Plimsoll was restored from a backup".to_owned();
             let taken = taken_at.format("%Y-%m-%d %H:%M UTC");
@@ -261,9 +304,10 @@ pub fn test(channel: &str, at: DateTime<Utc>) -> Notice {
     }
 }
 
-/// None where nobody waits to hear of it: one that a newer one overtook tells nothing that the newer one will not tell.
+/// None where nobody waits to hear of it: one that a newer one overtook tells nothing that the newer one will not tell, and
+/// that one was not approved of is [told](decided) already.
 fn finished(place: &str, phase: Phase, failure: Option<&Failure>) -> Option<(Topic, String, Option<String>)> {
-    if failure.is_some_and(|failure| failure.cause == Cause::Superseded) {
+    if failure.is_some_and(|failure| matches!(failure.cause, Cause::Superseded | Cause::NotApproved)) {
         return None;
     }
     let why = failure.map(|failure| {
@@ -279,6 +323,17 @@ fn finished(place: &str, phase: Phase, failure: Option<&Failure>) -> Option<(Top
             (Topic::DeploymentFailed, format!("{place}: deployment failed{at}"), why)
         }
     })
+}
+
+/// None for one whose deployment has ended for another reason, which is told.
+fn decided(place: &str, state: ApprovalState, why: Option<String>) -> Option<(Topic, String, Option<String>)> {
+    let (topic, title) = match state {
+        ApprovalState::Approved => (Topic::ApprovalApproved, format!("{place}: deployment was approved")),
+        ApprovalState::Refused => (Topic::ApprovalRefused, format!("{place}: deployment was refused")),
+        ApprovalState::Expired => (Topic::ApprovalExpired, format!("{place}: deployment was not approved in time")),
+        ApprovalState::Pending | ApprovalState::Void => return None,
+    };
+    Some((topic, title, why))
 }
 
 /// `shop production`.
@@ -313,6 +368,8 @@ fn cut(text: &str) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::access::Role;
+    use crate::id::ApprovalId;
 
     pub(super) fn event(kind: EventKind) -> Event {
         Event {
@@ -360,6 +417,55 @@ mod tests {
         for phase in [Phase::Failed, Phase::Cancelled] {
             assert_eq!(finished(phase, Some(failure(Cause::Superseded, "a newer one"))), None);
         }
+        assert_eq!(finished(Phase::Cancelled, Some(failure(Cause::NotApproved, "refused by zoe"))), None);
+    }
+
+    #[test]
+    fn what_waits_for_others_is_told_in_one_line_and_so_is_what_came_of_it() {
+        let approval = || ApprovalId::from_ulid(ulid::Ulid::from_parts(1, 3));
+        let asked = |about, required| EventKind::ApprovalRequested {
+            approval: approval(),
+            about,
+            required,
+            role: Role::Admin,
+            expires_at: DateTime::UNIX_EPOCH,
+            by: "Ann".to_owned(),
+        };
+        let told = |kind: EventKind| {
+            notice(&event(kind)).map(|notice| {
+                assert!(notice.path.starts_with("/deployments/dep_"), "{notice:?}");
+                (notice.topic, notice.title, notice.body.unwrap_or_default())
+            })
+        };
+        let (topic, title, body) = told(asked(ApprovalKind::Deployment, 2)).unwrap();
+        assert_eq!(
+            (topic, title.as_str()),
+            (Topic::ApprovalRequested, "shop production: deployment waits for approval")
+        );
+        assert_eq!(body, "Ann asks for it; it takes 2 people with the role admin at least, until 1970-01-01 00:00 UTC");
+        let (_, title, body) = told(asked(ApprovalKind::Bypass, 1)).unwrap();
+        assert_eq!(title, "shop production: deployment past a closed window waits for approval");
+        assert!(body.contains("it takes 1 person with"), "{body}");
+        let (topic, title, body) =
+            told(EventKind::ApprovalReset { approval: approval(), why: "a variable changed".to_owned() }).unwrap();
+        assert_eq!(
+            (topic, title.as_str()),
+            (Topic::ApprovalRequested, "shop production: deployment waits for approval again")
+        );
+        assert_eq!(body, "a variable changed: the votes so far count no more");
+        let decided = |state| {
+            let why = (state != ApprovalState::Approved).then(|| "because".to_owned());
+            told(EventKind::ApprovalDecided { approval: approval(), state, why })
+        };
+        let expected =
+            |topic, end: &str, why: &str| Some((topic, format!("shop production: deployment {end}"), why.to_owned()));
+        assert_eq!(decided(ApprovalState::Approved), expected(Topic::ApprovalApproved, "was approved", ""));
+        assert_eq!(decided(ApprovalState::Refused), expected(Topic::ApprovalRefused, "was refused", "because"));
+        assert_eq!(
+            decided(ApprovalState::Expired),
+            expected(Topic::ApprovalExpired, "was not approved in time", "because")
+        );
+        assert_eq!(decided(ApprovalState::Void), None);
     }
 
     #[test]

@@ -19,9 +19,11 @@ pub use measure::Estimate;
 pub use reference::{InvalidPlanRef, PlanRef};
 pub use simulation::{Simulated, SimulatedStep, Simulation, StepEnd};
 
+use crate::access::Role;
 use crate::deployment::DeploymentKind;
 use crate::estimate::{Forecast, Start};
 use crate::id::ReleaseId;
+use crate::lifetime::Lifetime;
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::promotion::{Commits, Finding, RouteDifference, SettingDifference, Severity, Version};
@@ -58,6 +60,9 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// The stages of the deployment, in their order.
     pub steps: Vec<Step>,
+    /// The yes of others that it would wait for before anything else; absent where nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<PlannedApproval>,
     pub start: PlannedStart,
     /// From the first step until the new release serves; absent when nothing was measured yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,7 +94,22 @@ pub struct PlannedRelease {
     pub number: Option<u32>,
 }
 
-/// When the deployment would begin if it were ordered now with the priority `normal`. No part of the digest.
+/// Whose yes the deployment would wait for, by the environment's policy as it is now. No part of the digest: whoever carries the
+/// plan out waits for what the policy asks for then.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedApproval {
+    /// So many people have to say yes.
+    pub required: u8,
+    /// The least that they are at the app.
+    pub role: Role,
+    /// Whether the vote of whoever asks counts, if they order the deployment.
+    pub own_counts: bool,
+    /// So long votes may take; then the deployment ends.
+    pub expires_in: Lifetime,
+}
+
+/// When the deployment would begin if it were ordered now with the priority `normal`, once it is approved of where that is asked
+/// for. No part of the digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlannedStart {
     /// What it would wait for; absent when it would begin at once.

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use ignore::WalkBuilder;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,8 @@ pub enum DirectoryError {
     LinkOutside { file: PathBuf, target: PathBuf },
     #[error("{} has more than {MAX_FILES} files; name a smaller folder, or ignore what is not needed in .plimsollignore", .0.display())]
     TooMany(PathBuf),
+    #[error("{} is large: its files could not be counted within {} s; name a smaller folder, or ignore what is not needed in .plimsollignore", path.display(), within.as_secs())]
+    TooLong { path: PathBuf, within: Duration },
     #[error("the copy was cancelled")]
     Cancelled,
     #[error("could not {doing} {}: {source}", path.display())]
@@ -43,15 +46,27 @@ pub enum DirectoryError {
 /// The most files, links and folders that a source may have.
 pub const MAX_FILES: usize = 200_000;
 
-/// Whether a folder is small enough to be source at all. Blocks, but not for long.
+/// Whether a folder is small enough to be source at all, as far as that can be told `within` this time. Blocks that long at most.
 ///
 /// # Errors
-/// `TooMany`; what can't be read isn't counted.
-pub fn check_size(path: &Path) -> Result<(), DirectoryError> {
-    match walk(path).take(MAX_FILES + 1).count() {
-        0..=MAX_FILES => Ok(()),
-        _ => Err(DirectoryError::TooMany(path.to_owned())),
+/// `TooMany` and `TooLong`; what can't be read isn't counted.
+pub fn check_size(path: &Path, within: Duration) -> Result<(), DirectoryError> {
+    let began = Instant::now();
+    let over = || DirectoryError::TooLong { path: path.to_owned(), within };
+    count(path, || (began.elapsed() > within).then(over))
+}
+
+/// Counts the files of a folder, until there are too many or `stop` says why not to go on.
+fn count(path: &Path, stop: impl Fn() -> Option<DirectoryError>) -> Result<(), DirectoryError> {
+    for (number, _) in walk(path).enumerate() {
+        if number >= MAX_FILES {
+            return Err(DirectoryError::TooMany(path.to_owned()));
+        }
+        if let Some(why) = stop() {
+            return Err(why);
+        }
     }
+    Ok(())
 }
 
 /// Copies the files of `path` into `dest`, which must not exist, without `.git` and without what
@@ -83,7 +98,7 @@ pub fn copy(path: &Path, dest: &Path, cancel: &CancellationToken) -> Result<Copi
 
 fn copy_tree(source: &Path, tree: &Path, cancel: &CancellationToken) -> Result<Copied, DirectoryError> {
     let mut copied = Copied::default();
-    check_size(source)?;
+    count(source, || cancel.is_cancelled().then_some(DirectoryError::Cancelled))?;
     for entry in walk(source) {
         if cancel.is_cancelled() {
             return Err(DirectoryError::Cancelled);

@@ -38,6 +38,8 @@ pub struct Receipt {
     pub status: Option<u16>,
     /// What it said, for people.
     pub said: String,
+    /// Who has it not, and why, for people; where there are several to have it.
+    pub missed: Option<String>,
 }
 
 /// It did not arrive, as far as is known.

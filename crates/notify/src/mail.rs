@@ -26,6 +26,9 @@ use crate::{Driver, Failure, Message, Receipt, Then};
 /// One attempt, from the look at the server's name to its last word.
 const WHOLE: Duration = Duration::from_secs(25);
 
+/// Attempts in which all mailboxes wait for one that the server may take later; what greylists does so for a minute.
+const PATIENT: u32 = 2;
+
 /// Mailboxes of one mail.
 const MOST: usize = 20;
 
@@ -71,7 +74,7 @@ impl Mail {
             let signed_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
             signed_in.map_err(|e| self.stranger(&e))?;
         }
-        let sent = self.send(&mut connection, &mail).await;
+        let sent = self.send(&mut connection, &mail, message.attempt).await;
         let _ = connection.quit().await;
         sent
     }
@@ -83,8 +86,8 @@ impl Mail {
         connected.map_err(|e| self.failure("greeting", &e))
     }
 
-    /// A mailbox that is refused keeps the others from nothing.
-    async fn send(&self, connection: &mut AsyncSmtpConnection, mail: &[u8]) -> Result<Receipt, Failure> {
+    /// A mailbox that is refused keeps the others from nothing; one that may be taken later has them wait for two attempts.
+    async fn send(&self, connection: &mut AsyncSmtpConnection, mail: &[u8], attempt: u32) -> Result<Receipt, Failure> {
         let from = From::new(Some(self.from.email.clone()), Vec::new());
         connection.command(from).await.map_err(|e| self.failure("sender", &e))?;
         let mut refused: Vec<Failure> = Vec::new();
@@ -95,17 +98,19 @@ impl Mail {
                 Err(e) => return Err(self.failure(to.email.as_ref(), &e)),
             }
         }
-        if refused.len() == self.to.len() {
-            let hopeful = refused.iter().position(|failure| failure.then != Then::GiveUp);
+        let hopeful = refused.iter().position(|failure| failure.then != Then::GiveUp);
+        let nobody = refused.len() == self.to.len();
+        if nobody || (hopeful.is_some() && attempt <= PATIENT) {
             return Err(refused.swap_remove(hopeful.unwrap_or_default()));
         }
         connection.command(Data).await.map_err(|e| self.failure("text", &e))?;
         let answer = connection.message(mail).await.map_err(|e| self.failure("text", &e))?;
-        let said = match refused.first() {
-            None => clean(answer.first_line().unwrap_or_default()),
-            Some(first) => clean(&format!("sent to {} of {}; {first}", self.to.len() - refused.len(), self.to.len())),
-        };
-        Ok(Receipt { status: Some(u16::from(answer.code())), said })
+        let said = clean(answer.first_line().unwrap_or_default());
+        let missed = (!refused.is_empty()).then(|| {
+            let why = refused.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+            clean(&format!("sent to {} of {}; {why}", self.to.len() - refused.len(), self.to.len()))
+        });
+        Ok(Receipt { status: Some(u16::from(answer.code())), said, missed })
     }
 
     fn write(&self, message: &Message) -> Result<Vec<u8>, String> {

@@ -10,6 +10,8 @@ pub struct Message {
     pub id: String,
     /// When it was made.
     pub at: DateTime<Utc>,
+    /// Which attempt it is, from 1.
+    pub attempt: u32,
     pub digest: Digest,
     /// Where the UI is, such as `https://deploy.example.org`; without it there are no links.
     pub ui: Option<String>,

@@ -22,7 +22,7 @@ pub(crate) fn of_answer(answer: &Answer, now: DateTime<Utc>) -> Result<Receipt, 
     let status = answer.status;
     let said = clean(&String::from_utf8_lossy(&answer.body));
     if status.is_success() {
-        return Ok(Receipt { status: Some(status.as_u16()), said });
+        return Ok(Receipt { status: Some(status.as_u16()), said, missed: None });
     }
     let then = match status {
         StatusCode::GONE => Then::Disable,

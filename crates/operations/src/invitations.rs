@@ -63,6 +63,9 @@ pub struct Invited {
     /// repeated request with the same idempotency key is answered without it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<String>,
+    /// Where people reach the web interface, if the server was told so (`--public-url`): the link begins with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
 }
 
 impl std::fmt::Debug for Invited {

@@ -25,11 +25,15 @@ pub enum Stream {
 /// One line, without its line end. The text is whatever a program printed: don't trust it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogLine {
-    /// Grows by one within its source.
+    /// Grows by one within its log.
     pub seq: u64,
     pub at: DateTime<Utc>,
     /// Instance or component that printed it, or the phase for a deployment's output.
     pub source: String,
+    /// The instance whose log it is a line of, among lines of several: a new release has instances of the same source, each with
+    /// a log that begins at 1. Absent in a deployment's output, which is one log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     pub stream: Stream,
     #[schemars(extend("x-plimsoll-untrusted" = true))]
     pub text: String,

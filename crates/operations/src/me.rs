@@ -37,6 +37,7 @@ pub struct Me {
     pub confirmed_until: Option<DateTime<Utc>>,
     /// What the person has chosen for the web interface.
     #[serde(default, skip_serializing_if = "Value::is_null")]
+    #[schemars(with = "Option<Preferences>")]
     pub preferences: Value,
 }
 

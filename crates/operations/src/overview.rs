@@ -5,7 +5,7 @@ use clap::Args;
 use domain::deployment::DeploymentKind;
 use domain::instance::InstanceStatus;
 use domain::phase::Phase;
-use domain::{CertificateId, DeploymentId, EnvironmentId, Name};
+use domain::{ApprovalId, CertificateId, ChannelId, DeploymentId, EnvironmentId, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,36 @@ pub enum Need {
     },
     /// It shows no sign of life, or of progress.
     Stalled(Trouble),
+    /// A deployment waits for the vote of whoever asks for the overview.
+    Approval {
+        approval: ApprovalId,
+        deployment: DeploymentId,
+        app: Name,
+        environment: Name,
+        /// Who asked for it.
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
+        requested_by: String,
+        /// What would run, in words.
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
+        what: String,
+        /// It ends then, if too few people voted.
+        expires_at: DateTime<Utc>,
+        /// When it was asked for.
+        at: DateTime<Utc>,
+    },
+    /// Messages to a channel do not arrive; told to whoever may set it up.
+    Channel {
+        channel: ChannelId,
+        #[schemars(extend("x-plimsoll-untrusted" = true))]
+        name: String,
+        /// It is of this app alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        app: Option<Name>,
+        /// Otherwise its receiver wants nothing more, and none are sent.
+        enabled: bool,
+        /// Since when.
+        at: DateTime<Utc>,
+    },
 }
 
 /// A deployment that needs somebody.

@@ -16,6 +16,8 @@ pub struct ReleaseStatus {
     pub release: Release,
     /// Environments in which it is active.
     pub active_in: Vec<Name>,
+    /// Environments in which it is active or was: those that can be rolled back to it, as long as its files are kept.
+    pub served_in: Vec<Name>,
     /// Names of the variables in its environment snapshot.
     pub variables: Vec<String>,
 }
@@ -28,6 +30,10 @@ pub struct ListRequest {
     /// Name of the app.
     #[arg(long, short)]
     pub app: Name,
+    /// Only those that are or were active in this environment: what it can be rolled back to.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_in: Option<Name>,
     /// Continue after this page's `next`.
     #[arg(long)]
     #[serde(default, skip_serializing_if = "Option::is_none")]

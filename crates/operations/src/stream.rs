@@ -68,7 +68,7 @@ pub struct OutputBatch {
 pub struct LogsBatch {
     /// `<app>/<environment>`
     pub env: String,
-    /// Number of each line within its source.
+    /// Number of each line within its log.
     pub seq: Vec<u64>,
     /// When each was printed, in milliseconds since 1970.
     pub at: Vec<i64>,
@@ -79,11 +79,14 @@ pub struct LogsBatch {
     pub lines: Vec<String>,
 }
 
-/// So many lines of the same source.
+/// So many lines of the same source and log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// As in a line of a log.
     pub source: String,
+    /// As in a line of a log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
     pub stream: Stream,
     /// One at least.
     pub count: u32,
@@ -139,8 +142,13 @@ fn runs<'a>(lines: impl Iterator<Item = &'a LogLine>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for line in lines {
         match runs.last_mut() {
-            Some(run) if run.source == line.source && run.stream == line.stream => run.count += 1,
-            _ => runs.push(Run { source: line.source.clone(), stream: line.stream, count: 1 }),
+            Some(run) if run.source == line.source && run.log == line.log && run.stream == line.stream => {
+                run.count += 1
+            }
+            _ => {
+                let (source, log) = (line.source.clone(), line.log.clone());
+                runs.push(Run { source, log, stream: line.stream, count: 1 });
+            }
         }
     }
     runs
@@ -157,6 +165,7 @@ mod tests {
             seq,
             at: chrono::DateTime::from_timestamp_millis(1_700_000_000_000 + seq as i64).unwrap(),
             source: source.to_owned(),
+            log: None,
             stream,
             text: format!("line {seq}"),
         };
@@ -183,5 +192,26 @@ mod tests {
         let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
         let logs = LogsBatch::of(&app, &environment, lines.iter());
         assert_eq!((logs.env.as_str(), logs.seq, logs.lines.len()), ("shop/production", vec![7, 8, 9, 10], 4));
+    }
+
+    #[test]
+    fn lines_of_two_logs_under_one_name_are_told_apart() {
+        let line = |log: &str, seq: u64| LogLine {
+            seq,
+            at: chrono::DateTime::from_timestamp_millis(1_700_000_000_000).unwrap(),
+            source: "web.0".to_owned(),
+            log: Some(log.to_owned()),
+            stream: Stream::Stdout,
+            text: String::new(),
+        };
+        let lines = [line("dep_old-web-0", 8), line("dep_old-web-0", 9), line("dep_new-web-0", 1)];
+        let (app, environment) = ("shop".parse().unwrap(), "production".parse().unwrap());
+        let batch = serde_json::to_value(LogsBatch::of(&app, &environment, lines.iter())).unwrap();
+        assert_eq!(batch["seq"], serde_json::json!([8, 9, 1]));
+        let expected = serde_json::json!([
+            { "source": "web.0", "log": "dep_old-web-0", "stream": "stdout", "count": 2 },
+            { "source": "web.0", "log": "dep_new-web-0", "stream": "stdout", "count": 1 },
+        ]);
+        assert_eq!(batch["src"], expected);
     }
 }

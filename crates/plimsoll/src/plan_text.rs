@@ -5,7 +5,8 @@ use std::time::Duration;
 use domain::Name;
 use domain::deployment::DeploymentKind;
 use domain::plan::{
-    Action, Changes, Differences, Estimate, Interruption, Plan, PlannedStart, Simulated, Simulation, Step, StepEnd,
+    Action, Changes, Differences, Estimate, Interruption, Plan, PlannedApproval, PlannedStart, Simulated, Simulation,
+    Step, StepEnd,
 };
 use domain::promotion::{Severity, Version};
 
@@ -42,6 +43,9 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     }
     fact("release", format!("{} ({})", plan.brings(), plan.release.digest.short()));
     fact("serves", plan.live.as_ref().map_or_else(|| "nothing yet".to_owned(), version));
+    if let Some(approval) = &plan.approval {
+        fact("approval", self::approval(approval));
+    }
     fact("starts", start(plan));
     fact("takes", plan.duration.map_or_else(|| "unknown: nothing like it was measured here yet".to_owned(), estimate));
     fact(
@@ -91,8 +95,23 @@ pub(crate) fn lines(plan: &Plan) -> Vec<String> {
     lines
 }
 
+/// Who has to say yes first.
+fn approval(approval: &PlannedApproval) -> String {
+    let PlannedApproval { required, role, own_counts, expires_in } = approval;
+    let people = if *required == 1 { "1 person".to_owned() } else { format!("{required} people") };
+    let own = if *own_counts { "counts" } else { "does not count" };
+    format!("needed: {people} with the role {role} at least, within {expires_in}; your own vote {own}")
+}
+
 /// As it was when the plan was made.
 fn start(plan: &Plan) -> String {
+    match plan.approval {
+        Some(_) => format!("when it is approved of; then {}", start_then(plan)),
+        None => start_then(plan),
+    }
+}
+
+fn start_then(plan: &Plan) -> String {
     let PlannedStart { waiting_for, ahead, estimate, .. } = &plan.start;
     let Some(waiting_for) = waiting_for else { return "at once".to_owned() };
     let after = |at| text::took(text::between(plan.created_at, at));
@@ -184,6 +203,9 @@ pub(crate) fn simulation(simulation: &Simulation) -> Vec<String> {
         simulation.app,
         simulation.environment
     )];
+    if let Some(approval) = &simulation.approval {
+        lines.push(format!("approval is {}", self::approval(approval)));
+    }
     for one in &simulation.runs {
         lines.push(String::new());
         lines.extend(run(one));
@@ -215,6 +237,8 @@ fn run(run: &Simulated) -> Vec<String> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use domain::access::Role;
+
     use super::*;
 
     /// As an API answers, with text from outside that tries to steer the terminal.
@@ -232,6 +256,19 @@ mod tests {
     fn a_plan_reads_from_top_to_bottom() {
         insta::assert_snapshot!("plan", shown(&plan()));
         assert!(!shown(&plan()).contains('\x1b'));
+    }
+
+    #[test]
+    fn whose_yes_it_takes_is_said_before_when_it_starts() {
+        let needed =
+            PlannedApproval { required: 2, role: Role::Admin, own_counts: false, expires_in: "4h".parse().unwrap() };
+        let words = "needed: 2 people with the role admin at least, within 4h; your own vote does not count";
+        let plan = Plan { approval: Some(needed.clone()), ..plan() };
+        let shown = shown(&plan);
+        assert!(shown.contains(&format!("\napproval  {words}\nstarts    when it is approved of; then ")), "{shown}");
+        let parsed: Simulation = serde_json::from_str(include_str!("plan_text/simulation.json")).unwrap();
+        let lines = simulation(&Simulation { approval: Some(needed), ..parsed });
+        assert_eq!(lines[1], format!("approval is {words}"));
     }
 
     #[test]

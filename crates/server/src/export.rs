@@ -14,6 +14,7 @@ use operations::audit::ExportRequest;
 use operations::{Error, Permission};
 
 use crate::problem::Problem;
+use crate::streams::access;
 use crate::{Plane, decode};
 
 /// JSON documents, one a line.
@@ -29,6 +30,7 @@ pub(crate) async fn audit(
     let asked: ExportRequest = decode::from_query(&path, parts.uri.query().unwrap_or_default())?;
     let who = plane.control.admit_to(caller, "audit.export", Permission::Audit, asked.place()).await?;
     let pages = plane.control.export_audit(&who, asked).await?;
+    let pages = access(&plane, &who).while_given(pages);
     // What fails on the way is cut off, so that nobody takes a part for the whole.
     let pieces = pages.and_then(|records| std::future::ready(lines(&records)));
     let mut response = Response::new(Body::from_stream(pieces));

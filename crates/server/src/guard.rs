@@ -11,7 +11,7 @@ use domain::forwarded::Client;
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
-use operations::{Error, ErrorKind, stream};
+use operations::{Error, ErrorKind, sign_in, stream};
 
 use crate::auth::cookie;
 use crate::limits::{Kind, Limits, Permit, Who};
@@ -25,12 +25,12 @@ pub(crate) const PUBLIC: [&str; 11] = [
     "/healthz",
     "/readyz",
     "/openapi.json",
-    auth::METHODS,
-    auth::SIGN_IN,
-    auth::SECOND_FACTOR,
-    auth::ACCEPT,
-    operations::sign_in::DEVICE,
-    operations::sign_in::DEVICE_TOKEN,
+    sign_in::METHODS,
+    sign_in::SIGN_IN,
+    sign_in::SECOND_FACTOR,
+    sign_in::ACCEPT,
+    sign_in::DEVICE,
+    sign_in::DEVICE_TOKEN,
     auth::oidc::START,
     auth::oidc::CALLBACK,
 ];
@@ -284,7 +284,7 @@ mod tests {
         assert!(needs_caller(Some("/api/v1/apps"), "/api/v1/apps"));
         assert!(needs_caller(Some("/somewhere/new"), "/somewhere/new"));
         assert!(needs_caller(None, "/api/v9"));
-        assert!(needs_caller(Some(auth::SIGN_OUT), auth::SIGN_OUT));
+        assert!(needs_caller(Some(sign_in::SIGN_OUT), sign_in::SIGN_OUT));
         assert!(!needs_caller(Some("/healthz"), "/healthz"));
         assert!(!needs_caller(None, "/nope"));
     }

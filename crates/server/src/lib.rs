@@ -24,6 +24,7 @@ mod headers;
 mod health;
 mod host;
 mod idempotency;
+mod in_flight;
 mod limits;
 mod listen;
 mod mcp_door;

@@ -18,9 +18,10 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
 use crate::connections::Connections;
+use crate::in_flight::InFlight;
 use crate::{Plane, Settings, routes};
 
-/// How long the head of a request may take, and how long a connection may wait for its next request.
+/// How long the head of a request may take, and how long a connection may wait for its first and its next request.
 const HEAD_TIME: Duration = Duration::from_secs(60);
 /// The largest head of a request, in bytes.
 const MAX_HEAD: u32 = 64 * 1024;
@@ -73,8 +74,8 @@ async fn serve_router(
     loop {
         let accepting = async {
             // Who is not accepted yet waits in the kernel, which has room for some more.
-            let room = room.room().await;
-            (listener.accept().await, room)
+            let free = room.room().await;
+            (listener.accept().await, free)
         };
         let (accepted, free) = tokio::select! {
             biased;
@@ -97,7 +98,7 @@ async fn serve_router(
         };
         let (router, closing) = (router.clone(), closing.clone());
         connections.spawn(async move {
-            connection(stream, from.ip(), router, closing).await;
+            connection(stream, from.ip(), router, closing, HEAD_TIME).await;
             drop(open);
         });
     }
@@ -115,30 +116,45 @@ async fn serve_router(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, from: IpAddr, router: axum::Router, closing: CancellationToken) {
+/// Until it ends, or nothing was in flight on it for `head_time`.
+async fn connection(
+    stream: TcpStream,
+    from: IpAddr,
+    router: axum::Router,
+    closing: CancellationToken,
+    head_time: Duration,
+) {
     // A message of a stream must not wait for the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "no TCP_NODELAY");
     }
     let mut builder = Builder::new(TokioExecutor::new());
     // Up to 100 headers are read, as the library has it.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(MAX_HEAD as usize);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(head_time).max_buf_size(MAX_HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(Some(Duration::from_secs(30)))
         .max_header_list_size(MAX_HEAD);
-    let router = router.map_request(move |mut request: http::Request<Incoming>| {
+    let in_flight = InFlight::new();
+    let begun = in_flight.clone();
+    let service = tower::service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(From(from));
-        request
+        let (request_of, router) = (begun.begin(), router.clone());
+        async move { router.oneshot(request).await.map(|response| request_of.until_read(response)) }
     });
     let mut connection =
-        std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+        std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service)));
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = closing.cancelled() => {
+        () = async { tokio::select! { () = closing.cancelled() => {}, () = in_flight.idle(head_time) => {} } } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // Who has nothing to get any more, and does not go, is left.
+            let left = async {
+                tokio::time::sleep(GRACE).await;
+                in_flight.idle(head_time).await;
+            };
+            tokio::select! { result = connection.as_mut() => result, () = left => return }
         }
     };
     if let Err(error) = result {
@@ -237,6 +253,52 @@ mod tests {
         let idle = tokio::time::timeout(LIMIT, idle.read(&mut head)).await.unwrap();
         assert!(matches!(idle, Ok(0) | Err(_)), "{idle:?}");
         tokio::time::timeout(LIMIT, server).await.unwrap().unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_asks_nothing_is_closed_and_who_reads_a_stream_is_not() {
+        const HEAD: Duration = Duration::from_millis(300);
+        let closing = CancellationToken::new();
+        let streams = closing.clone();
+        let router = Router::new().route("/", get(|| async { "here" })).route(
+            "/stream",
+            get(
+                move || async move { sse::response(stream::pending(), streams, sse::Access::new(|| async { Ok(()) })) },
+            ),
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            loop {
+                let (stream, from) = listener.accept().await.unwrap();
+                tokio::spawn(connection(stream, from.ip(), router.clone(), closing.clone(), HEAD));
+            }
+        });
+        let mut follower = get_path(address, "/stream").await;
+        let mut silent = TcpStream::connect(address).await.unwrap();
+        let mut half = TcpStream::connect(address).await.unwrap();
+        half.write_all(b"PRI * HT").await.unwrap();
+        let mut kept = get_path(address, "/").await;
+        // Speaks HTTP/2, answers its pings, and asks once.
+        let stream = hyper_util::rt::TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let (mut ask, talk) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+        let talk = tokio::spawn(talk);
+        let request = http::Request::get("http://x/").body(http_body_util::Empty::<bytes::Bytes>::new()).unwrap();
+        let answer = ask.send_request(request).await.unwrap();
+        assert_eq!(http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes(), "here");
+
+        let mut said = Vec::new();
+        for idle in [&mut silent, &mut half, &mut kept] {
+            _ = tokio::time::timeout(LIMIT, idle.read_to_end(&mut said)).await.expect("it is closed");
+        }
+        assert!(String::from_utf8_lossy(&said).contains("here"));
+        tokio::time::timeout(LIMIT, talk).await.expect("it is told to go").unwrap().unwrap();
+        drop(ask);
+        let mut head = vec![0; 4096];
+        while tokio::time::timeout(HEAD * 3, follower.read(&mut head)).await.is_ok_and(|read| read.unwrap() > 0) {}
+        let last = tokio::time::timeout(HEAD, follower.read(&mut head)).await;
+        assert!(last.is_err(), "a stream lives on: {last:?}");
+        server.abort();
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ mod fields;
 mod links;
 #[cfg(test)]
 mod tests;
+mod ways;
 
 use std::sync::OnceLock;
 
@@ -17,6 +18,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::auth::cookie;
 use crate::{idempotency, problem, streams, uploads};
 use fields::Fields;
 
@@ -64,6 +66,7 @@ pub fn document() -> Value {
         kind: crate::export::KIND,
     });
     builder.content::<uploads::ContentRequest, operations::uploads::Upload>();
+    builder.ways();
     sorted(bounded(builder.finish()))
 }
 
@@ -337,8 +340,8 @@ impl Builder {
     }
 
     fn finish(mut self) -> Value {
-        let problem = Error::json_schema(&mut self.generator);
-        self.schemas.insert("Problem".to_owned(), problem.to_value());
+        let error = Error::json_schema(&mut self.generator);
+        self.schemas.insert("Problem".to_owned(), error.to_value());
         let failure = reference("schemas", "Problem");
         self.schemas.insert(
             "StreamEnd".to_owned(),
@@ -364,28 +367,70 @@ impl Builder {
                 "license": { "name": "Apache-2.0 OR MIT", "identifier": env!("CARGO_PKG_LICENSE") },
             },
             "servers": [{ "url": "/" }],
-            "security": [{ "token": [] }],
+            "security": [{ "token": [] }, { "session": [], "page": [] }],
             "tags": self.tags.iter().map(|tag| json!({ "name": tag })).collect::<Vec<_>>(),
             "paths": self.paths,
             "components": {
-                "securitySchemes": { "token": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "An API token; the first one is shown at the server's first start.",
-                } },
+                "securitySchemes": security_schemes(),
                 "parameters": { "IdempotencyKey": idempotency_key() },
-                "headers": { "IdempotentReplayed": {
-                    "description": "`true` when this is the recorded answer of an earlier request with the same key.",
-                    "schema": { "const": "true" },
-                } },
-                "responses": { "Problem": {
-                    "description": "What went wrong, and what to do about it",
-                    "content": { problem::CONTENT: { "schema": reference("schemas", "Problem") } },
-                } },
+                "headers": {
+                    "IdempotentReplayed": {
+                        "description": "`true` when this is the recorded answer of an earlier request with the same key.",
+                        "schema": { "const": "true" },
+                    },
+                    "SessionCookie": {
+                        "description": "The cookies of a session, one to a line; those of before are taken back.",
+                        "schema": { "type": "string" },
+                    },
+                },
+                "responses": { "Problem": problem(), "Wait": wait() },
                 "schemas": schemas,
             },
         })
     }
+}
+
+fn problem() -> Value {
+    json!({
+        "description": "What went wrong, and what to do about it",
+        "content": { problem::CONTENT: { "schema": reference("schemas", "Problem") } },
+    })
+}
+
+fn wait() -> Value {
+    let mut problem = problem();
+    problem["description"] = "Too many requests, or too many failures, came from there".into();
+    problem["headers"] = json!({ "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": { "type": "string", "pattern": "^[0-9]{1,9}$" },
+    } });
+    problem
+}
+
+fn security_schemes() -> Value {
+    json!({
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API token, or a signed one; the first one is shown at the server's first start.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": cookie::SECURE,
+            "description": format!(
+                "The cookie of who is signed in. Browsers that keep no such cookie on plain HTTP have one called `{}`.",
+                cookie::PLAIN
+            ),
+        },
+        "page": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Sec-Fetch-Site",
+            "description": "A cookie changes something only from a page of this server. Browsers say so themselves, in this header as \
+                `same-origin`, or, where they are older, in `Origin`. What only reads needs neither.",
+        },
+    })
 }
 
 fn idempotency_key() -> Value {

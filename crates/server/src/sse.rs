@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use operations::stream::END;
@@ -99,6 +99,17 @@ impl Access {
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
         Self(Box::new(move || Box::pin(ask())))
+    }
+
+    /// Lets pieces through as long as the one who reads may go on; what comes after that is an error.
+    pub(crate) fn while_given<T: Send + 'static>(
+        self,
+        pieces: impl Stream<Item = Result<T, Error>> + Send + 'static,
+    ) -> impl Stream<Item = Result<T, Error>> + Send + 'static {
+        pieces.and_then(move |piece| {
+            let asked = (self.0)();
+            async move { asked.await.map(|()| piece) }
+        })
     }
 }
 
@@ -205,6 +216,17 @@ mod tests {
     async fn all(messages: Vec<Result<u32, Error>>) -> String {
         let messages = stream::iter(messages).map(|n| n.map(number));
         text(body(messages, CancellationToken::new(), welcome(), Times::default())).await
+    }
+
+    #[tokio::test]
+    async fn a_file_ends_where_its_reader_may_not_go_on() {
+        let asked = std::sync::atomic::AtomicU32::new(0);
+        let twice = Access::new(move || {
+            let before = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            ready(if before < 2 { Ok(()) } else { Err(Error::unavailable("what you may see has changed")) })
+        });
+        let pieces: Vec<_> = twice.while_given(stream::iter([Ok(1), Ok(2), Ok(3)])).collect().await;
+        assert!(matches!(pieces.as_slice(), [Ok(1), Ok(2), Err(_)]), "{pieces:?}");
     }
 
     #[tokio::test]

@@ -119,8 +119,8 @@ pub(crate) async fn logs(
     Ok(sse::response(messages, plane.closing.clone(), access(&plane, &who)))
 }
 
-/// A stream outlives the request that was let in: it asks again whether its reader still may.
-fn access(plane: &Plane, caller: &Caller) -> Access {
+/// A stream outlives the request that was let in, and so does a long file: it asks again whether its reader still may.
+pub(crate) fn access(plane: &Plane, caller: &Caller) -> Access {
     let (control, caller) = (plane.control.clone(), caller.clone());
     Access::new(move || {
         let (control, caller) = (control.clone(), caller.clone());

@@ -8,13 +8,14 @@ use domain::approval::{ApprovalKind, ApprovalState, Ballot, Counted, Tally, Verd
 use domain::{AppId, ApprovalId, DeploymentId, EnvironmentId, Name, UserId};
 use sea_orm::sea_query::{Expr, ExprTrait, OnConflict, Query};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
 };
 
 use crate::entity::approval_votes::{Column as VoteColumn, Entity as Votes, Model as VoteRow};
 use crate::entity::approvals::{Column, Entity, Model};
 use crate::entity::queue;
 use crate::row::{insert as insert_row, number, parse, parse_option, seen, text};
+use crate::rows::Parameters;
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -37,7 +38,7 @@ pub struct Approval {
     pub subject_note: String,
     /// Id of who asked.
     pub requester: String,
-    /// The person behind them.
+    /// The person behind them, who may have made the token of a program.
     pub requester_person: Option<UserId>,
     pub requester_name: String,
     pub required: u8,
@@ -62,7 +63,7 @@ pub struct Vote {
     /// The door it came through.
     pub via: String,
     pub at: DateTime<Utc>,
-    /// Not from before a reset.
+    /// Not from before a reset; and as long as nothing is decided, of somebody who may still vote.
     pub counts: bool,
 }
 
@@ -107,6 +108,19 @@ pub async fn find(session: &impl Session, id: &ApprovalId) -> Result<Option<Appr
     Entity::find_by_id(id.as_str()).one(session.connection()).await?.map(Approval::try_from).transpose()
 }
 
+/// Those of these that are there.
+pub async fn many(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeMap<ApprovalId, Approval>, StoreError> {
+    let mut all = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let query = Entity::find().filter(Column::Id.is_in(some.iter().map(|id| id.as_str())));
+        for row in query.all(session.connection()).await? {
+            let approval = Approval::try_from(row)?;
+            all.insert(approval.id.clone(), approval);
+        }
+    }
+    Ok(all)
+}
+
 /// Of these deployments, those that have one.
 pub async fn of_deployments(session: &impl Session, ids: &[&DeploymentId]) -> Result<Vec<Approval>, StoreError> {
     let mut all = Vec::new();
@@ -133,11 +147,37 @@ pub async fn list(
     query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
 }
 
-/// How many of an environment wait for votes.
-pub async fn pending(session: &impl Session, environment: &EnvironmentId) -> Result<u64, StoreError> {
-    let query = Entity::find()
+/// What this person, with these roles, may vote on at `now`: what ends first is first.
+pub async fn waiting_for(
+    session: &impl Session,
+    (user, grants): (&UserId, &Grants),
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<Approval>, StoreError> {
+    let query = open_votes(user, grants, now).limit(limit);
+    query.all(session.connection()).await?.into_iter().map(Approval::try_from).collect()
+}
+
+fn open_votes(user: &UserId, grants: &Grants, now: DateTime<Utc>) -> Select<Entity> {
+    Entity::find()
+        .filter(waits_for(user, grants))
+        .filter(Column::ExpiresAt.gt(time::to_db(now)))
+        .order_by_asc(Column::ExpiresAt)
+        .order_by_asc(Column::Id)
+}
+
+/// How many of an environment wait for votes; only those that one has asked for, if `requester` is given.
+pub async fn pending(
+    session: &impl Session,
+    environment: &EnvironmentId,
+    requester: Option<&str>,
+) -> Result<u64, StoreError> {
+    let mut query = Entity::find()
         .filter(Column::EnvironmentId.eq(environment.as_str()))
         .filter(Column::State.eq(ApprovalState::Pending.as_str()));
+    if let Some(requester) = requester {
+        query = query.filter(Column::Requester.eq(requester));
+    }
     Ok(query.count(session.connection()).await?)
 }
 
@@ -252,7 +292,8 @@ pub async fn vote(tx: &Tx, id: &ApprovalId, vote: &Vote) -> Result<(), StoreErro
     Ok(())
 }
 
-/// The votes on each of these, oldest first; nothing for those without.
+/// The votes on each of these, oldest first; nothing for those without. Of what is not decided, the yes of who has been removed,
+/// disabled, or has too low a role there by now does not count. A no stays.
 pub async fn votes(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeMap<ApprovalId, Vec<Vote>>, StoreError> {
     let mut all: BTreeMap<ApprovalId, Vec<Vote>> = BTreeMap::new();
     for some in ids.chunks(CHUNK) {
@@ -264,7 +305,61 @@ pub async fn votes(session: &impl Session, ids: &[&ApprovalId]) -> Result<BTreeM
             all.entry(parse(&row.approval_id)?).or_default().push(row.try_into()?);
         }
     }
+    if all.values().flatten().any(|vote| vote.counts && vote.verdict == Verdict::Approve) {
+        let barred = barred(session, all.keys()).await?;
+        for (id, user) in barred {
+            for vote in all.get_mut(&id).into_iter().flatten() {
+                vote.counts &= vote.user != user || vote.verdict == Verdict::Refuse;
+            }
+        }
+    }
     Ok(all)
+}
+
+/// Who has voted on those of these that are not decided, and might not do so now.
+async fn barred<'a>(
+    session: &impl Session,
+    ids: impl Iterator<Item = &'a ApprovalId>,
+) -> Result<Vec<(ApprovalId, UserId)>, StoreError> {
+    let mut parameters = Parameters::of(session.connection());
+    let pending = parameters.add(ApprovalState::Pending.as_str());
+    let these = parameters.rows(ids.map(|id| [id.as_str().into()]));
+    let sql = format!(
+        "SELECT v.approval_id, v.user_id, a.role AS needs, u.disabled, u.everywhere, m.role AS there \
+         FROM approval_votes v JOIN approvals a ON a.id = v.approval_id LEFT JOIN users u ON u.id = v.user_id \
+         LEFT JOIN memberships m ON m.user_id = v.user_id AND m.app_id = a.app_id \
+         WHERE a.state = {pending} AND a.id IN ({these})"
+    );
+    let mut barred = Vec::new();
+    for row in parameters.query(session.connection(), sql).await? {
+        let text = |name: &str| row.try_get::<Option<String>>("", name);
+        let needs: Role = parse(&row.try_get::<String>("", "needs")?)?;
+        let everywhere: Option<Role> = parse_option(text("everywhere")?.as_deref())?;
+        let has = everywhere.max(parse_option(text("there")?.as_deref())?);
+        // Without a row they have gone.
+        let away = row.try_get::<Option<bool>>("", "disabled")?.unwrap_or(true);
+        if away || has < Some(needs) {
+            barred.push((
+                parse(&row.try_get::<String>("", "approval_id")?)?,
+                parse(&row.try_get::<String>("", "user_id")?)?,
+            ));
+        }
+    }
+    Ok(barred)
+}
+
+/// Keeps which of the votes counted when it was decided.
+pub async fn settle(tx: &Tx, id: &ApprovalId, votes: &[Vote]) -> Result<(), StoreError> {
+    let without: Vec<&str> = votes.iter().filter(|vote| !vote.counts).map(|vote| vote.user.as_str()).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    let update = Votes::update_many()
+        .col_expr(VoteColumn::Counts, Expr::value(false))
+        .filter(VoteColumn::ApprovalId.eq(id.as_str()))
+        .filter(VoteColumn::UserId.is_in(without));
+    update.exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Undecided, or approved of and perhaps not begun.
@@ -303,9 +398,11 @@ fn waits_for(user: &UserId, grants: &Grants) -> Condition {
             }
         };
     }
+    // Each by its key: what somebody has voted on since ever is not gone through.
     let voted = Query::select()
-        .column(VoteColumn::ApprovalId)
+        .expr(Expr::value(1))
         .from(Votes)
+        .and_where(Expr::col((Votes, VoteColumn::ApprovalId)).equals((Entity, Column::Id)))
         .and_where(VoteColumn::UserId.eq(user.as_str()))
         .and_where(VoteColumn::Counts.eq(true))
         .to_owned();
@@ -314,7 +411,7 @@ fn waits_for(user: &UserId, grants: &Grants) -> Condition {
         .add(Column::State.eq(ApprovalState::Pending.as_str()))
         .add(other)
         .add(with_role)
-        .add(Column::Id.not_in_subquery(voted))
+        .add(Expr::exists(voted).not())
 }
 
 impl From<&Approval> for Model {
@@ -385,5 +482,27 @@ impl TryFrom<VoteRow> for Vote {
             at: time::from_db(row.at)?,
             counts: row.counts,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::plan;
+    use crate::{DatabaseUrl, Store};
+
+    #[tokio::test]
+    async fn who_has_votes_is_told_out_of_what_is_pending_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+        let user = UserId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let app = AppId::from_ulid(ulid::Ulid::from_parts(1, 2));
+        let at_one = Grants { everywhere: None, apps: BTreeMap::from([(app, Role::Admin)]) };
+        for grants in [Grants::everywhere(Role::Owner), at_one] {
+            let found = plan(&store, open_votes(&user, &grants, DateTime::UNIX_EPOCH).limit(50)).await;
+            assert!(found.contains("INDEX approvals_state_expires_at (state=? AND expires_at>?)"), "{found}");
+            assert!(found.contains("(approval_id=? AND user_id=?)") && !found.contains("SCAN"), "{found}");
+        }
+        store.close().await;
     }
 }

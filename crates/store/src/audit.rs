@@ -5,7 +5,7 @@ mod check;
 use chrono::{DateTime, Utc};
 use domain::AppId;
 use domain::audit::{ActorKind, Detail, Draft, Head, Link, MacKey, Outcome, Record, Via, chain};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect};
 
 pub use check::verify;
@@ -80,8 +80,8 @@ pub async fn head(session: &impl Session) -> Result<Option<Head>, StoreError> {
     }))
 }
 
-/// Where it ends, by the rows that there are.
-async fn last(session: &impl Session) -> Result<Link, StoreError> {
+/// Where it ends, by the rows that there are; [`Link::START`] when there is none.
+pub async fn last(session: &impl Session) -> Result<Link, StoreError> {
     let row = Entity::find().order_by_desc(Column::Seq).limit(1).one(session.connection()).await?;
     let Some(row) = row else { return Ok(Link::START) };
     // A hash that can't be read is found by whoever verifies; the log goes on from there all the same.
@@ -120,9 +120,16 @@ pub async fn list(
     query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
 }
 
-/// In order, those after the record `after` (0 for all): for copies.
-pub async fn after(session: &impl Session, filter: &Filter, after: u64, limit: u64) -> Result<Vec<Record>, StoreError> {
-    let query = filter.select().filter(Column::Seq.gt(long(after))).order_by_asc(Column::Seq).limit(limit);
+/// In order, those after the record `after` (0 for all), up to and with `until`: for copies.
+pub async fn after(
+    session: &impl Session,
+    filter: &Filter,
+    after: u64,
+    until: u64,
+    limit: u64,
+) -> Result<Vec<Record>, StoreError> {
+    let numbered = Column::Seq.gt(long(after)).and(Column::Seq.lte(long(until)));
+    let query = filter.select().filter(numbered).order_by_asc(Column::Seq).limit(limit);
     query.all(session.connection()).await?.into_iter().map(Record::try_from).collect()
 }
 

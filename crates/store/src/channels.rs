@@ -3,16 +3,17 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
+use domain::access::Sees;
 use domain::channel::{ChannelKind, Wants};
 use domain::notice::Topic;
 use domain::{AppId, ChannelId, Name};
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::{Deserialize, Serialize};
 
 use crate::entity::apps;
 use crate::entity::channels::{Column, Entity, Model};
-use crate::row::{from_json, insert as insert_row, parse, text, to_json};
+use crate::row::{from_json, insert as insert_row, parse, seen, text, to_json};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
@@ -110,6 +111,22 @@ pub async fn enabled(session: &impl Session) -> Result<Vec<Channel>, StoreError>
     query.order_by_asc(Column::Id).all(session.connection()).await?.into_iter().map(channel).collect()
 }
 
+/// Those of these apps whose messages do not arrive, and of the server when all are asked for: the longest so first.
+pub async fn failing(session: &impl Session, of: &Sees, limit: u64) -> Result<Vec<Channel>, StoreError> {
+    let query = failures(of).limit(limit);
+    query.find_also_related(apps::Entity).all(session.connection()).await?.into_iter().map(channel).collect()
+}
+
+fn failures(of: &Sees) -> Select<Entity> {
+    // A time, rather than anything but null: that is looked up in the index.
+    let query = Entity::find().filter(Column::FailingSince.gt(0));
+    let query = query.order_by_asc(Column::FailingSince).order_by_asc(Column::Id);
+    match seen(Column::AppId, of) {
+        Some(seen) => query.filter(seen),
+        None => query,
+    }
+}
+
 /// How many an app has, or the server.
 pub async fn count(session: &impl Session, app: Option<&AppId>) -> Result<u64, StoreError> {
     let of = match app {
@@ -175,4 +192,26 @@ fn channel((row, app): (Model, Option<apps::Model>)) -> Result<Channel, StoreErr
         created_by: row.created_by,
         created_at: time::from_db(row.created_at)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::explain::plan;
+    use crate::{DatabaseUrl, Store};
+
+    #[tokio::test]
+    async fn those_that_work_are_not_gone_through_for_those_that_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+        let app = AppId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let found = plan(&store, failures(&Sees::All).limit(50)).await;
+        assert!(found.contains("INDEX channels_failing_since (failing_since>?)"), "{found}");
+        // An app has few channels.
+        let found = plan(&store, failures(&Sees::Only(BTreeSet::from([app]))).limit(50)).await;
+        assert!(found.contains("INDEX channels_app_id (app_id=?)"), "{found}");
+        store.close().await;
+    }
 }

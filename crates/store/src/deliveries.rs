@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::channel::DeliveryState;
 use domain::{ChannelId, DeliveryId};
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use crate::entity::deliveries::{Column, Entity, Model};
 use crate::row::{insert as insert_row, number, parse, text};
@@ -27,6 +27,7 @@ pub struct Delivery {
     pub group: Group,
     pub title: String,
     pub state: DeliveryState,
+    /// With the one that is under way.
     pub attempts: u32,
     pub due_at: DateTime<Utc>,
     pub status: Option<u16>,
@@ -183,21 +184,38 @@ pub async fn next_due(session: &impl Session, but: &[ChannelId]) -> Result<Optio
     next.map(|row| time::from_db(row.due_at)).transpose()
 }
 
-/// Notes an attempt, if nobody has asked for another one meanwhile; `false` when somebody has.
+/// Begins an attempt: until `until` nobody else makes one, and whoever does then knows of this one. The delivery as it is now, to be
+/// [`attempted`]; `None` when somebody was quicker, or has asked for it anew meanwhile.
+pub async fn claim(tx: &Tx, delivery: &Delivery, until: DateTime<Utc>) -> Result<Option<Delivery>, StoreError> {
+    let claimed = Delivery { attempts: delivery.attempts.saturating_add(1), due_at: until, ..delivery.clone() };
+    let updated = Entity::update_many()
+        .col_expr(Column::Attempts, Expr::value(small(claimed.attempts)))
+        .col_expr(Column::DueAt, Expr::value(time::to_db(until)))
+        .filter(as_it_was(delivery))
+        .exec(tx.connection())
+        .await?;
+    Ok((updated.rows_affected > 0).then_some(claimed))
+}
+
+fn as_it_was(delivery: &Delivery) -> Condition {
+    Condition::all()
+        .add(Column::Id.eq(delivery.id.as_str()))
+        .add(Column::State.eq(DeliveryState::Waiting.as_str()))
+        .add(Column::Attempts.eq(small(delivery.attempts)))
+        .add(Column::DueAt.eq(time::to_db(delivery.due_at)))
+}
+
+/// Notes what an attempt came to, if nobody has asked for another one meanwhile; `false` when somebody has.
 pub async fn attempted(tx: &Tx, delivery: &Delivery, attempt: &Attempt) -> Result<bool, StoreError> {
     let done = (attempt.state != DeliveryState::Waiting).then(|| time::to_db(attempt.at));
     let updated = Entity::update_many()
         .col_expr(Column::State, Expr::value(attempt.state.as_str()))
-        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::DueAt, Expr::value(time::to_db(attempt.due_at)))
         .col_expr(Column::Status, Expr::value(attempt.status.map(i32::from)))
         .col_expr(Column::Error, Expr::value(attempt.error.as_deref().map(text)))
         .col_expr(Column::Title, Expr::value(text(&attempt.title)))
         .col_expr(Column::DoneAt, Expr::value(done))
-        .filter(Column::Id.eq(delivery.id.as_str()))
-        .filter(Column::State.eq(DeliveryState::Waiting.as_str()))
-        .filter(Column::Attempts.eq(small(delivery.attempts)))
-        .filter(Column::DueAt.eq(time::to_db(delivery.due_at)))
+        .filter(as_it_was(delivery))
         .exec(tx.connection())
         .await?;
     Ok(updated.rows_affected > 0)

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::UserId;
 use domain::device::UserCode;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use crate::entity::device_logins::{Column, Entity, Model};
 use crate::row::{insert as insert_row, parse, text};
@@ -64,13 +64,10 @@ pub async fn find_by_code(session: &impl Session, code: &UserCode) -> Result<Opt
     query.one(session.connection()).await?.map(DeviceLogin::try_from).transpose()
 }
 
-/// How many are not over at `now`; of those that asked from `address`, or all.
-pub async fn open(session: &impl Session, address: Option<&str>, now: DateTime<Utc>) -> Result<u64, StoreError> {
-    let mut query = Entity::find().filter(Column::ExpiresAt.gt(time::to_db(now)));
-    if let Some(address) = address {
-        query = query.filter(Column::Address.eq(address));
-    }
-    Ok(query.count(session.connection()).await?)
+/// From where those asked that are not over at `now`.
+pub async fn open(session: &impl Session, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
+    let query = Entity::find().select_only().column(Column::Address).filter(Column::ExpiresAt.gt(time::to_db(now)));
+    Ok(query.into_tuple().all(session.connection()).await?)
 }
 
 /// Notes the answer to one that waits at `now`; `false` when it has one, or is over.

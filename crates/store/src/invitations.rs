@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use domain::access::Role;
 use domain::email::Email;
 use domain::{AppId, InvitationId, TokenId, UserId};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
 
 use crate::entity::invitations::{Column, Entity, Model};
+use crate::entity::users;
 use crate::row::{insert as insert_row, parse, parse_option, text};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
@@ -113,9 +114,23 @@ pub async fn withdraw_first(tx: &Tx) -> Result<u64, StoreError> {
     Ok(delete.exec(tx.connection()).await?.rows_affected)
 }
 
-/// Forgets those that expired before `before`; how many.
+/// Whether this person's address is theirs by somebody else's word: the invitation that they came by named it, or was the first
+/// owner's, over whom there is nobody. Who came by another one has said an address, and nobody has asked whose it is.
+pub async fn vouches(session: &impl Session, person: &UserId, email: &Email) -> Result<bool, StoreError> {
+    let query = Entity::find()
+        .filter(Column::AcceptedBy.eq(person.as_str()))
+        .filter(Condition::any().add(Column::Email.eq(email.as_str())).add(Column::Inviter.eq(SYSTEM)));
+    Ok(query.count(session.connection()).await? > 0)
+}
+
+/// Forgets those that expired before `before`, but for those that [vouch](vouches) for somebody who is here; how many.
 pub async fn purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64, StoreError> {
-    let delete = Entity::delete_many().filter(Column::ExpiresAt.lt(time::to_db(before)));
+    let people = Query::select().column(users::Column::Id).from(users::Entity).to_owned();
+    let needless = Condition::any()
+        .add(Condition::all().add(Column::Email.is_null()).add(Column::Inviter.ne(SYSTEM)))
+        .add(Column::AcceptedBy.is_null())
+        .add(Column::AcceptedBy.not_in_subquery(people));
+    let delete = Entity::delete_many().filter(Column::ExpiresAt.lt(time::to_db(before))).filter(needless);
     Ok(delete.exec(tx.connection()).await?.rows_affected)
 }
 

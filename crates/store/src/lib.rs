@@ -38,6 +38,8 @@ mod entity;
 pub mod environments;
 mod error;
 pub mod events;
+#[cfg(test)]
+mod explain;
 mod group;
 pub mod hosts;
 pub mod idempotency;

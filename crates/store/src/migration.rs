@@ -8,7 +8,9 @@ mod asked_by;
 mod audit;
 mod certificates;
 mod cluster;
+mod failing;
 mod first;
+mod makers;
 mod notices;
 mod people;
 mod plans;
@@ -52,6 +54,8 @@ impl MigratorTrait for Migrator {
             Box::new(notices::Notices),
             Box::new(sign_in_ways::SignInWays),
             Box::new(asked_by::AskedBy),
+            Box::new(makers::Makers),
+            Box::new(failing::Failing),
         ]
     }
 }

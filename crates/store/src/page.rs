@@ -35,23 +35,13 @@ fn rows(backend: DbBackend, ids: Select<Entity>) -> Select<Entity> {
 mod tests {
     use domain::phase::Phase;
     use domain::{AppId, EnvironmentId};
-    use sea_orm::{QuerySelect, Statement};
+    use sea_orm::QuerySelect;
 
     use super::*;
     use crate::deployments::{Filter, open_counts};
+    use crate::explain::plan;
     use crate::search::{of_commit, with_tag};
-    use crate::session::sealed::Connected;
     use crate::{DatabaseUrl, Store};
-
-    /// How SQLite carries a query out, step by step.
-    async fn plan(store: &Store, query: Select<Entity>) -> String {
-        let query = query.build(DbBackend::Sqlite);
-        let (sql, values) = (format!("EXPLAIN QUERY PLAN {}", query.sql), query.values.unwrap());
-        let explain = Statement::from_sql_and_values(DbBackend::Sqlite, sql, values);
-        let rows = store.connection().query_all_raw(explain).await.unwrap();
-        let steps: Vec<String> = rows.iter().map(|row| row.try_get("", "detail").unwrap()).collect();
-        steps.join("; ")
-    }
 
     #[tokio::test]
     async fn each_list_has_its_index() {

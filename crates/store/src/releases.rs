@@ -1,6 +1,6 @@
 //! Releases.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use chrono::{DateTime, Utc};
 use domain::labels::{Key, Labels, Tag, Text};
@@ -9,8 +9,8 @@ use domain::release::{Digest, PromotedFrom, Release};
 use domain::source::Commit;
 use domain::spec::AppSpec;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::sea_query::{Expr, Query};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 
 use crate::entity::releases::{Column, Entity, Model};
 use crate::entity::{activations, apps, deployments, environments, instances};
@@ -130,11 +130,66 @@ pub async fn list(
     before: Option<u32>,
     limit: u64,
 ) -> Result<Vec<Release>, StoreError> {
-    let mut query = Entity::find().filter(Column::AppId.eq(app.as_str())).order_by_desc(Column::Number).limit(limit);
-    if let Some(before) = before {
-        query = query.filter(Column::Number.lt(i64::from(before)));
+    let rows = page(app, before, limit).all(session.connection()).await?;
+    rows.into_iter().map(Release::try_from).collect()
+}
+
+/// Those of an app that are [`good`] in an environment of it, newest first, with a number below `before`.
+pub async fn list_good(
+    session: &impl Session,
+    app: &AppId,
+    environment: &EnvironmentId,
+    before: Option<u32>,
+    limit: u64,
+) -> Result<Vec<Release>, StoreError> {
+    let rows = page(app, before, limit).filter(is_good(environment)).all(session.connection()).await?;
+    rows.into_iter().map(Release::try_from).collect()
+}
+
+fn page(app: &AppId, before: Option<u32>, limit: u64) -> Select<Entity> {
+    let query = Entity::find().filter(Column::AppId.eq(app.as_str())).order_by_desc(Column::Number).limit(limit);
+    match before {
+        Some(before) => query.filter(Column::Number.lt(i64::from(before))),
+        None => query,
     }
-    query.all(session.connection()).await?.into_iter().map(Release::try_from).collect()
+}
+
+/// Asked of one release after the other: a page costs what it goes through, however often the environment was deployed to.
+fn is_good(environment: &EnvironmentId) -> Expr {
+    use activations::Column as Of;
+    let activation = Query::select()
+        .expr(Expr::value(1))
+        .from(activations::Entity)
+        .and_where(Expr::cust("activations.release_id = releases.id"))
+        .and_where(Of::EnvironmentId.eq(environment.as_str()))
+        .and_where(Of::TakenBack.eq(false))
+        .to_owned();
+    Expr::exists(activation)
+}
+
+/// In which environments each of these has been active and was not taken back.
+pub async fn good_in(
+    session: &impl Session,
+    ids: &[&ReleaseId],
+) -> Result<BTreeMap<ReleaseId, BTreeSet<EnvironmentId>>, StoreError> {
+    let mut good: BTreeMap<ReleaseId, BTreeSet<EnvironmentId>> = BTreeMap::new();
+    for some in ids.chunks(CHUNK) {
+        let rows: Vec<(String, String)> = activations_of(some).into_tuple().all(session.connection()).await?;
+        for (release, environment) in rows {
+            good.entry(parse(&release)?).or_default().insert(parse(&environment)?);
+        }
+    }
+    Ok(good)
+}
+
+fn activations_of(ids: &[&ReleaseId]) -> Select<activations::Entity> {
+    use activations::Column as Of;
+    activations::Entity::find()
+        .select_only()
+        .columns([Of::ReleaseId, Of::EnvironmentId])
+        .distinct()
+        .filter(Of::ReleaseId.is_in(ids.iter().map(|id| id.as_str())))
+        .filter(Of::TakenBack.eq(false))
 }
 
 /// The releases that have been active in an environment and were not taken back, the one that was last first, each once.
@@ -288,5 +343,31 @@ impl TryFrom<Model> for Release {
             files_gone_at: row.files_gone_at.map(time::from_db).transpose()?,
             created_at: time::from_db(row.created_at)?,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::explain::plan;
+    use crate::{DatabaseUrl, Store};
+
+    #[tokio::test]
+    async fn what_an_environment_can_go_back_to_has_its_indexes() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+        let ulid = Ulid::from_parts(1, 1);
+        let (app, environment) = (AppId::from_ulid(ulid), EnvironmentId::from_ulid(ulid));
+        let found = plan(&store, page(&app, Some(9), 51).filter(is_good(&environment))).await;
+        assert!(found.contains("SEARCH releases USING INDEX releases_app_id_number "), "{found}");
+        assert!(found.contains("USING INDEX activations_release_id "), "{found}");
+        assert!(!found.contains("TEMP B-TREE"), "it is in the order of the page: {found}");
+        let release = ReleaseId::from_ulid(ulid);
+        let found = plan(&store, activations_of(&[&release, &release])).await;
+        assert!(found.contains("SEARCH activations USING INDEX activations_release_id "), "{found}");
+        store.close().await;
     }
 }

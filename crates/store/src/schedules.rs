@@ -28,8 +28,9 @@ pub struct Schedule {
     pub enabled: bool,
     /// What is deployed; what it means is for the caller to know.
     pub template: Value,
+    /// As people call whom it acts for: who made it, or changed last when it runs.
     pub created_by: String,
-    /// Id of who made it, for whom it acts; empty for one from before there were people.
+    /// Their id, or that of the token that they did it with; empty for one from before there were people.
     pub owner: String,
     pub created_at: DateTime<Utc>,
     /// `None` while it is disabled, or when nothing comes any more.
@@ -132,13 +133,15 @@ pub async fn advance(
     Ok(update.exec(tx.connection()).await?.rows_affected > 0)
 }
 
-/// Writes when it runs and whether it does: `cron`, `missed`, `enabled` and `next_at`. `NotFound` when it is not there.
+/// Writes when it runs, whether it does, and for whom: `cron`, `missed`, `enabled`, `next_at`, `owner` and `created_by`. `NotFound` when it is not there.
 pub async fn change(tx: &Tx, schedule: &Schedule) -> Result<(), StoreError> {
     let update = Entity::update_many()
         .col_expr(Column::Cron, Expr::value(schedule.cron.to_string()))
         .col_expr(Column::Missed, Expr::value(schedule.missed.as_str()))
         .col_expr(Column::Enabled, Expr::value(schedule.enabled))
         .col_expr(Column::NextAt, Expr::value(schedule.next_at.map(time::to_db)))
+        .col_expr(Column::Owner, Expr::value(schedule.owner.as_str()))
+        .col_expr(Column::CreatedBy, Expr::value(text(&schedule.created_by)))
         .filter(Column::Id.eq(schedule.id.as_str()));
     match update.exec(tx.connection()).await?.rows_affected {
         0 => Err(StoreError::not_found("schedule", &schedule.id)),

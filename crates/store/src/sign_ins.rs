@@ -4,13 +4,16 @@
 //! for the next attempt is for the caller to decide.
 
 use chrono::{DateTime, Utc};
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{ExprTrait, OnConflict};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
 
 use crate::entity::{known_places, sign_in_failures};
 use crate::row::number;
 use crate::session::sealed::Connected;
 use crate::{Session, StoreError, Tx, time};
+
+/// With what a key begins whose failures count for long.
+pub const LONG: &str = "long ";
 
 /// Attempts that failed under one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,17 +66,28 @@ pub async fn know(tx: &Tx, key: &str, at: DateTime<Utc>) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Forgets failures that began before `failed` and lock nobody at `now`, and places not seen since `seen`; how many.
-pub async fn purge(tx: &Tx, now: DateTime<Utc>, failed: DateTime<Utc>, seen: DateTime<Utc>) -> Result<u64, StoreError> {
+/// From when on rows may still be asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Needed {
+    /// Failures that began then or later.
+    pub failed: DateTime<Utc>,
+    /// The same of keys that begin with [`LONG`].
+    pub long: DateTime<Utc>,
+    /// Places that were seen then or later.
+    pub seen: DateTime<Utc>,
+}
+
+/// Forgets failures that are not needed and lock nobody at `now`, and places that are not needed; how many.
+pub async fn purge(tx: &Tx, now: DateTime<Utc>, needed: Needed) -> Result<u64, StoreError> {
     use sign_in_failures::Column;
     let unlocked = Condition::any().add(Column::LockedUntil.is_null()).add(Column::LockedUntil.lte(time::to_db(now)));
-    let failures = sign_in_failures::Entity::delete_many()
-        .filter(Column::Since.lt(time::to_db(failed)))
-        .filter(unlocked)
-        .exec(tx.connection())
-        .await?;
+    let long = Column::Key.starts_with(LONG);
+    let began = Condition::any()
+        .add(Column::Since.lt(time::to_db(needed.long)))
+        .add(Condition::all().add(Column::Since.lt(time::to_db(needed.failed))).add(long.not()));
+    let failures = sign_in_failures::Entity::delete_many().filter(began).filter(unlocked).exec(tx.connection()).await?;
     let places = known_places::Entity::delete_many()
-        .filter(known_places::Column::SeenAt.lt(time::to_db(seen)))
+        .filter(known_places::Column::SeenAt.lt(time::to_db(needed.seen)))
         .exec(tx.connection())
         .await?;
     Ok(failures.rows_affected + places.rows_affected)

@@ -34,6 +34,9 @@ pub struct Token {
     pub grants: Grants,
     /// As people call them; empty for one from before there were people.
     pub created_by: String,
+    /// The person who made it, or who made the token that made it: what it does is their doing where that counts. `None` for
+    /// one of the server's own.
+    pub maker: Option<UserId>,
 }
 
 impl Token {
@@ -75,6 +78,7 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         user_id,
         grants,
         created_by,
+        maker,
     } = (&token).try_into()?;
     Entity::update_many()
         .col_expr(Column::Name, Expr::value(name))
@@ -88,6 +92,7 @@ pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> 
         .col_expr(Column::UserId, Expr::value(user_id))
         .col_expr(Column::Grants, Expr::value(grants))
         .col_expr(Column::CreatedBy, Expr::value(created_by))
+        .col_expr(Column::Maker, Expr::value(maker))
         .filter(Column::Id.eq(id))
         .exec(tx.connection())
         .await?;
@@ -171,6 +176,7 @@ impl TryFrom<&Token> for Model {
             user_id: token.user.as_ref().map(ToString::to_string),
             grants: to_json(&token.grants)?,
             created_by: text(&token.created_by),
+            maker: token.maker.as_ref().map(ToString::to_string),
         })
     }
 }
@@ -193,6 +199,7 @@ impl TryFrom<Model> for Token {
             user: parse_option(row.user_id.as_deref())?,
             grants,
             created_by: row.created_by,
+            maker: parse_option(row.maker.as_deref())?,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::ApprovalId;
+use domain::access::Role;
 use domain::approval::{ApprovalState, Verdict};
 use domain::deployment::Deployment;
 use domain::event::EventKind;
@@ -12,6 +13,7 @@ use domain::queue::Waiting;
 use operations::approvals::{Approval, ApprovalRequest, Get, Vote, VoteRequest};
 use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest};
 use operations::queue::Entry;
+use operations::tokens::{Create, CreateRequest, Grant};
 use operations::{Client, ErrorKind, Page};
 use plimsoll_tests::agent::Agent;
 use plimsoll_tests::flow::{active, refused};
@@ -101,6 +103,13 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let world = World::new(json!({ "required": 2, "role": "deployer" })).await;
     let server = &world.server;
     world.repo.commit(App::new("v2").files(), "v2");
+    // What it would wait for is known before, by whoever plans it.
+    let planned = json!({ "required": 2, "role": "deployer", "own_counts": false, "expires_in": "1d" });
+    let (status, plan) = world.ann.ask(Method::POST, "apps/hello/environments/production/plans", json!({})).await;
+    assert_eq!((status, &plan["approval"]), (201, &planned), "{plan}");
+    let digest = plan["digest"].as_str().unwrap();
+    let (_, simulated) = world.zoe.get(&format!("plans/{digest}/simulation")).await;
+    assert_eq!(simulated["approval"], planned, "{simulated}");
     let (deployment, approval) = world.asked().await;
     assert_eq!((approval.state, approval.got, approval.required), (ApprovalState::Pending, 0, 2));
     assert!(approval.may_vote && approval.requested_by == "Ann", "{approval:#?}");
@@ -155,11 +164,25 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     world.repo.commit(App::new("v3").files(), "v3");
     let mine = world.zoe.get("approvals?mine=true").await.1;
     assert_eq!(mine["items"].as_array().unwrap().len(), 1, "{mine}");
+    let needs = async |who: &Person| who.get("overview").await.1["needs_you"].clone();
+    let told = needs(&world.zoe).await;
+    assert_eq!((&told[0]["kind"], &told[0]["approval"]), (&json!("approval"), &json!(approval.id)), "{told}");
+    assert_eq!((needs(&world.ann).await, needs(&viewer).await), (json!([]), json!([])));
     assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Approve).await), (&json!("pending"), &json!(1)));
     assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Approve).await).1, &json!(1), "twice is once");
     assert_eq!(world.zoe.get("approvals?mine=true").await.1["items"], json!([]));
+    assert_eq!(needs(&world.zoe).await, json!([]), "she has voted");
     let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
     assert!(waits.starts_with("approval (1 of 2"), "{waits}");
+
+    // Who may not vote any more has not voted, until they may again.
+    let member = "apps/hello/members/zoe@example.org";
+    for (role, got) in [("viewer", 0), ("admin", 1)] {
+        assert_eq!(world.ann.ask(Method::PUT, member, json!({ "role": role })).await.0, 200);
+        assert_eq!(world.approval(&approval.id).await.got, got, "{role}");
+        let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
+        assert!(waits.starts_with(&format!("approval ({got} of 2")), "{waits}");
+    }
 
     // The second one by the CLI.
     let dan = person(server, &world.ann, "dan", "deployer").await;
@@ -185,6 +208,33 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
     let audit = server.cli(&["audit", "list", "--limit", "500", "--json"]);
     let audit = String::from_utf8_lossy(&audit.stdout).into_owned();
     assert!(audit.contains("approvals.vote") && audit.contains("approval_policies.set"), "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ones_program_asks_for_one_has_asked_for() {
+    let world = World::new(json!({ "required": 1, "role": "admin" })).await;
+    let server = &world.server;
+    // Machines' tokens that Ann made: one herself, the other one by it.
+    let owner = json!({ "name": "ci", "grants": [{ "role": "owner" }] });
+    let ci = with(server, &secret(&world.ann.ask(Method::POST, "tokens", owner).await));
+    let grants = vec![Grant { app: None, role: Role::Deployer }];
+    let request = CreateRequest { grants, ..CreateRequest::named("runner".parse().unwrap()) };
+    let runner = with(server, &ci.call::<Create>(&request).await.unwrap().secret.unwrap());
+    for program in [ci, runner] {
+        let request: DeployRequest =
+            serde_json::from_value(json!({ "app": "hello", "environment": "production" })).unwrap();
+        let asked = program.call::<Deploy>(&request).await.unwrap();
+        let approval = world.approval(asked.metadata.approval.as_ref().unwrap()).await;
+        let own = world.vote(&world.ann, &approval, Verdict::Approve).await;
+        assert!(own.0 == 403 && own.1.to_string().contains("one's own approval does not count"), "{own:?}");
+        let (_, mine) = world.ann.get("approvals?mine=true").await;
+        assert_eq!(mine["items"], json!([]), "it does not wait for her");
+        assert_eq!(state(&world.vote(&world.zoe, &approval, Verdict::Refuse).await).0, &json!("refused"));
+    }
+    // The server's own token is nobody's.
+    let asked = server.deploy("hello").await;
+    let approval = world.approval(asked.metadata.approval.as_ref().unwrap()).await;
+    assert_eq!(state(&world.vote(&world.ann, &approval, Verdict::Refuse).await).0, &json!("refused"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -294,5 +344,39 @@ async fn what_nobody_votes_on_ends_and_what_is_approved_late_is_newest() {
     assert_eq!((ended.phase, failure.cause), (Phase::Cancelled, Cause::NotApproved), "{failure:#?}");
     let expired = world.approval(&question.id).await;
     assert_eq!((expired.state, expired.may_vote), (ApprovalState::Expired, false));
+    // Who has ended it is on record.
+    let audit = world.server.cli_json(&["audit", "list", "--operation", "approvals.expire", "--json"]);
+    let records = audit["items"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{audit:#}");
+    let told = |field: &str| records[0][field].as_str().unwrap_or_default();
+    assert_eq!((told("actor"), told("actor_kind"), told("via")), ("system", "system", "tick"), "{audit:#}");
+    assert_eq!((told("target"), told("app"), told("outcome")), (question.id.as_str(), "hello", "done"), "{audit:#}");
+    assert_eq!(records[0]["detail"]["deployment"], forgotten.id.as_str());
+    let verified = world.server.cli(&["audit", "verify"]);
+    assert!(verified.status.success(), "{verified:?}");
     world.server.assert_serves("hello", "/", "older").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_asked_about_supersedes_nothing_that_was_approved_of() {
+    let world = World::new(json!({ "required": 1, "role": "admin" })).await;
+    let server = &world.server;
+    for args in [
+        vec!["envs", "set-supersede", "production", "skip_queued", "--app", "hello"],
+        vec!["windows", "freeze", "--app", "hello", "--reason", "sale"],
+    ] {
+        let done = server.cli(&args);
+        assert!(done.status.success(), "{done:?}");
+    }
+    let cause = async |of: &Deployment| server.deployment(&of.id).await.failure.map(|failure| failure.cause);
+    let (approved, question) = world.asked().await;
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    let (older, _) = world.asked().await;
+    let (newer, question) = world.asked().await;
+    // Of those that wait for votes the newest is enough; what may start stays.
+    assert_eq!(cause(&older).await, Some(Cause::Superseded));
+    assert_eq!(cause(&approved).await, None);
+    assert_eq!(state(&world.vote(&world.zoe, &question, Verdict::Approve).await).0, &json!("approved"));
+    assert_eq!(cause(&approved).await, Some(Cause::Superseded));
+    assert_eq!(server.deployment(&newer.id).await.phase, Phase::Queued);
 }

@@ -256,7 +256,7 @@ async fn writes(server: &Server, known: &Value) -> Vec<Asked> {
         .map(|entry| entry["operationId"].as_str().unwrap())
         .collect();
     let mut all = requests::all(&document, known);
-    // The bytes of an upload change nothing: it was announced, and that was recorded.
+    // A piece of an upload is not recorded: it is announced, and it is complete.
     all.retain(|asked| !reads.contains(&asked.operation.as_str()) && asked.operation != "uploads.send");
     all
 }

@@ -61,6 +61,18 @@ async fn a_process_from_git_is_built_routed_and_replaced_without_loss() {
     assert_eq!(releases.iter().map(|r| r.release.number).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(releases[1].active_in.iter().map(ToString::to_string).collect::<Vec<_>>(), ["production"]);
     assert!(releases[0].active_in.is_empty());
+    // Both have served there, and can be gone back to; there is no other place.
+    assert!(releases.iter().all(|r| r.served_in.iter().map(ToString::to_string).eq(["production"])));
+    let list = |served_in: &str| operations::releases::ListRequest {
+        app: "hello".parse().unwrap(),
+        served_in: Some(served_in.parse().unwrap()),
+        cursor: None,
+        limit: 1,
+    };
+    let page = server.client().call::<operations::releases::List>(&list("production")).await.unwrap();
+    assert_eq!((page.items.as_slice(), page.next.as_deref()), (&releases[..1], Some("2")));
+    let nowhere = server.client().call::<operations::releases::List>(&list("staging")).await.unwrap_err();
+    assert!(nowhere.to_string().contains("staging"), "{nowhere}");
     assert_ne!(releases[0].release.digest, releases[1].release.digest);
 
     let environment = server.environment("hello").await;

@@ -33,7 +33,7 @@ impl Pair {
         pair
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -41,6 +41,14 @@ impl Pair {
     pub(crate) fn add<'a>(&self, files: &'a mut [String; 2], more: &[&'a str]) -> Vec<&'a str> {
         *files = ["certificate.pem", "key.pem"].map(|name| self.path(name).display().to_string());
         [&["certificates", "add", "--certificate", files[0].as_str(), "--key", files[1].as_str()], more].concat()
+    }
+
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// A line of the private key.

@@ -47,6 +47,8 @@ struct Asker {
     place: Place,
     role: usize,
     credential: Credential,
+    /// Its person may do more.
+    capped: bool,
 }
 
 impl Asker {
@@ -61,6 +63,7 @@ impl Asker {
 
     fn mark(&self, row: &expected::Row) -> char {
         let marks = match self.credential {
+            Credential::Token(_) if self.capped => row.by_capped.or(row.by_token).unwrap_or(row.marks),
             Credential::Token(_) => row.by_token.unwrap_or(row.marks),
             Credential::Session(_) => row.marks,
         };
@@ -278,7 +281,8 @@ async fn askers(world: &World) -> Vec<Asker> {
             let grant = app.map_or_else(|| json!({ "role": role }), |app| json!({ "app": app, "role": role }));
             let capped = world.token(&boss, &what, Some(json!([grant]))).await;
             for (kind, credential) in [("a session", session), ("a token", own), ("a capped token", capped)] {
-                askers.push(Asker { what: format!("{what} with {kind}"), place, role: number, credential });
+                let capped = kind == "a capped token";
+                askers.push(Asker { what: format!("{what} with {kind}"), place, role: number, credential, capped });
             }
         }
     }

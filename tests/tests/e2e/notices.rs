@@ -14,7 +14,7 @@ use operations::channels::{
 };
 use operations::deliveries::{self, Delivery, Resend, ResendRequest};
 use operations::mail::{NewMailServer, Set, SetRequest};
-use operations::{ErrorKind, notices};
+use operations::{ErrorKind, notices, overview};
 use plimsoll_tests::flow::refused;
 use plimsoll_tests::{App, Repo, Server, wait_for};
 use receiver::{Heard, MailSink, Manner, Receiver};
@@ -122,8 +122,14 @@ async fn a_failed_deployment_is_told_by_webhook_slack_and_mail() {
     assert_eq!((done[0].state, done[0].attempts, done[0].status), (DeliveryState::Sent, 1, Some(200)));
     assert_eq!(done[0].id.as_str(), heard.id());
 
-    let waits = until(&server, &team, "the mail's first attempt", |all| all.iter().any(|d| d.attempts > 0)).await;
+    let waits = until(&server, &team, "the mail's first attempt", |all| all.iter().any(|d| d.error.is_some())).await;
     assert!(waits[0].error.as_ref().unwrap().contains("plimsoll mail set"), "{waits:?}");
+    // Whoever may set it up is told that it does not work, for as long as that is so.
+    let fails = async || {
+        let seen = server.client().call::<overview::Show>(&overview::ShowRequest::default()).await.unwrap();
+        seen.needs_you.iter().any(|need| matches!(need, overview::Need::Channel { channel, .. } if *channel == team))
+    };
+    assert!(fails().await);
     let sink = NewMailServer {
         host: mail.address.ip().to_string(),
         port: mail.address.port(),
@@ -139,6 +145,7 @@ async fn a_failed_deployment_is_told_by_webhook_slack_and_mail() {
     assert_eq!(mail.to.len(), 2, "{mail:?}");
     assert!(mail.text.contains("Subject: shop production: deployment failed in building"), "{}", mail.text);
     assert!(mail.text.contains(waits[0].id.as_str()), "its id is that of the delivery: {}", mail.text);
+    wait_for("the end of what was wrong with the channel", LIMIT, async || (!fails().await).then_some(())).await;
 
     // People read the same, and so does who follows.
     let page = server.client().call::<notices::List>(&notices::ListRequest::default()).await.unwrap();
@@ -186,6 +193,30 @@ async fn what_happened_is_told_after_a_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_and_can_not_be_noted_is_not_sent_again() {
+    let server = server().await;
+    let receiver = Receiver::start(Manner::Answers(200)).await;
+    let channel = add(&server, "program", hook(&receiver, "/hook"), &[]).await.channel.id;
+    let sql = |sql: &str| {
+        let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1], timeout=30) as c: c.execute(sys.argv[2])";
+        let done =
+            Command::new("python3").args(["-c", script]).arg(server.data().join("plimsoll.db")).arg(sql).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    sql("CREATE TRIGGER full BEFORE UPDATE OF state ON deliveries WHEN NEW.state = 'sent' \
+         BEGIN SELECT RAISE(ABORT, 'no room'); END");
+    happen(&server, 1, "shop");
+    receiver.wait(1).await;
+    // Twice the pause after which it was sent again.
+    let again = tokio::time::timeout(Duration::from_secs(5), receiver.wait(2)).await;
+    assert!(again.is_err(), "{:?}", receiver.heard());
+    sql("DROP TRIGGER full");
+    let done = until(&server, &channel, "the delivery", |all| all.iter().any(|d| d.done_at.is_some())).await;
+    assert_eq!((done[0].state, done[0].attempts, receiver.heard().len()), (DeliveryState::Sent, 1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn receivers_that_misbehave_touch_no_deployment() {
     let server = server().await;
     let repo = Repo::new();
@@ -219,8 +250,8 @@ async fn receivers_that_misbehave_touch_no_deployment() {
     }
     let [hangs, fails, closes, floods, gone] = receivers.as_slice() else { panic!() };
     for (channel, what) in [(&hangs.1, "answer"), (&fails.1, "500"), (&closes.1, "HTTP")] {
-        let tried = until(&server, channel, "a failed attempt", |all| all.iter().any(|d| d.attempts > 0)).await;
-        let tried = tried.iter().find(|d| d.attempts > 0).unwrap();
+        let tried = until(&server, channel, "a failed attempt", |all| all.iter().any(|d| d.error.is_some())).await;
+        let tried = tried.iter().find(|d| d.error.is_some()).unwrap();
         let error = tried.error.as_ref().unwrap();
         assert!(error.contains(what) && !error.contains("hunter2"), "{error}");
         assert!(tried.state == DeliveryState::Waiting && tried.due_at.is_some(), "{tried:?}");
@@ -369,6 +400,88 @@ async fn people_mute_what_they_do_not_want_to_hear_of() {
     assert_eq!(zoe.ask(Method::POST, "channels", body).await.0, 403);
     let of_all = format!("channels/{}/deliveries", made.channel.id);
     assert_eq!(zoe.ask(Method::GET, &of_all, Value::Null).await.0, 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_approval_is_told_to_whose_vote_counts_and_its_end_to_who_asked() {
+    let server = server().await;
+    let receiver = Receiver::start(Manner::Answers(200)).await;
+    let topics = [
+        Topic::ApprovalRequested,
+        Topic::ApprovalRefused,
+        Topic::ApprovalExpired,
+        Topic::ApprovalApproved,
+        Topic::DeploymentCancelled,
+    ];
+    let made = add(&server, "program", hook(&receiver, "/hook"), &topics).await;
+    let repo = Repo::new();
+    repo.commit(App::new("v1").files(), "v1");
+    server.create_app("shop", repo.source()).await;
+    let mut people = Vec::new();
+    for (name, role) in [("ann", "admin"), ("zoe", "admin"), ("vic", "deployer")] {
+        let email = format!("{name}@example.org");
+        let link = server.cli(&["users", "invite", &email, "--role", role, "--app", "shop"]);
+        people.push(accept(&server, &String::from_utf8(link.stdout).unwrap(), name).await.1.unwrap());
+    }
+    let [ann, zoe, vic] = &people[..] else { panic!("three people") };
+    let place = "apps/shop/environments/production";
+    let policy = json!({ "required": 1, "role": "admin" });
+    assert_eq!(ann.ask(Method::PUT, &format!("{place}/approval-policy"), policy).await.0, 200);
+    let mut follower = ann.follow("stream?topics=notices").await;
+
+    let ask = async || {
+        let (status, said) = ann.ask(Method::POST, &format!("{place}/deployments"), json!({})).await;
+        assert_eq!(status, 202, "{said}");
+        (said["id"].as_str().unwrap().to_owned(), said["metadata"]["approval"].as_str().unwrap().to_owned())
+    };
+    let vote = async |approval: &str, verdict: &str| {
+        let (_, now) = zoe.get(&format!("approvals/{approval}")).await;
+        let body = json!({ "subject": now["subject"], "verdict": verdict, "comment": "seen" });
+        let (status, said) = zoe.ask(Method::POST, &format!("approvals/{approval}/votes"), body).await;
+        assert_eq!(status, 200, "{said}");
+    };
+    let topics = async |person: &crate::people::Person| -> Vec<String> {
+        let (_, page) = person.get("notices").await;
+        let items = page["items"].as_array().unwrap().iter().rev();
+        items.map(|item| item["topic"].as_str().unwrap().to_owned()).collect()
+    };
+    let (deployment, approval) = ask().await;
+    let first = receiver.wait(1).await.remove(0).json();
+    assert_eq!(first["type"], "approval_requested", "{first}");
+    assert_eq!(first["data"]["title"], "shop production: deployment waits for approval");
+    assert_eq!(first["data"]["url"], format!("https://deploy.example.org/deployments/{deployment}"));
+    assert_eq!(topics(zoe).await, ["approval_requested"]);
+    // What it would run with has changed: she is asked anew.
+    server.set_variables("shop", &[("COLOUR", "blue")]).await;
+    let again = receiver.wait(2).await.remove(1).json();
+    assert_eq!(again["data"]["title"], "shop production: deployment waits for approval again");
+    vote(&approval, "refuse").await;
+    let refused = receiver.wait(3).await.remove(2).json();
+    assert_eq!(refused["type"], "approval_refused", "{refused}");
+    assert!(refused["data"]["notices"][0]["body"].as_str().unwrap().contains("refused by zoe: seen"), "{refused}");
+    let (deployment, approval) = ask().await;
+    receiver.wait(4).await;
+    vote(&approval, "approve").await;
+    assert_eq!(receiver.wait(5).await.remove(4).json()["type"], "approval_approved");
+    let deployment = server.deployment(&deployment.parse().unwrap()).await.id;
+    plimsoll_tests::flow::active(server.end(&deployment).await);
+
+    assert_eq!(
+        topics(zoe).await,
+        ["approval_requested", "approval_requested", "approval_requested", "deployment_active"]
+    );
+    assert_eq!(topics(ann).await, ["approval_refused", "approval_approved", "deployment_active"]);
+    assert_eq!(topics(vic).await, ["deployment_active"], "her vote would not count, and she asked for nothing");
+    let page = server.client().call::<notices::List>(&notices::ListRequest::default()).await.unwrap();
+    assert_eq!(page.items.len(), 6, "a program is told of all: {page:#?}");
+    let mut followed = String::new();
+    while !followed.contains("deployment_active") {
+        let piece = tokio::time::timeout(LIMIT, follower.chunk()).await.unwrap().unwrap().unwrap();
+        followed.push_str(&String::from_utf8_lossy(&piece));
+    }
+    assert!(followed.contains("was refused") && !followed.contains("waits for approval"), "{followed}");
+    // One message for each, and none that says twice that it has ended.
+    assert_eq!(sent(&server, &made.channel.id).await.len(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]

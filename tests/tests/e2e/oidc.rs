@@ -7,7 +7,7 @@ use reqwest::Method;
 use reqwest::header::{LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
-use crate::people::{Person, invited};
+use crate::people::{Person, invited, secret};
 
 /// A browser, which keeps cookies and goes where it is sent, step by step.
 struct Browser {
@@ -175,6 +175,17 @@ async fn who_is_here_already_is_known_by_address_only_when_that_is_allowed() {
     let mut browser = Browser::new(&server);
     assert_eq!(browser.sign_in("/").await, "/");
     assert_eq!(browser.me().await.body["name"], "zoe", "as she is called here");
+    // Who has only said that an address is theirs does not get its owner's account, nor its owner theirs.
+    let open = secret(&ann.ask(Method::POST, "invitations", json!({ "role": "viewer" })).await);
+    let said =
+        json!({ "invitation": open, "name": "Eve", "email": "mia@example.org", "password": "thimble walnut harbour" });
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let accepted = client.post(format!("http://{}/api/v1/auth/accept", server.api())).json(&said).send().await.unwrap();
+    assert_eq!(accepted.status(), 200);
+    provider.next_is(json!({ "sub": "249", "email": "mia@example.org", "email_verified": true }));
+    let mut mia = Browser::new(&server);
+    assert_eq!((mia.sign_in("/").await.as_str(), mia.is_signed_in()), ("/sign-in?trouble=unproven", false));
+    provider.next_is(zoe());
     // Linked once, it stays, whatever is allowed later.
     set(&ann, settings(&provider, false)).await;
     assert_eq!(Browser::new(&server).sign_in("/").await, "/");

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use plimsoll_tests::{App, Repo, Server};
 use secrecy::ExposeSecret;
 
+use crate::sign_in::{EMAIL, PASSWORD, owner};
+
 /// Requests made up for each operation and phase. More find more, and take longer.
 const EXAMPLES: &str = "10";
 
@@ -19,36 +21,64 @@ fn schemathesis() -> PathBuf {
 /// Paths of streams: each request of them takes as long as one listens, which is most of the time of all requests.
 const STREAMS: &str = "/stream$";
 
+/// Who asks.
+enum As {
+    /// With the token of this machine.
+    Program,
+    /// With the cookie of a session, as the pages of the server do.
+    Person,
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn every_answer_is_as_the_document_says() {
-    asked(&["--exclude-path-regex", STREAMS], 500).await;
+async fn every_answer_to_a_program_is_as_the_document_says() {
+    asked(As::Program, &["--exclude-path-regex", STREAMS], 500).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_to_a_person_is_as_the_document_says() {
+    asked(As::Person, &["--exclude-path-regex", STREAMS], 500).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_stream_is_as_the_document_says() {
-    asked(&["--include-path-regex", STREAMS, "--phases", "examples,coverage,fuzzing"], 20).await;
+    for who in [As::Program, As::Person] {
+        asked(who, &["--include-path-regex", STREAMS, "--phases", "examples,coverage,fuzzing"], 20).await;
+    }
 }
 
 /// Makes requests up for what `chosen` leaves of the document, more than `least`.
-async fn asked(chosen: &'static [&'static str], least: u32) {
-    let server = Server::start().await;
+async fn asked(who: As, chosen: &'static [&'static str], least: u32) {
+    // What one may ask for in a second is far less than what is made up in one.
+    let server = Server::start_with(&["--rate-limit", "1000"], &[]).await;
     let repo = Repo::new();
     repo.commit(App::new("v1").files(), "v1");
     server.create_app("shop", repo.source()).await;
     server.deploy_well("shop").await;
+    let mut ann = owner(&server, "127.0.0.1").await;
+    let session = ann.cookies.iter().find(|(name, _)| name == "__Host-plimsoll").unwrap().1.clone();
     let token = operations::local::read(&server.data()).unwrap().token;
+    // From the environment: arguments are seen by everybody on the machine.
+    let headers = match who {
+        As::Program => "{ Authorization = \"Bearer ${PLIMSOLL_TOKEN}\" }",
+        As::Person => "{ Cookie = \"__Host-plimsoll=${PLIMSOLL_SESSION}\", Sec-Fetch-Site = \"same-origin\" }",
+    };
     let home = tempfile::tempdir().unwrap();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
+    let config = std::fs::read_to_string(folder.join("schemathesis.toml")).unwrap();
+    std::fs::write(home.path().join("config.toml"), format!("headers = {headers}\n{config}")).unwrap();
     let output = tokio::task::spawn_blocking(move || {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi");
         Command::new(schemathesis())
             .arg("--config-file")
-            .arg(folder.join("schemathesis.toml"))
+            .arg(home.path().join("config.toml"))
             .args(["run", &format!("http://{}/openapi.json", server.api())])
             .args(chosen)
             .args(["--checks", "all", "--continue-on-failure", "--max-examples", EXAMPLES, "--seed", "1"])
             .args(["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "30"])
-            .env("SCHEMATHESIS_HOOKS", folder.join("addresses.py"))
+            .env("SCHEMATHESIS_HOOKS", folder.join("hooks.py"))
             .env("PLIMSOLL_TOKEN", token.expose_secret())
+            .env("PLIMSOLL_SESSION", session)
+            .env("PLIMSOLL_EMAIL", EMAIL)
+            .env("PLIMSOLL_PASSWORD", PASSWORD)
             .env("HOME", home.path())
             .current_dir(home.path())
             .stdin(Stdio::null())
@@ -58,9 +88,14 @@ async fn asked(chosen: &'static [&'static str], least: u32) {
     let (output, server) = output.await.unwrap().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    // It has really asked.
+    // It has really asked, and was known to the end.
     let cases = text.lines().find_map(|line| line.trim().split_once(" generated")?.0.parse::<u32>().ok());
     assert!(cases.is_some_and(|cases| cases > least), "{text}");
+    // A program may end the sessions of anybody.
+    if matches!(who, As::Person) {
+        let me = ann.me().await;
+        assert_eq!(me.status, 200, "{}", me.body);
+    }
     // What it made up harmed nobody else.
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }

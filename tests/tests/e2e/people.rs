@@ -322,3 +322,11 @@ async fn an_invitation_is_worth_what_its_maker_may_still_give() {
     let link = format!("/invitation#{}", local["secret"].as_str().unwrap());
     assert_eq!(accept(&server, &link, "Kim").await.0, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_leads_to_where_people_reach_the_server() {
+    let server = Server::start_with(&["--public-url", "https://deploy.example.org"], &[]).await;
+    let said = server.cli(&["users", "invite", "zoe@example.org", "--role", "viewer"]);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.starts_with("https://deploy.example.org/invitation#"), "not by the address of the inviter");
+}

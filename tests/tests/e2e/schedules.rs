@@ -12,8 +12,11 @@ use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleReques
 use operations::windows::{Bypass, Window};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::{Server, wait_for};
+use reqwest::Method;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
+use crate::people::{invited, secret, with};
 use crate::with_app;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -104,6 +107,92 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     assert!(enabled.upcoming[0] > Utc::now() - TimeDelta::seconds(1));
     assert!(server.cli(&["schedules", "delete", "often", "--yes"]).status.success());
     assert!(said(&server, &["schedules", "show", "often"]).contains("plimsoll schedules list"));
+}
+
+/// What came of a schedule's run at its next minute.
+async fn ran(server: &Server, name: &str, after: DateTime<Utc>) -> RunOutcome {
+    let wanted = ScheduleRequest { schedule: name.into() };
+    let run = wait_for("the schedule to run", LIMIT, async || {
+        let schedule = server.client().call::<Get>(&wanted).await.unwrap();
+        schedule.last_run.filter(|run| run.planned_at > after)
+    });
+    run.await.outcome
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_refused_is_given_up_and_is_in_nobodys_way() {
+    let (server, repo, _) = with_app("hello").await;
+    let policy = ["approval-policies", "set", "--app", "hello", "--env", "production", "--required", "1"];
+    let set = server.cli(&[&policy[..], &["--role", "admin"]].concat());
+    assert!(set.status.success(), "{set:?}");
+    // As many wait as one may ask for.
+    for _ in 0..10 {
+        assert!(server.deploy("hello").await.metadata.approval.is_some());
+    }
+    let more = refused(server.try_deploy("hello", None).await);
+    assert!(more.status == 409 && more.detail.contains("10 deployments of yours"), "{more:?}");
+    let begun = Utc::now();
+    let order = |source| operations::schedules::Template { source, ..Default::default() };
+    let folder = domain::source::Source::Directory { path: repo.path().to_owned() };
+    for (name, order) in [("folder", order(Some(folder))), ("full", order(None))] {
+        let request = CreateRequest {
+            app: "hello".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            name: Some(name.parse().unwrap()),
+            cron: "* * * * * UTC".into(),
+            missed: Default::default(),
+            order,
+        };
+        server.client().call::<Create>(&request).await.unwrap();
+    }
+    for (name, words) in [("full", "wait for approval already"), ("folder", "wait for approval already")] {
+        let outcome = ran(&server, name, begun).await;
+        assert!(matches!(&outcome, RunOutcome::Failed { why } if why.contains(words)), "{name}: {outcome:?}");
+    }
+    // With room for it, nobody can approve of a folder.
+    let waiting = queue(&server);
+    for entry in waiting {
+        server.cancel(&entry.deployment).await.unwrap();
+    }
+    let again = Utc::now();
+    let outcome = ran(&server, "folder", again).await;
+    assert!(matches!(&outcome, RunOutcome::Failed { why } if why.contains("nobody can approve of it")), "{outcome:?}");
+    assert!(matches!(ran(&server, "full", again).await, RunOutcome::Deployed { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_schedule_ends_with_the_token_that_it_was_made_with() {
+    let (server, _repo, _) = with_app("hello").await;
+    let ann = invited(&server, "ann@example.org", "owner").await;
+    let zoe = invited(&server, "zoe@example.org", "deployer").await;
+    let made = ann.ask(Method::POST, "tokens", json!({ "name": "laptop", "for": "me" })).await;
+    let (laptop, token) = (with(&server, &secret(&made)), made.1["token"]["id"].as_str().unwrap().to_owned());
+    let request: CreateRequest = serde_json::from_value(json!({
+        "app": "hello", "environment": "production", "name": "often", "cron": "* * * * * UTC",
+        "order": { "priority": "critical" }
+    }))
+    .unwrap();
+    laptop.call::<Create>(&request).await.unwrap();
+    assert!(server.cli(&["tokens", "revoke", &token, "--yes"]).status.success());
+    let begun = Utc::now();
+    let outcome = ran(&server, "often", begun).await;
+    let RunOutcome::Failed { why } = &outcome else { panic!("{outcome:?}") };
+    assert!(why.contains("revoked") && why.contains("plimsoll schedules enable"), "{why}");
+
+    // Who has it run takes it over, with what they may do themselves. Anybody may stop it.
+    let path = "schedules/often";
+    for change in [json!({ "enabled": true }), json!({ "cron": "0 6 * * * UTC" }), json!({ "missed": "skip" })] {
+        let (status, said) = zoe.ask(Method::PUT, path, change).await;
+        assert!(status == 403 && said.to_string().contains("critical"), "{said}");
+    }
+    let (status, said) = zoe.ask(Method::PUT, path, json!({ "enabled": false })).await;
+    assert_eq!((status, &said["created_by"]), (200, &json!("ann")), "{said}");
+    let eve = invited(&server, "eve@example.org", "admin").await;
+    let (status, said) = eve.ask(Method::PUT, path, json!({ "enabled": true })).await;
+    assert_eq!((status, &said["created_by"]), (200, &json!("eve")), "{said}");
+    let again = Utc::now();
+    let outcome = ran(&server, "often", again).await;
+    assert!(matches!(outcome, RunOutcome::Deployed { .. }), "{outcome:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -21,7 +21,7 @@ at = digest[-1] & 15
 print('%06d' % ((struct.unpack('>I', digest[at:at + 4])[0] & 0x7fffffff) % 1000000))
 ";
 
-fn code(key: &str, step: u64) -> String {
+pub(crate) fn code(key: &str, step: u64) -> String {
     let mut app = Command::new("python3");
     let mut app = app.args(["-c", APP]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     write!(app.stdin.take().unwrap(), "{key}\n{step}\n").unwrap();
@@ -31,7 +31,7 @@ fn code(key: &str, step: u64) -> String {
 }
 
 /// The half minute of now, when enough of it is left for what comes next.
-async fn step() -> u64 {
+pub(crate) async fn step() -> u64 {
     let deadline = Instant::now() + Duration::from_secs(40);
     loop {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -129,8 +129,12 @@ async fn a_code_is_asked_for_besides_the_password_and_is_good_once() {
     let bearer = token["secret"].as_str().unwrap();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://{}/api/v1/me/totp", server.api());
-    let no = client.delete(&url).bearer_auth(bearer).send().await.unwrap();
-    assert_eq!(no.status().as_u16(), 403, "{}", no.text().await.unwrap());
+    for own in [url.clone(), format!("{url}?user={EMAIL}")] {
+        let no = client.delete(&own).bearer_auth(bearer).send().await.unwrap();
+        let (status, said) = (no.status().as_u16(), no.text().await.unwrap());
+        assert!(status == 403 && said.contains("not changed with a token"), "{own}: {status} {said}");
+    }
+    assert_eq!(ann.totp(Method::GET, None).await.body["enabled"], true);
 
     // A password that was changed ends the tickets of the one before.
     let mut slow = Browser::at(&server, "127.0.0.6");
@@ -200,4 +204,40 @@ async fn guesses_of_codes_count_with_those_of_passwords() {
     let mut answers = futures::future::join_all(twins).await;
     answers.sort_unstable();
     assert_eq!(answers, [200, 401, 401]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_of_codes_from_many_networks_count_together() {
+    let server = Server::start().await;
+    let mut ann = owner(&server, "127.0.0.1").await;
+    let key = ann.totp(Method::POST, Some(json!({}))).await.body["setup"]["secret"].as_str().unwrap().to_owned();
+    let now = step().await;
+    let on = ann.totp(Method::PUT, Some(json!({ "code": code(&key, now - 1) }))).await;
+    assert_eq!(on.status, 200, "{}", on.body);
+    let codes: Vec<String> = serde_json::from_value(on.body["recovery_codes"].clone()).unwrap();
+
+    for network in 0..5 {
+        let mut guesser = Browser::at(&server, &format!("127.0.1.{network}"));
+        for guess in 0..4 {
+            let ticket = guesser.ticket().await;
+            let answer = guesser.show(&ticket, &format!("00{network}00{guess}")).await;
+            assert_eq!(answer.status, 401, "{}", answer.body);
+        }
+    }
+    let mut next = Browser::at(&server, "127.0.1.5");
+    let ticket = next.ticket().await;
+    let answer = next.show(&ticket, "005000").await;
+    assert_eq!((answer.status, &answer.body["code"]), (429, &json!("rate_limited")), "{}", answer.body);
+    assert!(answer.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 80_000);
+    let told = server.cli_json(&["audit", "list", "--operation", "auth.second_factor", "--limit", "100", "--json"]);
+    assert!(told.to_string().contains("\"wrong_codes\":20"), "{told}");
+
+    // She herself goes on where she has signed in before, and elsewhere with what can't be guessed.
+    let mut home = Browser::at(&server, "127.0.0.1");
+    let ticket = home.ticket().await;
+    let now = step().await;
+    let answer = home.show(&ticket, &code(&key, now)).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let ticket = next.ticket().await;
+    assert_eq!(next.show(&ticket, &codes[0]).await.status, 200);
 }

@@ -1,7 +1,9 @@
 //! Values of variables reach the app, and nothing else; what lets people and programs in reaches nobody.
 
+mod outside;
 mod people;
 mod places;
+mod ways;
 
 use std::fs;
 use std::io::Write;
@@ -109,6 +111,18 @@ async fn plant_channels(server: &Server, told: &mut Told) {
     }
 }
 
+/// What became of what the channels were told: each has been tried.
+async fn deliveries(server: &Server, told: &mut Told) {
+    for channel in server.cli_json(&["channels", "list", "--json"]).as_array().unwrap() {
+        let path = format!("/api/v1/channels/{}/deliveries", channel["id"].as_str().unwrap());
+        let tried = wait_for("an attempt", Duration::from_secs(60), async || {
+            let (_, said) = places::ask(server, &places::get(&path)).await;
+            said.contains("\"error\"").then_some(said)
+        });
+        told.add(path.clone(), tried.await);
+    }
+}
+
 /// The first deployment, with a look at everything in the middle of its build.
 async fn deploy_and_look(server: &Server, certificates: &Path, told: &mut Told) {
     let mut deploy = server.command();
@@ -146,9 +160,11 @@ async fn deploy_by_agent(server: &Server, told: &mut Told) {
 async fn a_canary_is_in_no_output_of_any_kind() {
     let watch = Watch::start();
     let https = free_address().to_string();
+    let mailer = Pair::new(&["127.0.0.1"], 90);
+    let trusted = mailer.path("certificate.pem").display().to_string();
     let mut server = Server::start_with(
-        &["--log", "trace", "--ingress-https-listen", &https, "--allow-outgoing", "127.0.0.0/8"],
-        &[],
+        &["--log", "trace", "--ingress-https-listen", &https, "--allow-outgoing", "127.0.0.0/8", "--rate-limit", "100"],
+        &[("SSL_CERT_FILE", &trusted)],
     )
     .await;
     let pair = Pair::new(&["parrot.localhost"], 90);
@@ -164,10 +180,15 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     places::run(&server, &pair.add(&mut files, &[]), 0, &mut told);
     plant(&server, &mut told).await;
     plant_channels(&server, &mut told).await;
+    outside::plant_mail(&server, outside::refuser(&mailer).await, &mut told).await;
     let people = people::plant(&server, &mut told).await;
-    let planted = [PARROT, UNDERSTUDY, QUOTED, HOOK, SIGNED, pair.secret()];
+    let planted = [PARROT, UNDERSTUDY, QUOTED, HOOK, SIGNED, outside::MAIL, pair.secret()];
     let secrets: Vec<&str> = planted.into_iter().chain(people.secrets()).collect();
     let canaries = Canaries::new(&secrets);
+    let codes = Canaries::of_codes(&people.codes.iter().map(String::as_str).collect::<Vec<_>>());
+    // What everything is sealed and signed with.
+    let kept = fs::read_to_string(server.data().join("master.key")).unwrap();
+    let key = Canaries::new(&[&kept.trim_end()[kept.trim_end().len() - 64..]]);
     // Its time does not come while this runs.
     let yearly =
         ["deploy", "hello", "--env", "staging", "--cron", "30 2 28 3 * Europe/Berlin", "--schedule", "nightly"];
@@ -211,6 +232,7 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     places::run(&server, &["rollback", "--app", "hello"], 0, &mut told);
     server.settle("hello").await;
 
+    deliveries(&server, &mut told).await;
     let upload = server.upload(b"no archive at all").await;
     places::commands(&server, &mut told);
     let known = places::known(&server, &repo, upload.as_str());
@@ -224,8 +246,11 @@ async fn a_canary_is_in_no_output_of_any_kind() {
         told.add("arguments of a process", arguments);
     }
 
-    let leaks = told.leaks(&canaries);
+    let leaks = [told.leaks(&canaries), told.leaks(&codes)].concat();
     assert!(leaks.is_empty(), "{leaks:#?}");
+    let at_home = |leak: &String| leak.split_once(": ").is_some_and(|(place, _)| place.ends_with("/master.key"));
+    let (home, elsewhere): (Vec<_>, Vec<_>) = told.leaks(&key).into_iter().partition(at_home);
+    assert!(!home.is_empty() && elsewhere.is_empty(), "{elsewhere:#?}");
     // It was there to be found, and so were the places.
     assert!(told.at("deployments output").contains("PARROT is [secret] and QUOTED is [secret]"));
     assert!(told.at("run_smoke_tests").contains("PARROT is [secret]"), "{}", told.at("run_smoke_tests"));
@@ -234,6 +259,9 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     assert!(told.at("/api/v1/tokens once more").contains("laptop"), "{}", told.at("/api/v1/tokens once more"));
     assert!(told.at("server.log").contains("TRACE"), "the log tells all that it can");
     let places: Vec<&str> = told.places().collect();
+    // The failures were told, without what failed.
+    let deliveries = told.at("deliveries");
+    assert!(deliveries.contains("refuses user or password (535)"), "{deliveries}");
     for place in [
         "plimsoll.db",
         "outputs/",

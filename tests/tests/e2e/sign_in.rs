@@ -192,6 +192,50 @@ async fn the_first_owner_comes_by_a_link_signs_out_and_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_in_the_same_network_keeps_one_from_another_password() {
+    let server = Server::start().await;
+    let mut ann = owner(&server, "127.0.0.9").await;
+    let mut stranger = Browser::at(&server, "127.0.0.9");
+    for _ in 0..5 {
+        assert_eq!(stranger.sign_in(EMAIL, "not it at all").await.status, 401);
+    }
+    assert_eq!(stranger.sign_in(EMAIL, PASSWORD).await.status, 429);
+    let mut change = async |current: &str, new: &str| {
+        let body = json!({ "current": current, "new": new });
+        ann.send(reqwest::Method::PUT, "/api/v1/me/password", Some(body)).await
+    };
+    // A new one that is no good is no guess at the one of now.
+    for new in ["short", EMAIL, PASSWORD, "password1234", "abc", "plim"] {
+        let no = change(PASSWORD, new).await;
+        assert!(no.status == 400 && no.body["detail"].as_str().unwrap().starts_with("`new`"), "{new}: {}", no.body);
+    }
+    for _ in 0..4 {
+        assert_eq!(change("not it at all", NEXT).await.status, 400);
+    }
+    let done = change(PASSWORD, NEXT).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    // Whoever has got hold of a session does not guess for long.
+    for _ in 0..5 {
+        assert_eq!(change("not it at all", PASSWORD).await.status, 400);
+    }
+    assert_eq!(change(NEXT, PASSWORD).await.status, 429);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_that_are_made_up_do_not_fill_the_audit_log() {
+    let server = Server::start().await;
+    let mut stranger = Browser::at(&server, "127.0.0.30");
+    for n in 0..14 {
+        assert_eq!(stranger.sign_in(&format!("nobody{n}@example.org"), "not it at all").await.status, 401);
+    }
+    assert_eq!(Browser::at(&server, "127.0.0.31").sign_in(EMAIL, "not it at all").await.status, 401);
+    let told = server.cli_json(&["audit", "list", "--operation", "auth.sign_in", "--limit", "100", "--json"]);
+    let told = told["items"].as_array().unwrap();
+    assert_eq!(told.len(), 11, "{told:?}");
+    assert_eq!((&told[0]["target"], &told[0]["detail"]["left_out_before"]), (&json!(EMAIL), &json!(4)), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_guesses_waits_and_nobody_else_does() {
     let server = Server::start().await;
     owner(&server, "127.0.0.9").await;

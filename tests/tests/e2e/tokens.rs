@@ -3,10 +3,14 @@
 use domain::TokenId;
 use operations::apps::{Create as CreateApp, CreateRequest as CreateAppRequest, List as ListApps, ListRequest};
 use operations::tokens::{Access, Create, CreateRequest, List, Revoke, RevokeRequest, TokenState};
-use operations::{Client, ErrorKind, tokens};
+use operations::{Client, ErrorKind, sessions, tokens};
 use plimsoll_tests::flow::refused;
 use plimsoll_tests::server::files_below;
 use plimsoll_tests::{Server, http};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::people::{invited, secret};
 
 fn request(name: &str, read_only: bool) -> CreateRequest {
     CreateRequest { read_only, ..CreateRequest::named(name.parse().unwrap()) }
@@ -102,4 +106,36 @@ async fn who_sends_wrong_tokens_has_to_wait_and_others_do_not() {
     // From the same address, with what was good before.
     good.call::<ListApps>(&apps()).await.unwrap();
     server.client().call::<ListApps>(&apps()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_with_less_than_its_person_takes_nothing_from_them() {
+    let server = Server::start().await;
+    let ann = invited(&server, "ann@example.org", "owner").await;
+    let made = async |name: &str, grants: Value| {
+        let body = json!({ "name": name, "for": "me", "grants": grants });
+        let made = ann.ask(Method::POST, "tokens", body).await;
+        let id: TokenId = made.1["token"]["id"].as_str().unwrap().parse().unwrap();
+        (id, client(&server, &secret(&made)))
+    };
+    let (strong, whole) = made("strong", json!([])).await;
+    let (weak, narrow) = made("weak", json!([{ "role": "deployer" }])).await;
+    let (same, _) = made("same", json!([{ "role": "deployer" }])).await;
+
+    let no = refused(narrow.call::<Revoke>(&RevokeRequest { token: strong.clone() }).await);
+    assert_eq!(no.code, ErrorKind::NotFound, "{no}");
+    let browser = whole.call::<sessions::List>(&Default::default()).await.unwrap()[0].id.clone();
+    let no = refused(narrow.call::<sessions::List>(&Default::default()).await);
+    assert_eq!(no.code, ErrorKind::Forbidden, "{no}");
+    let no = refused(narrow.call::<sessions::End>(&sessions::EndRequest { session: browser.clone() }).await);
+    assert_eq!(no.code, ErrorKind::Forbidden, "{no}");
+    assert_eq!(ann.get("me").await.0, 200, "she is signed in still");
+
+    // What is worth no more than it, and itself; and the whole one does all of it.
+    for own in [same, weak] {
+        assert_eq!(narrow.call::<Revoke>(&RevokeRequest { token: own }).await.unwrap().state, TokenState::Revoked);
+    }
+    whole.call::<sessions::End>(&sessions::EndRequest { session: browser }).await.unwrap();
+    assert_eq!(ann.get("me").await.0, 401);
+    assert_eq!(whole.call::<Revoke>(&RevokeRequest { token: strong }).await.unwrap().state, TokenState::Revoked);
 }

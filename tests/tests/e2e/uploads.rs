@@ -67,6 +67,9 @@ async fn each_format_deploys_and_the_same_tree_is_the_same_release() {
         assert_eq!(deployment["release_number"], 1, "{name}");
         let upload = deployment["source"]["upload"].as_str().unwrap();
         assert!(upload.starts_with("upl_") && deployment["metadata"]["upload"] == upload, "{name}: {deployment:#}");
+        let recorded = server.cli_json(&["audit", "list", "--target", upload, "--json"]);
+        let recorded = recorded["items"].as_array().unwrap().iter().map(|record| record["operation"].as_str().unwrap());
+        assert_eq!(recorded.collect::<Vec<_>>(), ["uploads.send", "uploads.create"], "{name}");
         server.assert_serves("hello", "/", "v1").await;
         gone(&server).await;
     }

@@ -21,8 +21,9 @@ import type {
 export const createApp = (body: { name: string; source?: Source | null }, key: string) =>
   data(api.POST('/api/v1/apps', { params: { header: under(key) }, body }))
 
-export const createEnvironment = (app: string, environment: string, key: string) =>
-  data(api.POST('/api/v1/apps/{app}/environments', { params: { path: { app }, header: under(key) }, body: { environment } }))
+/** On a machine of the cluster, or on that of the server that is asked. */
+export const createEnvironment = (app: string, environment: string, key: string, host?: string) =>
+  data(api.POST('/api/v1/apps/{app}/environments', { params: { path: { app }, header: under(key) }, body: { environment, host } }))
 
 export const deploy = (app: string, environment: string, body: DeploymentsDeployRequest, key: string) =>
   data(

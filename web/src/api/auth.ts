@@ -1,51 +1,27 @@
-// Signing in. These routes are not operations, so openapi.json does not type them.
-import { call } from './client'
+// Signing in and out, and who that is then.
+import { api, data } from './client'
+import type { AcceptInvitation, Me, MyGrants as Grants, Role, SignedIn, WaysIn } from './schema'
 
-export type Role = 'viewer' | 'deployer' | 'admin' | 'owner'
+export type { Grants, Me, Role, SignedIn, WaysIn }
 
-export interface Grants {
-  /** Of every app, and of the server itself. */
-  everywhere?: Role | null
-  /** By the app's name. */
-  apps?: Record<string, Role>
-}
-
-export interface Me {
-  principal: string
-  name: string
-  email?: string | null
-  grants: Grants
-  session_ends_at?: string | null
-  preferences?: { theme?: 'light' | 'dark' | null; zone?: string | null }
-}
-
-export interface Methods {
-  password: boolean
-  /** What the other way to sign in is called, if there is one. */
-  oidc?: string | null
-  /** The session's cookie travels over TLS, or never leaves the machine. */
-  secure: boolean
-  /** Nobody can sign in yet: the first owner has an invitation. */
-  owner_missing: boolean
-}
-
-export type SignedIn = { state: 'signed_in' } | { state: 'second_factor'; ticket: string }
-
-export const fetchMe = () => call<Me>('GET', '/api/v1/me')
-export const methods = () => call<Methods>('GET', '/api/v1/auth/methods')
+export const fetchMe = () => data(api.GET('/api/v1/me'))
+export const methods = () => data(api.GET('/api/v1/auth/methods'))
 
 /** `plain`: for browsers that keep no secure cookie on plain HTTP; taken on the machine itself alone. */
 export const signIn = (email: string, password: string, plain = false) =>
-  call<SignedIn>('POST', '/api/v1/auth/sign-in', { email, password, ...(plain ? { cookie: 'plain' } : {}) })
+  data(api.POST('/api/v1/auth/sign-in', { body: { email, password, ...(plain ? { cookie: 'plain' as const } : {}) } }))
 
-export const secondFactor = (ticket: string, code: string) =>
-  call<SignedIn>('POST', '/api/v1/auth/second-factor', { ticket, code })
+export const secondFactor = (ticket: string, code: string) => data(api.POST('/api/v1/auth/second-factor', { body: { ticket, code } }))
 
-export const accept = (invitation: string, person: { name: string; email?: string; password: string }) =>
-  call<SignedIn>('POST', '/api/v1/auth/accept', { invitation, ...person })
+export const accept = (invitation: string, person: Omit<AcceptInvitation, 'invitation'>) =>
+  data(api.POST('/api/v1/auth/accept', { body: { invitation, ...person } }))
 
-export const signOut = () => call<void>('POST', '/api/v1/auth/sign-out')
-export const confirmPassword = (password: string) => call<void>('POST', '/api/v1/auth/confirm', { password })
+export const signOut = () => data(api.POST('/api/v1/auth/sign-out'))
+
+/** What shows that it is still oneself: the password, or a code of the second factor. */
+export type Proof = { password: string; code?: never } | { code: string; password?: never }
+
+export const confirmIdentity = (proof: Proof) => data(api.POST('/api/v1/auth/confirm', { body: proof }))
 
 const RANK: Record<Role, number> = { viewer: 1, deployer: 2, admin: 3, owner: 4 }
 

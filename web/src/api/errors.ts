@@ -43,13 +43,15 @@ export class StrangeAnswer extends Error {
 export function explain(error: unknown): { title: string; detail: string; hint?: string; request?: string } {
   if (error instanceof ApiError) {
     const { title, detail, hint } = error.problem
+    // Pages ask for that themselves: it is left when somebody would not.
+    if (error.is('confirm_identity')) return { title, detail: 'You did not confirm that it is you, so nothing was done.', request: error.request }
     return { title, detail: sentence(detail), hint: hint ? sentence(hint) : undefined, request: error.request }
   }
   if (error instanceof NetworkError) {
     return {
       title: 'The server does not answer',
       detail: 'It may be restarting, or the network is away. Apps keep serving meanwhile.',
-      hint: 'This page tries again by itself.',
+      hint: 'What was sent may have been done. Sending it again is harmless.',
     }
   }
   if (error instanceof StrangeAnswer) {
@@ -66,6 +68,9 @@ export function explain(error: unknown): { title: string; detail: string; hint?:
   }
 }
 
+/** For the line below a field: what happened and what to do. */
+export const inOneLine = ({ detail, hint }: { detail: string; hint?: string }) => (hint ? `${detail} ${hint}` : detail)
+
 /** The API's texts begin small and end without a stop, as they are parts of sentences elsewhere. */
 export function sentence(text: string): string {
   const first = text.charAt(0).toUpperCase() + text.slice(1)
@@ -74,5 +79,5 @@ export function sentence(text: string): string {
 
 /** Worth another try by itself: nothing is wrong with the request. */
 export function willPass(error: unknown): boolean {
-  return error instanceof NetworkError || (error instanceof ApiError && [502, 503, 504].includes(error.status))
+  return error instanceof NetworkError || ((error instanceof ApiError || error instanceof StrangeAnswer) && [502, 503, 504].includes(error.status))
 }

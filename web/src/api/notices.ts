@@ -21,10 +21,10 @@ export const removeChannel = (channel: string, key: string) =>
 export const testChannel = (channel: string, key: string) =>
   data(api.POST('/api/v1/channels/{channel}/test', { params: { path: { channel }, header: under(key) } }))
 
-export const deliveries = (channel: string) =>
+export const deliveries = (channel: string, cursor?: string) =>
   queryOptions({
-    queryKey: ['deliveries', channel],
-    queryFn: ({ signal }) => data(api.GET('/api/v1/channels/{channel}/deliveries', { params: { path: { channel }, query: { limit: 50 } }, signal })),
+    queryKey: ['deliveries', channel, cursor ?? null],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/channels/{channel}/deliveries', { params: { path: { channel }, query: { limit: 50, cursor } }, signal })),
     // No event tells of them.
     refetchInterval: 5000,
   })

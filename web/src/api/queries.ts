@@ -8,7 +8,7 @@ type Query<Name extends keyof operations> = NonNullable<operations[Name]['parame
 
 // --- Who one is ---
 
-export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000, retry: false })
+export const me = () => queryOptions({ queryKey: ['me'], queryFn: fetchMe, staleTime: 60_000 })
 
 // --- Apps and environments ---
 
@@ -147,10 +147,24 @@ export const schedules = (query: Query<'schedules.list'> = {}) =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/schedules', { params: { query }, signal })),
   })
 
+/** What a cron expression comes to, also in the reader's zone. */
+export const cronPreview = (cron: string, zone: string) =>
+  queryOptions({
+    queryKey: ['cron', cron, zone],
+    queryFn: ({ signal }) => data(api.POST('/api/v1/cron/preview', { body: { cron, zone }, signal })),
+  })
+
 export const windows = (query: Query<'windows.list'> = {}) =>
   queryOptions({
     queryKey: ['windows', query],
     queryFn: ({ signal }) => data(api.GET('/api/v1/windows', { params: { query }, signal })),
+  })
+
+/** Deployments that went past closed windows, the newest first. */
+export const bypasses = (query: Query<'windows.bypasses'> = {}) =>
+  queryOptions({
+    queryKey: ['windows', 'bypasses', query],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/windows/bypasses', { params: { query }, signal })),
   })
 
 // --- People ---
@@ -211,11 +225,11 @@ export const cluster = () =>
     queryFn: ({ signal }) => data(api.GET('/api/v1/cluster', { signal })),
   })
 
-/** How long things are kept: the server's own policy. */
-export const retention = () =>
+/** How long things are kept: of an app, or the server's own policy. */
+export const retention = (app?: string) =>
   queryOptions({
-    queryKey: ['retention'],
-    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { signal })),
+    queryKey: ['retention', app ?? null],
+    queryFn: ({ signal }) => data(api.GET('/api/v1/retention', { params: { query: { app } }, signal })),
   })
 
 export const certificates = () =>

@@ -544,6 +544,186 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept an invitation, and be signed in
+         * @description The first owner's invitation, too. It is good once.
+         */
+        post: operations["auth.accept"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Prove that it is still you
+         * @description For what is refused as `confirm_identity`. The session goes on under another secret.
+         */
+        post: operations["auth.confirm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begin the login of a program without a browser
+         * @description A person lets it in with the code that it shows: `devices.get`, `devices.answer`.
+         */
+        post: operations["auth.device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/device/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask whether a person has let the program in
+         * @description Every `interval` seconds. The token is made now, and told this once.
+         */
+        post: operations["auth.device_token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/jwt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a signed token in the place of an API token
+         * @description Made of the API token that the request comes with; of a session and of this machine's own token there is none.
+         */
+        post: operations["auth.jwt"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Say how one may sign in
+         * @description What a page to sign in at has to know.
+         */
+        get: operations["auth.methods"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the code of the second factor
+         * @description A code is good once, a ticket for some minutes.
+         */
+        post: operations["auth.second_factor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sign in with address and password
+         * @description Neither the answer nor the time that it takes tells whether there is such an account. After some failures, this address has to wait at that place.
+         */
+        post: operations["auth.sign_in"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End your session
+         * @description The cookies are taken back.
+         */
+        post: operations["auth.sign_out"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/certificates": {
         parameters: {
             query?: never;
@@ -1688,6 +1868,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/oidc/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Come back from the sign-in provider
+         * @description A page for browsers. Whatever went wrong is a word in the address that they are sent to, `/sign-in?trouble=…`.
+         */
+        get: operations["auth.oidc_callback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/oidc/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Go to the sign-in provider
+         * @description A page for browsers.
+         */
+        get: operations["auth.oidc_start"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1743,6 +1963,19 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptInvitation: {
+            cookie?: components["schemas"]["WantedCookie"] | null;
+            /**
+             * @description Their address, where the invitation names none.
+             * @default null
+             */
+            email?: string | null;
+            /** @description The secret in the invitation's link. */
+            invitation: string;
+            name: string;
+            /** @description To sign in with from then on. */
+            password: string;
+        };
         /** @description What a token allows. */
         Access: "full" | "read_only";
         Action: "run" | "skip";
@@ -2118,6 +2351,10 @@ export interface components {
             action: components["schemas"]["Action"];
             stage: string;
         };
+        BeginDevice: {
+            /** @description What the person is shown, and their token will be called, such as `plimsoll on laptop`. */
+            name: string;
+        };
         Begun: {
             /** @description What the app is to learn. It is told this once: a repeated request with the same idempotency key is answered without it. */
             setup?: components["schemas"]["Setup"] | null;
@@ -2319,6 +2556,10 @@ export interface components {
             /** @description By the time of their start. */
             servers: components["schemas"]["Server"][];
         };
+        CollectDevice: {
+            /** @description As it was given to the program. */
+            device_code: components["schemas"]["Value"];
+        };
         /** @description The commit that a deployment was made from. */
         Commit: {
             author: string;
@@ -2380,6 +2621,12 @@ export interface components {
              */
             recovery_codes?: string[] | null;
         };
+        /** @description One of the two. */
+        ConfirmIdentity: {
+            /** @description Of the second factor, in the place of the password. */
+            code?: string;
+            password?: string;
+        } & (unknown | unknown);
         Created: {
             /**
              * @description The token itself. It is told this once, and only its hash is kept: a repeated request with the same
@@ -2558,6 +2805,36 @@ export interface components {
             name: string;
             state: components["schemas"]["DeviceState"];
             /** @description The code that it shows. */
+            user_code: string;
+        };
+        /** @description Whether the program was let in. An answer is given once. */
+        DeviceAnswer: {
+            /** @constant */
+            state: "waiting";
+        } | {
+            /** @constant */
+            state: "refused";
+        } | (components["schemas"]["Login"] & {
+            /** @constant */
+            state: "approved";
+        });
+        /** @description In shape as RFC 8628 has it. */
+        DeviceBegun: {
+            /** @description The page on which the person lets the program in, with the code; absent when the server was not told its own address. */
+            address?: string | null;
+            /** @description A secret: only the program itself asks with it. */
+            device_code: string;
+            /**
+             * Format: uint32
+             * @description Seconds in which the person has to answer.
+             */
+            expires_in: number;
+            /**
+             * Format: uint32
+             * @description Seconds between two questions.
+             */
+            interval: number;
+            /** @description To be shown to the person. */
             user_code: string;
         };
         DevicesApproveRequest: {
@@ -3342,6 +3619,8 @@ export interface components {
         };
         Invited: {
             invitation: components["schemas"]["Invitation"];
+            /** @description Where people reach the web interface, if the server was told so (`--public-url`): the link begins with it. */
+            public_url?: string | null;
             /**
              * @description Opens the invitation: `ADDRESS OF THE SERVER/invitation#SECRET`. It is told this once, and only its hash is kept: a
              *     repeated request with the same idempotency key is answered without it.
@@ -3479,13 +3758,31 @@ export interface components {
              */
             line: number;
         };
+        /** @description A token by which a program acts for a person. */
+        Login: {
+            /**
+             * Format: date-time
+             * @description Refused from then on.
+             */
+            expires_at: string;
+            /** @description Whom it acts for. */
+            person: string;
+            /** @description The token itself; only its hash is kept. */
+            secret: string;
+            token: string;
+        };
         /** @description One line, without its line end. The text is whatever a program printed: don't trust it. */
         LogLine: {
             /** Format: date-time */
             at: string;
             /**
+             * @description The instance whose log it is a line of, among lines of several: a new release has instances of the same source, each with
+             *     a log that begins at 1. Absent in a deployment's output, which is one log.
+             */
+            log?: string | null;
+            /**
              * Format: uint64
-             * @description Grows by one within its source.
+             * @description Grows by one within its log.
              */
             seq: number;
             /** @description Instance or component that printed it, or the phase for a deployment's output. */
@@ -3507,7 +3804,7 @@ export interface components {
             env: string;
             /** @description The text of each. */
             lines: string[];
-            /** @description Number of each line within its source. */
+            /** @description Number of each line within its log. */
             seq: number[];
             /** @description Who printed them, in their order. */
             src: components["schemas"]["Run"][];
@@ -3548,7 +3845,7 @@ export interface components {
             /** @description Recorded as the author of what is done. */
             name: string;
             /** @description What the person has chosen for the web interface. */
-            preferences?: unknown;
+            preferences?: components["schemas"]["Preferences"] | null;
             /** @description Id of the person, or of the token that is no person's. */
             principal: string;
             /**
@@ -3701,7 +3998,42 @@ export interface components {
         } | (components["schemas"]["Trouble"] & {
             /** @constant */
             kind: "stalled";
-        });
+        }) | {
+            app: string;
+            approval: string;
+            /**
+             * Format: date-time
+             * @description When it was asked for.
+             */
+            at: string;
+            deployment: string;
+            environment: string;
+            /**
+             * Format: date-time
+             * @description It ends then, if too few people voted.
+             */
+            expires_at: string;
+            /** @constant */
+            kind: "approval";
+            /** @description Who asked for it. */
+            requested_by: string;
+            /** @description What would run, in words. */
+            what: string;
+        } | {
+            /** @description It is of this app alone. */
+            app?: string | null;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            at: string;
+            channel: string;
+            /** @description Otherwise its receiver wants nothing more, and none are sent. */
+            enabled: boolean;
+            /** @constant */
+            kind: "channel";
+            name: string;
+        };
         NewMailServer: {
             /** @default tls */
             encryption?: components["schemas"]["Encryption"];
@@ -3916,6 +4248,8 @@ export interface components {
         /** @description What a deployment of an environment would do. */
         Plan: {
             app: string;
+            /** @description The yes of others that it would wait for before anything else; absent where nobody is asked. */
+            approval?: components["schemas"]["PlannedApproval"] | null;
             /** @description What the digest is made from. */
             basis: components["schemas"]["Basis"];
             commit?: components["schemas"]["Commit"] | null;
@@ -3954,6 +4288,26 @@ export interface components {
             /** @description The stages of the deployment, in their order. */
             steps: components["schemas"]["Step"][];
         };
+        /**
+         * @description Whose yes the deployment would wait for, by the environment's policy as it is now. No part of the digest: whoever carries the
+         *     plan out waits for what the policy asks for then.
+         */
+        PlannedApproval: {
+            /**
+             * @description So long votes may take; then the deployment ends.
+             * @example 30d
+             */
+            expires_in: string;
+            /** @description Whether the vote of whoever asks counts, if they order the deployment. */
+            own_counts: boolean;
+            /**
+             * Format: uint8
+             * @description So many people have to say yes.
+             */
+            required: number;
+            /** @description The least that they are at the app. */
+            role: components["schemas"]["Role"];
+        };
         /** @description The release that would serve. */
         PlannedRelease: {
             digest: components["schemas"]["Digest"];
@@ -3962,7 +4316,10 @@ export interface components {
             /** @description Set when it is there already, so that nothing is built. */
             release?: string | null;
         };
-        /** @description When the deployment would begin if it were ordered now with the priority `normal`. No part of the digest. */
+        /**
+         * @description When the deployment would begin if it were ordered now with the priority `normal`, once it is approved of where that is asked
+         *     for. No part of the digest.
+         */
         PlannedStart: {
             /**
              * Format: uint32
@@ -4297,6 +4654,8 @@ export interface components {
             number: number;
             /** @description The release that was promoted to make this one. */
             promoted_from?: components["schemas"]["PromotedFrom"] | null;
+            /** @description Environments in which it is active or was: those that can be rolled back to it, as long as its files are kept. */
+            served_in: string[];
             /**
              * Format: uint64
              * @description Bytes and files of the release folder.
@@ -4455,13 +4814,15 @@ export interface components {
              */
             until?: string | null;
         };
-        /** @description So many lines of the same source. */
+        /** @description So many lines of the same source and log. */
         Run: {
             /**
              * Format: uint32
              * @description One at least.
              */
             count: number;
+            /** @description As in a line of a log. */
+            log?: string | null;
             /** @description As in a line of a log. */
             source: string;
             stream: components["schemas"]["Stream"];
@@ -4546,6 +4907,13 @@ export interface components {
              * @description Since then.
              */
             since?: string | null;
+        };
+        SecondStep: {
+            /** @description Of the app, or a recovery code. */
+            code: string;
+            cookie?: components["schemas"]["WantedCookie"] | null;
+            /** @description As the first step gave it. */
+            ticket: string;
         };
         /** @description How a component answers. */
         Serve: {
@@ -4683,6 +5051,41 @@ export interface components {
             url: string;
         };
         Severity: "warning" | "blocking";
+        Sign: {
+            /** @description Who is to take it: `plimsoll`, or this server's public address. */
+            audience?: string | null;
+            /**
+             * @description It is good for this time, an hour at most, such as 5m; 15m without it.
+             * @example 30d
+             */
+            expires_in?: string | null;
+        };
+        /** @description A JSON Web Token that is worth what the API token is worth, and ends with it. */
+        Signed: {
+            audience: string;
+            /**
+             * Format: date-time
+             * @description Refused from then on.
+             */
+            expires_at: string;
+            /** @description To be sent as the API token is: `Authorization: Bearer …`. It is kept nowhere. */
+            secret: string;
+        };
+        /** @description What came of a step. */
+        SignedIn: {
+            /** @constant */
+            state: "signed_in";
+        } | {
+            /** @constant */
+            state: "second_factor";
+            ticket: string;
+        };
+        SignIn: {
+            cookie?: components["schemas"]["WantedCookie"] | null;
+            /** @description The address, as it was typed. */
+            email: string;
+            password: string;
+        };
         /** @description How somebody signed in. */
         SignInMethod: ("password" | "oidc") | "invitation";
         /** @description One run. */
@@ -4709,6 +5112,8 @@ export interface components {
         /** @description A plan, run against a model: once to the end, and once for each step that could fail. */
         Simulation: {
             app: string;
+            /** @description The yes of others that the deployment would wait for before its first step; absent where nobody is asked. */
+            approval?: components["schemas"]["PlannedApproval"] | null;
             environment: string;
             plan: components["schemas"]["Digest"];
             /** @description The first one is without a failure. */
@@ -5088,7 +5493,7 @@ export interface components {
          */
         TokenState: "valid" | "expired" | "revoked";
         /** @description What a notice is about; channels choose among them. The worst first. */
-        Topic: "deployment_cancelled" | "deployment_stuck" | "instance_crash_looping" | "deployment_failed" | "deployment_rolled_back" | "deployment_stalled" | "deployment_recovered" | "schedule_skipped" | "window_bypassed" | "server_restored" | "deployment_active" | "test";
+        Topic: "deployment_cancelled" | "deployment_stuck" | "instance_crash_looping" | "deployment_failed" | "deployment_rolled_back" | "deployment_stalled" | "deployment_recovered" | "schedule_skipped" | "window_bypassed" | "approval_requested" | "approval_refused" | "approval_expired" | "server_restored" | "approval_approved" | "deployment_active" | "test";
         TotpConfirmRequest: {
             /** @description The six digits that the app shows. */
             code: components["schemas"]["Value"];
@@ -5387,6 +5792,22 @@ export interface components {
             /** @constant */
             kind: "turn";
         };
+        /**
+         * @description What a page asks for whose browser keeps no secure cookies on plain HTTP. Taken on the machine itself, and where there is no TLS.
+         * @enum {string}
+         */
+        WantedCookie: "plain";
+        /** @description How one may sign in. */
+        WaysIn: {
+            /** @description What the sign-in provider is called, if there is one. */
+            oidc?: string | null;
+            /** @description Nobody can sign in yet who owns the server: the first owner has an invitation. */
+            owner_missing: boolean;
+            /** @description By address and password. */
+            password: boolean;
+            /** @description The session's cookie travels over TLS, or never leaves the machine. */
+            secure: boolean;
+        };
         /** @description Around the cutover. */
         When: "both" | "before" | "after";
         /** @description A rule, where it holds, and whether it holds now. */
@@ -5446,6 +5867,17 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description Too many requests, or too many failures, came from there */
+        Wait: {
+            headers: {
+                /** @description Seconds after which to try again. */
+                "Retry-After"?: string;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
     };
     parameters: {
         /** @description A promise that two requests with this key are one: the second gets the answer of the first. The same key with another request is refused. */
@@ -5455,9 +5887,12 @@ export interface components {
     headers: {
         /** @description `true` when this is the recorded answer of an earlier request with the same key. */
         IdempotentReplayed: "true";
+        /** @description The cookies of a session, one to a line; those of before are taken back. */
+        SessionCookie: string;
     };
     pathItems: never;
 }
+export type AcceptInvitation = components['schemas']['AcceptInvitation'];
 export type Access = components['schemas']['Access'];
 export type Action = components['schemas']['Action'];
 export type Active = components['schemas']['Active'];
@@ -5490,6 +5925,7 @@ export type AuthSettings = components['schemas']['AuthSettings'];
 export type AuthSettingsSetRequest = components['schemas']['AuthSettingsSetRequest'];
 export type Basis = components['schemas']['Basis'];
 export type BasisStep = components['schemas']['BasisStep'];
+export type BeginDevice = components['schemas']['BeginDevice'];
 export type Begun = components['schemas']['Begun'];
 export type Build = components['schemas']['Build'];
 export type Bypass = components['schemas']['Bypass'];
@@ -5509,12 +5945,14 @@ export type Check = components['schemas']['Check'];
 export type Chosen = components['schemas']['Chosen'];
 export type Closed = components['schemas']['Closed'];
 export type Cluster = components['schemas']['Cluster'];
+export type CollectDevice = components['schemas']['CollectDevice'];
 export type Commit = components['schemas']['Commit'];
 export type Commits = components['schemas']['Commits'];
 export type Comparison = components['schemas']['Comparison'];
 export type Component = components['schemas']['Component'];
 export type ComponentDowntime = components['schemas']['ComponentDowntime'];
 export type Confirmed = components['schemas']['Confirmed'];
+export type ConfirmIdentity = components['schemas']['ConfirmIdentity'];
 export type Created = components['schemas']['Created'];
 export type CreatedChannel = components['schemas']['CreatedChannel'];
 export type Deleted = components['schemas']['Deleted'];
@@ -5529,6 +5967,8 @@ export type DeploymentsRollbackRequest = components['schemas']['DeploymentsRollb
 export type DeploymentState = components['schemas']['DeploymentState'];
 export type Detected = components['schemas']['Detected'];
 export type Device = components['schemas']['Device'];
+export type DeviceAnswer = components['schemas']['DeviceAnswer'];
+export type DeviceBegun = components['schemas']['DeviceBegun'];
 export type DevicesApproveRequest = components['schemas']['DevicesApproveRequest'];
 export type DeviceState = components['schemas']['DeviceState'];
 export type DeviceVerdict = components['schemas']['DeviceVerdict'];
@@ -5584,6 +6024,7 @@ export type Latency = components['schemas']['Latency'];
 export type Level = components['schemas']['Level'];
 export type Limits = components['schemas']['Limits'];
 export type Location = components['schemas']['Location'];
+export type Login = components['schemas']['Login'];
 export type LogLine = components['schemas']['LogLine'];
 export type LogPage = components['schemas']['LogPage'];
 export type LogsBatch = components['schemas']['LogsBatch'];
@@ -5622,6 +6063,7 @@ export type PhaseTimes = components['schemas']['PhaseTimes'];
 export type Picture = components['schemas']['Picture'];
 export type Place = components['schemas']['Place'];
 export type Plan = components['schemas']['Plan'];
+export type PlannedApproval = components['schemas']['PlannedApproval'];
 export type PlannedRelease = components['schemas']['PlannedRelease'];
 export type PlannedStart = components['schemas']['PlannedStart'];
 export type PlansCreateRequest = components['schemas']['PlansCreateRequest'];
@@ -5660,6 +6102,7 @@ export type SchedulesCreateRequest = components['schemas']['SchedulesCreateReque
 export type SchedulesPreviewRequest = components['schemas']['SchedulesPreviewRequest'];
 export type SchedulesUpdateRequest = components['schemas']['SchedulesUpdateRequest'];
 export type SecondFactor = components['schemas']['SecondFactor'];
+export type SecondStep = components['schemas']['SecondStep'];
 export type Serve = components['schemas']['Serve'];
 export type Server = components['schemas']['Server'];
 export type ServerInfo = components['schemas']['ServerInfo'];
@@ -5669,6 +6112,10 @@ export type SetProvider = components['schemas']['SetProvider'];
 export type SettingDifference = components['schemas']['SettingDifference'];
 export type Setup = components['schemas']['Setup'];
 export type Severity = components['schemas']['Severity'];
+export type Sign = components['schemas']['Sign'];
+export type Signed = components['schemas']['Signed'];
+export type SignedIn = components['schemas']['SignedIn'];
+export type SignIn = components['schemas']['SignIn'];
 export type SignInMethod = components['schemas']['SignInMethod'];
 export type Simulated = components['schemas']['Simulated'];
 export type SimulatedStep = components['schemas']['SimulatedStep'];
@@ -5723,13 +6170,17 @@ export type Verified = components['schemas']['Verified'];
 export type Version = components['schemas']['Version'];
 export type Via = components['schemas']['Via'];
 export type Waiting = components['schemas']['Waiting'];
+export type WantedCookie = components['schemas']['WantedCookie'];
+export type WaysIn = components['schemas']['WaysIn'];
 export type When = components['schemas']['When'];
 export type Window = components['schemas']['Window'];
 export type WindowsCreateRequest = components['schemas']['WindowsCreateRequest'];
 export type WorkingDeployment = components['schemas']['WorkingDeployment'];
 export type ResponseProblem = components['responses']['Problem'];
+export type ResponseWait = components['responses']['Wait'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderIdempotentReplayed = components['headers']['IdempotentReplayed'];
+export type HeaderSessionCookie = components['headers']['SessionCookie'];
 export type $defs = Record<string, never>;
 export interface operations {
     "analytics.show": {
@@ -6706,6 +7157,8 @@ export interface operations {
                 cursor?: string;
                 /** @description At most this many, 1 to 500. */
                 limit?: number;
+                /** @description Only those that are or were active in this environment: what it can be rolled back to. */
+                served_in?: string;
             };
             header?: never;
             path: {
@@ -6884,6 +7337,368 @@ export interface operations {
                     "application/json": components["schemas"]["Verified"];
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcceptInvitation"];
+            };
+        };
+        responses: {
+            /** @description Accept an invitation, and be signed in */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["SessionCookie"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The invitation was used, has expired, was withdrawn, or never was */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The address is somebody's */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfirmIdentity"];
+            };
+        };
+        responses: {
+            /** @description Prove that it is still you */
+            204: {
+                headers: {
+                    "Set-Cookie": components["headers"]["SessionCookie"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The proof is not right, or there is no session */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BeginDevice"];
+            };
+        };
+        responses: {
+            /** @description Begin the login of a program without a browser */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBegun"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.device_token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CollectDevice"];
+            };
+        };
+        responses: {
+            /** @description Ask whether a person has let the program in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceAnswer"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The login took too long, was answered before, or never was */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.jwt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Sign"];
+            };
+        };
+        responses: {
+            /** @description Get a signed token in the place of an API token */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Signed"];
+                };
+            };
+            /** @description There is no token, or it is not known (any more) */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.methods": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Say how one may sign in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaysIn"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.second_factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SecondStep"];
+            };
+        };
+        responses: {
+            /** @description Send the code of the second factor */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["SessionCookie"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Something of it is not right; what, is not told */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.sign_in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Sign in with address and password */
+            200: {
+                headers: {
+                    "Set-Cookie": components["headers"]["SessionCookie"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedIn"];
+                };
+            };
+            /** @description Something of it is not right; what, is not told */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.sign_out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description End your session */
+            204: {
+                headers: {
+                    "Set-Cookie": components["headers"]["SessionCookie"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no session, or it has ended */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A page of another origin asks */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
             default: components["responses"]["Problem"];
         };
     };
@@ -9291,6 +10106,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["BypassPage"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.oidc_callback": {
+        parameters: {
+            query?: {
+                /** @description What the server gets the person's identity for, once. */
+                code?: string;
+                /** @description Why the provider lets nobody in. */
+                error?: string;
+                /** @description As the provider was given it. */
+                state?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Come back from the sign-in provider */
+            303: {
+                headers: {
+                    /** @description Where to go on. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            429: components["responses"]["Wait"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    "auth.oidc_start": {
+        parameters: {
+            query?: {
+                /** @description The page of this server to go on with, such as `/apps/shop`; the first one without it. */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Go to the sign-in provider */
+            303: {
+                headers: {
+                    /** @description Where to go on. */
+                    Location?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no provider */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            429: components["responses"]["Wait"];
+            /** @description The provider does not answer as it should */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             default: components["responses"]["Problem"];

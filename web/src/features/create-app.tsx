@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router'
 import { createApp } from '@/api/actions'
 import { to } from '@/paths'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -36,11 +36,12 @@ export function CreateApp({ close }: { close(): void }) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title="New app"
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="create-app" busy={form.busy}>
             Create
           </Button>

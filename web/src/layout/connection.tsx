@@ -25,7 +25,7 @@ export function ConnectionState() {
 /** What holds for every page, above them. */
 export function Banners() {
   const connection = useConnection()
-  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, staleTime: Number.POSITIVE_INFINITY, retry: false })
+  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, staleTime: Number.POSITIVE_INFINITY })
   return (
     <>
       {connection.state === 'offline' ? (

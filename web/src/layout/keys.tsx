@@ -1,6 +1,7 @@
 // Keys for people who are on call. Single letters work outside of fields only; `?` lists them.
 import { useNavigate } from '@tanstack/react-router'
 import { useEffect, useRef, useState } from 'react'
+import { keysWork } from '@/preferences'
 import { Dialog } from '@/ui/dialog'
 import { places } from './navigation'
 
@@ -18,7 +19,7 @@ export function Keys({ openPalette }: { openPalette(): void }) {
         openPalette()
         return
       }
-      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return
+      if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target) || !keysWork()) return
       if (document.querySelector('[role=dialog], [role=alertdialog]')) return
       if (event.key === '?') setHelp(true)
       else if (event.key === '/') {

@@ -6,7 +6,8 @@ import { signOut } from '@/api/auth'
 import { newKey } from '@/api/keys'
 import { me } from '@/api/queries'
 import { to } from '@/paths'
-import { type Preferences, setPreferences, usePreferences } from '@/preferences'
+import { type Preferences, forgetPreferences, setPreferences, usePreferences } from '@/preferences'
+import { nowIs } from '@/realtime/tabs'
 import { useToast } from '@/ui/toast'
 
 export function useSignOut(): () => Promise<void> {
@@ -18,6 +19,8 @@ export function useSignOut(): () => Promise<void> {
     try {
       await signOut()
       client.clear()
+      forgetPreferences()
+      nowIs(null)
       await navigate(to.signIn())
       await router.invalidate()
     } catch (error) {

@@ -12,6 +12,8 @@ interface Props {
   /** All lines, and those that are shown. */
   count: number
   shown: number
+  /** Of the first lines: not kept. */
+  gone: number
   query: string
   setQuery(query: string): void
   hits: { count: number; complete: boolean; at?: number }
@@ -30,7 +32,7 @@ interface Props {
 const small = 'touch h-8 rounded-md border border-edge bg-surface px-2 text-sm text-text placeholder:text-muted hover:border-text/60 max-sm:text-lg'
 
 export function Bar(props: Props) {
-  const { state, count, shown, query, setQuery, hits, step, wanted, setWanted, wrap, setWrap, large, setLarge, download, children } = props
+  const { state, count, shown, gone, query, setQuery, hits, step, wanted, setWanted, wrap, setWrap, large, setLarge, download, children } = props
   const keys = (event: KeyboardEvent) => {
     if (event.key === 'Enter') step(event.shiftKey ? -1 : 1)
     else if (event.key === 'Escape' && query !== '') setQuery('')
@@ -40,7 +42,7 @@ export function Bar(props: Props) {
   }
   return (
     <div className="flex min-h-10 flex-wrap items-center gap-2 border-y border-line bg-surface px-3 py-1.5 text-sm text-muted">
-      <Said state={state} count={count} shown={shown} />
+      <Said state={state} count={count} shown={shown} gone={gone} />
       <span className="grow" />
       {children}
       <span role="search" className="flex items-center gap-0.5">
@@ -93,13 +95,13 @@ export function Bar(props: Props) {
 }
 
 /** How many lines and whether more come; said to who hears the page each five seconds at most. */
-function Said({ state, count, shown }: { state: LogState; count: number; shown: number }) {
+function Said({ state, count, shown, gone }: Pick<Props, 'state' | 'count' | 'shown' | 'gone'>) {
   const word =
     typeof state === 'object'
       ? 'This log can’t be read'
       : { connecting: 'Connecting', live: 'Live', waiting: 'Offline: it goes on by itself', complete: 'Complete' }[state]
   const lines = shown === count ? plural(count, 'line') : `${number(shown)} of ${plural(count, 'line')}`
-  const text = `${word} · ${lines}`
+  const text = `${word} · ${lines}${gone > 0 ? ` · the first ${number(gone)} are not kept here` : ''}`
   const [said, setSaid] = useState(text)
   const latest = useRef(text)
   useEffect(() => {

@@ -102,7 +102,7 @@ export function LogView({ store, state, label, empty, download, before, classNam
   }, [chosen, count, jump, missing, placeOf, store])
 
   // Whoever looks for something, or for the beginning, wants what came before, too.
-  const wantsAll = before !== undefined && !before.loading && (marked !== '' || wanted !== 'all' || missing)
+  const wantsAll = before !== undefined && !before.loading && !before.failed && (marked !== '' || wanted !== 'all' || missing)
   const load = before?.load
   useEffect(() => {
     if (wantsAll) load?.()
@@ -149,7 +149,7 @@ export function LogView({ store, state, label, empty, download, before, classNam
       setFollowing(false)
     } else if (atEnd && element.scrollTop > lastTop.current && base + shown >= total) setFollowing(true)
     // At the beginning of what is here, and somebody goes on upwards.
-    if (base === 0 && element.scrollTop < 10 * ROW && element.scrollTop < lastTop.current && before && !before.loading) before.load()
+    if (base === 0 && element.scrollTop < 10 * ROW && element.scrollTop < lastTop.current && before && !before.loading && !before.failed) before.load()
     lastTop.current = element.scrollTop
     setView({ top: element.scrollTop, height: element.clientHeight })
   }
@@ -197,6 +197,7 @@ export function LogView({ store, state, label, empty, download, before, classNam
         state={state}
         count={count}
         shown={total}
+        gone={store.gone}
         query={query}
         setQuery={(next) => {
           setQuery(next)
@@ -219,7 +220,8 @@ export function LogView({ store, state, label, empty, download, before, classNam
       >
         {before ? (
           <Button look="quiet" size="sm" busy={before.loading} onClick={before.load}>
-            {before.loading ? null : <ChevronUp aria-hidden />} {number(before.count)} earlier {before.count === 1 ? 'line' : 'lines'}
+            {before.loading ? null : <ChevronUp aria-hidden />} {before.failed ? 'Not loaded. Try again: ' : ''}
+            {number(before.count)} earlier {before.count === 1 ? 'line' : 'lines'}
           </Button>
         ) : null}
         {base > 0 ? (

@@ -35,11 +35,15 @@ export class LogStore {
   #last = -1
   #first = -1
   #era = 0
-  /** The last number of each source, where lines are numbered by their sources. */
-  #ofSource = new Map<string, number>()
+  #gone = 0
+  /** The last number of each log, where lines are numbered by their logs. */
+  #ofLog = new Map<string, number>()
   #snapshot: Snapshot = { count: 0, version: 0 }
   #listeners = new Set<() => void>()
   #publishing = false
+
+  /** `most` lines are kept about: of what goes on for days the oldest go. */
+  constructor(readonly most = Infinity) {}
 
   /** Adds a line, unless it has come already: after a reconnect some come twice. */
   append(line: LogLine): void {
@@ -48,18 +52,24 @@ export class LogStore {
 
   /** Lines of one deployment, which are numbered without a gap. */
   appendOutput({ from, at, src, lines }: OutputBatch): void {
-    this.#each(src, (index, source, stream) => this.#add(from + index, at[index] ?? 0, source, stream, lines[index] ?? ''))
+    this.#each(src, (index, { source, stream }) => this.#add(from + index, at[index] ?? 0, source, stream, lines[index] ?? ''))
   }
 
-  /** Lines of several sources, each with numbers of its own: here they are numbered as they come. */
+  /** Lines of several logs, each with numbers of its own: here they are numbered as they come. */
   appendLogs({ seq, at, src, lines }: LogsBatch): void {
-    this.#each(src, (index, source, stream) => this.appendOf(source, seq[index] ?? 0, at[index] ?? 0, stream, lines[index] ?? ''))
+    this.#each(src, (index, run) => this.#addOf(run, seq[index] ?? 0, at[index] ?? 0, lines[index] ?? ''))
   }
 
   /** The same for one of them. */
-  appendOf(source: string, seq: number, at: number, stream: Stream, text: string): void {
-    if (seq <= (this.#ofSource.get(source) ?? -1)) return
-    this.#ofSource.set(source, seq)
+  appendOf(line: LogLine): void {
+    this.#addOf(line, line.seq, Date.parse(line.at), line.text)
+  }
+
+  /** By its log, as the same source has another one after each deployment. */
+  #addOf({ log, source, stream }: Pick<LogLine, 'log' | 'source' | 'stream'>, seq: number, at: number, text: string): void {
+    const of = log ?? source
+    if (seq <= (this.#ofLog.get(of) ?? -1)) return
+    this.#ofLog.set(of, seq)
     this.#add(Math.max(0, this.#last) + 1, at, source, stream, text)
   }
 
@@ -83,11 +93,21 @@ export class LogStore {
     this.#publish()
   }
 
-  #each(runs: OutputBatch['src'], take: (index: number, source: string, stream: Stream) => void): void {
+  #each(runs: OutputBatch['src'], take: (index: number, run: OutputBatch['src'][number]) => void): void {
     let index = 0
-    for (const { source, stream, count } of runs) {
-      for (const end = index + count; index < end; index += 1) take(index, source, stream)
+    for (const run of runs) {
+      for (const end = index + run.count; index < end; index += 1) take(index, run)
     }
+  }
+
+  /** A good part at once: whoever looks for something begins anew each time. */
+  #drop(): void {
+    const chunks = Math.max(1, Math.floor(this.most / 10 / CHUNK))
+    this.#chunks.splice(0, chunks)
+    this.#count -= chunks * CHUNK
+    this.#gone += chunks * CHUNK
+    this.#first = this.#chunks[0]?.numbers[0] ?? -1
+    this.#era += 1
   }
 
   #add(number: number, at: number, source: string, stream: Stream, text: string): void {
@@ -96,6 +116,7 @@ export class LogStore {
     if (this.#count === 0) this.#first = number
     const within = this.#count % CHUNK
     if (within === 0) {
+      if (this.#count >= this.most && this.#count > 0) this.#drop()
       this.#chunks.push({
         texts: [],
         times: new Float64Array(CHUNK),
@@ -156,7 +177,12 @@ export class LogStore {
     return this.#first
   }
 
-  /** Grows when lines came before the first: then every index is another line's. */
+  /** How many of the first lines were here and are not kept. */
+  get gone(): number {
+    return this.#gone
+  }
+
+  /** Grows when lines came before the first, or the first went: then every index is another line's. */
   get era(): number {
     return this.#era
   }

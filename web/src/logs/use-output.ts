@@ -19,6 +19,8 @@ export interface Log {
 export interface Before {
   count: number
   loading: boolean
+  /** They did not come: they are asked for again when somebody says so. */
+  failed: boolean
   load(): void
 }
 
@@ -26,12 +28,15 @@ export interface Before {
 const TAIL = 500
 /** So few before them are asked for unasked: one search, one look at the beginning is as good as sure. */
 const FEW = 5000
+/** Of instances, which print for as long as they run: some 200 MB. */
+const MOST = 1_000_000
 
 /** What a deployment prints. `live` while it may print more. */
 export function useOutput(deployment: string, live: boolean): Log {
   const log = useMemo(() => ({ deployment, store: new LogStore() }), [deployment])
   const [{ of, state }, setState] = useState<{ of: object; state: LogState }>({ of: log, state: 'connecting' })
   const [loading, setLoading] = useState(false)
+  const [failed, setFailed] = useState(false)
   const older = useRef<AbortController>(undefined)
 
   const load = useCallback(() => {
@@ -40,11 +45,13 @@ export function useOutput(deployment: string, live: boolean): Log {
     const controller = new AbortController()
     older.current = controller
     setLoading(true)
+    setFailed(false)
     void history(deployment, store.first, controller.signal).then((found) => {
       older.current = undefined
       if (controller.signal.aborted) return
       setLoading(false)
       if (found) store.prepend(found)
+      else setFailed(true)
     })
   }, [deployment, log])
   useEffect(
@@ -52,6 +59,7 @@ export function useOutput(deployment: string, live: boolean): Log {
       older.current?.abort()
       older.current = undefined
       setLoading(false)
+      setFailed(false)
     },
     [log],
   )
@@ -89,12 +97,12 @@ export function useOutput(deployment: string, live: boolean): Log {
 
   const { store } = log
   const count = Math.max(0, store.first - 1)
-  return { store, state: of === log ? state : 'connecting', before: count > 0 ? { count, loading, load } : undefined }
+  return { store, state: of === log ? state : 'connecting', before: count > 0 ? { count, loading, failed, load } : undefined }
 }
 
 /** What the instances of an environment print: the newest lines, and those that come. */
 export function useLogs(app: string, environment: string): Log {
-  const log = useMemo(() => ({ app, environment, store: new LogStore() }), [app, environment])
+  const log = useMemo(() => ({ app, environment, store: new LogStore(MOST) }), [app, environment])
   const [{ of, state }, setState] = useState<{ of: object; state: LogState }>({ of: log, state: 'connecting' })
   useEffect(() => {
     const controller = new AbortController()
@@ -111,7 +119,7 @@ export function useLogs(app: string, environment: string): Log {
     patiently(read, controller.signal, () => now('waiting')).then(
       ({ lines, cursor }) => {
         if (controller.signal.aborted) return
-        for (const { source, seq, at, stream, text } of lines) store.appendOf(source, seq, Date.parse(at), stream, text)
+        for (const line of lines) store.appendOf(line)
         leave = followTopic(`env:${app}/${environment}:log`, {
           after: cursor,
           onState: (next) => now(next === 'connected' ? 'live' : next),

@@ -2,9 +2,13 @@
 import type { QueryClient, QueryKey } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { useQueryClient } from '@tanstack/react-query'
+import { ApiError } from '@/api/errors'
+import { me } from '@/api/queries'
 import type { Event } from '@/api/schema'
 import { setConnection } from './connection'
-import { followTopic } from './topic'
+import { type Ending, backoff } from './sse'
+import { whoIs } from './tabs'
+import { followAgain, followTopic, isSignedOut } from './topic'
 
 /** Events come in bursts: one look for all of them. */
 const GATHER = 150
@@ -18,7 +22,7 @@ export function touched(event: Pick<Event, 'kind' | 'app' | 'environment' | 'dep
     if (event.app && event.environment) keys.push(['environments', event.app, event.environment])
   }
   // What people are asked about is told by four kinds of events.
-  if (event.kind.startsWith('approval_')) keys.push(['approvals'], ['queue'], ['deployments', 'list'])
+  if (event.kind.startsWith('approval_')) keys.push(['approvals'], ['queue'], ['deployments', 'list'], ['overview'])
   switch (event.kind) {
     case 'app_created':
     case 'app_deleted':
@@ -90,11 +94,22 @@ export function touched(event: Pick<Event, 'kind' | 'app' | 'environment' | 'dep
   return keys
 }
 
-/** Follows the events as long as the tab is looked at. Ends when the session does. */
-export function followEvents(client: QueryClient, signal: AbortSignal, onEvent?: (event: Event) => void): void {
+interface Options {
+  signal: AbortSignal
+  /** Whose page it is. */
+  person?: string
+  /** Somebody else is signed in by now: nothing of this page is theirs. */
+  onOther(): void
+  onEvent?(event: Event): void
+}
+
+/** Follows the events as long as the tab is looked at. Ends when the session does, and goes on when the same person signs in again. */
+export function followEvents(client: QueryClient, { signal, person, onOther, onEvent }: Options): void {
   let newest = 0
   let old = new Map<string, QueryKey>()
   let gathering: ReturnType<typeof setTimeout> | undefined
+  let attempt = 0
+  let leave = () => {}
 
   const flush = () => {
     gathering = undefined
@@ -102,27 +117,49 @@ export function followEvents(client: QueryClient, signal: AbortSignal, onEvent?:
     old = new Map()
     for (const queryKey of keys) void client.invalidateQueries({ queryKey })
   }
-  const leave = followTopic('events', {
-    onState: (state, fresh) => {
-      setConnection(state === 'connected' ? 'connected' : state === 'waiting' ? 'offline' : 'connecting')
-      // Without a place nobody tells what happened meanwhile.
-      if (state === 'connected' && fresh) void client.invalidateQueries()
-    },
-    onMessage: (data) => {
-      const event = data as Event
-      // Another page may have wanted to hear of it again.
-      if (event.cursor <= newest) return
-      newest = event.cursor
-      for (const key of touched(event)) old.set(JSON.stringify(key), key)
-      gathering ??= setTimeout(flush, GATHER)
-      onEvent?.(event)
-    },
-    onEnd: () => {
-      // Who one is decides what follows: that question leads to the sign-in page if the session is over.
-      setConnection('signed_out')
-      void client.invalidateQueries({ queryKey: ['me'] })
-    },
-  })
+  const begin = () => {
+    leave = followTopic('events', {
+      onState: (state, fresh) => {
+        setConnection(state === 'connected' ? 'connected' : state === 'waiting' ? 'offline' : 'connecting')
+        if (state !== 'connected') return
+        attempt = 0
+        // Without a place nobody tells what happened meanwhile.
+        if (fresh) void client.invalidateQueries()
+        // What failed while the server was away is there now.
+        else void client.refetchQueries({ type: 'active', predicate: ({ state: { status } }) => status === 'error' })
+      },
+      onMessage: (data) => {
+        const event = data as Event
+        // Another page may have wanted to hear of it again. After a restore the numbers begin anew, further back.
+        const restored = event.kind === 'server_restored'
+        if (event.cursor <= newest && !restored) return
+        newest = event.cursor
+        if (restored) void client.invalidateQueries()
+        for (const key of touched(event)) old.set(JSON.stringify(key), key)
+        gathering ??= setTimeout(flush, GATHER)
+        onEvent?.(event)
+      },
+      onEnd: (ending) => void comeBack(ending),
+    })
+  }
+  // Who one is decides what follows: that question leads to the sign-in page if the session is over.
+  const comeBack = async (ending: Ending): Promise<void> => {
+    const over = isSignedOut(ending)
+    setConnection(over ? 'signed_out' : 'offline')
+    attempt += 1
+    await new Promise((resolve) => setTimeout(resolve, backoff(attempt, Math.random())))
+    if (signal.aborted) return
+    try {
+      const { principal } = await client.fetchQuery({ ...me(), staleTime: 0 })
+      if (signal.aborted) return
+      if (person !== undefined && principal !== person) onOther()
+      else if (over) followAgain()
+      else begin()
+    } catch (error) {
+      if (!signal.aborted && !(error instanceof ApiError && error.status === 401)) void comeBack(ending)
+    }
+  }
+  begin()
   signal.addEventListener('abort', () => {
     clearTimeout(gathering)
     leave()
@@ -134,7 +171,8 @@ export function useEvents(): void {
   const client = useQueryClient()
   useEffect(() => {
     const controller = new AbortController()
-    followEvents(client, controller.signal)
+    // Loaded anew: nothing that was shown, cached or half written is the other person's.
+    followEvents(client, { signal: controller.signal, person: whoIs(), onOther: () => location.reload() })
     return () => controller.abort()
   }, [client])
 }

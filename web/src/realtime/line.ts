@@ -1,7 +1,7 @@
 // One connection for all that is followed: each topic has its place, and a change of topics takes nothing away and tells nothing
 // twice but to who asked for it. Runs in a page, or in a worker for all pages.
 import { problemOf } from '@/api/client'
-import { type Ending, type Message, type StreamState, FINAL, follow } from './sse'
+import { type Ending, type Message, type StreamState, FINAL, backoff, follow } from './sse'
 import { MOST, type TopicPlace, earlier, keyOf, placesOf } from './topics'
 
 export interface Listener {
@@ -18,6 +18,8 @@ export interface Listener {
 
 /** Topics come and go together when one leaves a page for another. */
 const GATHER = 20
+/** All were refused together and each alone is not, as when somebody signs in again in between: so often it is tried. */
+const TRIES = 5
 
 export class Line {
   readonly #listeners = new Set<Listener>()
@@ -25,6 +27,7 @@ export class Line {
   #running: { topics: Set<string>; abort: AbortController } | undefined
   #state: StreamState = 'connecting'
   #timer: ReturnType<typeof setTimeout> | undefined
+  #refusals = 0
 
   /** Whether this topic is here already, or has room. */
   takes(topic: string): boolean {
@@ -62,12 +65,12 @@ export class Line {
     this.#soon()
   }
 
-  #soon(): void {
+  #soon(after = GATHER): void {
     if (this.#timer !== undefined) return
     this.#timer = setTimeout(() => {
       this.#timer = undefined
       this.#open()
-    }, GATHER)
+    }, after)
   }
 
   /** Opens it anew, unless the one that runs has just what is wanted. */
@@ -93,6 +96,7 @@ export class Line {
       onState: (state) => {
         if (state === 'connecting') return
         this.#state = state
+        if (state === 'connected') this.#refusals = 0
         for (const listener of this.#listeners) listener.onState(state)
       },
       onMessage: (message) => this.#tell(message, mine.topics),
@@ -148,12 +152,15 @@ export class Line {
       return
     }
     const found = await Promise.all(topics.map((topic) => refusal(topic)))
-    // Each is fine and all together are not: to ask again would not help.
-    const none = found.every((error) => error === undefined)
+    if (found.every((error) => error === undefined)) {
+      this.#refusals += 1
+      if (this.#refusals > TRIES) for (const topic of topics) this.#end(topic, ending)
+      else this.#soon(backoff(this.#refusals, Math.random()))
+      return
+    }
     topics.forEach((topic, index) => {
       const error = found[index]
-      if (none) this.#end(topic, ending)
-      else if (error !== undefined) this.#end(topic, { why: 'refused', error })
+      if (error !== undefined) this.#end(topic, { why: 'refused', error })
     })
     this.#soon()
   }

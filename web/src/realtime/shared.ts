@@ -9,7 +9,8 @@ interface Port {
 
 /** Who follows what, page by page. */
 export class Exchange {
-  readonly #lines = new Lines()
+  /** By the person: who signs in after another one sees nothing of theirs. */
+  readonly #lines = new Map<string, Lines>()
   readonly #pages = new Map<Port, { seen: number; leave: Map<number, () => void> }>()
 
   constructor(readonly now: () => number = Date.now) {}
@@ -21,11 +22,12 @@ export class Exchange {
     if (!known && asked.do === 'here') return port.postMessage({ is: 'stranger' })
     const page = known ?? { seen: 0, leave: new Map<number, () => void>() }
     page.seen = this.now()
+    if (asked.do === 'here') port.postMessage({ is: 'here' })
     this.#pages.set(port, page)
     if (asked.do === 'follow') {
       const { id } = asked
       page.leave.get(id)?.()
-      page.leave.set(id, this.#lines.add(this.#listener(port, asked)))
+      page.leave.set(id, this.#linesOf(asked.person).add(this.#listener(port, asked)))
     } else if (asked.do === 'leave') {
       page.leave.get(asked.id)?.()
       page.leave.delete(asked.id)
@@ -35,6 +37,12 @@ export class Exchange {
   forget(port: Port): void {
     for (const leave of this.#pages.get(port)?.leave.values() ?? []) leave()
     this.#pages.delete(port)
+  }
+
+  #linesOf(person = ''): Lines {
+    const lines = this.#lines.get(person) ?? new Lines()
+    this.#lines.set(person, lines)
+    return lines
   }
 
   #listener(port: Port, { id, topic, after }: Extract<Asked, { do: 'follow' }>): Listener {

@@ -1,7 +1,8 @@
 // Following from a page: through the worker that all pages share, or over a line of the page's own where there is none.
 import { ApiError, NetworkError } from '@/api/errors'
-import { type Asked, SAYS_HERE, type Told } from './messages'
+import { type Asked, SAYS_HERE, STARTS, type Told } from './messages'
 import type { Ending, StreamState } from './sse'
+import { whoIs } from './tabs'
 import type { TopicPlace } from './topics'
 // oxlint-disable-next-line import/default
 import workerFile from './worker?sharedworker&url'
@@ -23,6 +24,8 @@ interface Follower {
   after?: TopicPlace
   fresh: boolean
   leave?: () => void
+  /** The session was over: it goes on when somebody is signed in again. */
+  parked: boolean
   on: Following
 }
 
@@ -35,7 +38,7 @@ let way: ((follower: Follower) => () => void) | undefined
 export function followTopic(topic: string, on: Following): () => void {
   watch()
   last += 1
-  const follower: Follower = { id: last, topic, after: on.after, fresh: on.after === undefined, on }
+  const follower: Follower = { id: last, topic, after: on.after, fresh: on.after === undefined, parked: false, on }
   followers.set(follower.id, follower)
   if (!asleep) begin(follower)
   return () => {
@@ -44,11 +47,24 @@ export function followTopic(topic: string, on: Following): () => void {
   }
 }
 
+/** What ended with the session goes on from where it was: somebody is signed in again, and it is the same person. */
+export function followAgain(): void {
+  for (const follower of followers.values()) {
+    if (!follower.parked) continue
+    follower.parked = false
+    if (!asleep) begin(follower)
+  }
+}
+
 function begin(follower: Follower): void {
+  if (follower.parked) return
   way ??= shared() ?? own()
   follower.leave?.()
   follower.leave = way(follower)
 }
+
+/** Whether a topic ended with the session. */
+export const isSignedOut = (ending: Ending) => ending.why === 'refused' && ending.error instanceof ApiError && ending.error.status === 401
 
 const told = (follower: Follower) => ({
   message: (data: unknown, place: TopicPlace | undefined) => {
@@ -61,7 +77,9 @@ const told = (follower: Follower) => ({
     follower.on.onState?.(state, fresh)
   },
   end: (ending: Ending) => {
-    followers.delete(follower.id)
+    follower.leave = undefined
+    if (isSignedOut(ending)) follower.parked = true
+    else followers.delete(follower.id)
     follower.on.onEnd?.(ending)
   },
 })
@@ -106,18 +124,27 @@ function shared(): ((follower: Follower) => () => void) | undefined {
     return undefined
   }
   const ask = (asked: Asked) => port.postMessage(asked)
-  const follow = ({ id, topic, after }: Follower) => ask({ do: 'follow', id, topic, after })
+  const follow = ({ id, topic, after }: Follower) => ask({ do: 'follow', id, topic, after, person: whoIs() })
+  // Browsers end workers as they like, and say nothing: who does not answer is gone.
+  let unanswered = 0
   const instead = () => {
-    way = own()
     clearInterval(here)
+    clearTimeout(starts)
+    port.removeEventListener('message', heard)
+    ask({ do: 'bye' })
+    port.close()
+    way = own()
     for (const follower of followers.values()) {
       follower.leave = undefined
       if (!asleep) begin(follower)
     }
   }
   const hear = (said: Told) => {
+    unanswered = 0
+    clearTimeout(starts)
+    if (said.is === 'here') return
     if (said.is === 'stranger') {
-      if (!asleep) for (const follower of followers.values()) follow(follower)
+      if (!asleep) for (const follower of followers.values()) if (!follower.parked) follow(follower)
       return
     }
     const follower = followers.get(said.id)
@@ -129,9 +156,17 @@ function shared(): ((follower: Follower) => () => void) | undefined {
       to.end({ why: 'refused', error: said.refused ? new ApiError(said.refused.problem, said.refused.request) : new NetworkError() })
     } else to.end({ why: said.why })
   }
-  port.addEventListener('message', ({ data }: MessageEvent<Told>) => hear(data))
+  const heard = ({ data }: MessageEvent<Told>) => hear(data)
+  port.addEventListener('message', heard)
   port.start()
-  const here = setInterval(() => ask({ do: 'here' }), SAYS_HERE)
+  const starts = setTimeout(instead, STARTS)
+  // After what is followed was asked for: it is known then.
+  queueMicrotask(() => ask({ do: 'here' }))
+  const here = setInterval(() => {
+    if (unanswered >= 2 && document.visibilityState === 'visible') return instead()
+    unanswered += 1
+    ask({ do: 'here' })
+  }, SAYS_HERE)
   addEventListener('pagehide', () => ask({ do: 'bye' }))
   // A page that comes back out of the browser's memory.
   addEventListener('pageshow', ({ persisted }) => {

@@ -5,13 +5,19 @@ import { me } from '@/api/queries'
 import { Shell } from '@/layout/shell'
 import { to } from '@/paths'
 import { adoptPreferences } from '@/preferences'
+import { nowIs } from '@/realtime/tabs'
 
 export const Route = createFileRoute('/_app')({
   beforeLoad: async ({ context, location }) => {
     try {
-      adoptPreferences((await context.client.ensureQueryData(me())).preferences)
+      const { principal, preferences } = await context.client.ensureQueryData(me())
+      nowIs(principal)
+      adoptPreferences(preferences)
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) throw redirect(to.signIn(location.href))
+      if (error instanceof ApiError && error.status === 401) {
+        nowIs(null)
+        throw redirect(to.signIn(location.href))
+      }
       throw error
     }
   },

@@ -2,11 +2,12 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createFileRoute, useRouter } from '@tanstack/react-router'
 import { useState } from 'react'
 import { type SignedIn, fetchMe, methods, secondFactor, signIn } from '@/api/auth'
-import { ApiError } from '@/api/errors'
+import { ApiError, inOneLine } from '@/api/errors'
 import { Door } from '@/layout/door'
 import { safeNext } from '@/paths'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
+import { CodeField, bare } from '@/ui/code-field'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -22,7 +23,7 @@ export const Route = createFileRoute('/sign-in')({
 
 function SignIn() {
   const { next, trouble } = Route.useSearch()
-  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, retry: false })
+  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods })
   const [ticket, setTicket] = useState<string>()
   const router = useRouter()
   const client = useQueryClient()
@@ -60,6 +61,10 @@ const TROUBLES: Record<string, [title: string, detail: string]> = {
   denied: ['The provider did not let you in.', 'Try it again, or sign in with your password.'],
   provider: ['The provider did not answer as it should.', 'Try again later, or sign in with your password. The server’s log says more.'],
   nobody: ['Nobody here knows you by that account.', 'Ask somebody who looks after people here to invite your address.'],
+  unproven: [
+    'Somebody here has your address, and nobody has made sure that it is theirs.',
+    'If that is you, sign in with your password. An owner can remove them and invite your address.',
+  ],
   unavailable: ['The server can’t sign anybody in right now.', 'Try again in a moment.'],
 }
 
@@ -142,30 +147,21 @@ function SecondFactor({ ticket, enter, back }: { ticket: string; enter(): Promis
     initial: { code: '' },
     check: ({ code }) => ({ code: code.trim() === '' ? 'The code that your app shows' : undefined }),
     submit: async ({ code }) => {
-      const answer: SignedIn = await secondFactor(ticket, code.replaceAll(/\s/g, ''))
+      const answer: SignedIn = await secondFactor(ticket, bare(code))
       if (answer.state === 'signed_in') await enter()
     },
   })
   return (
     <Door title="Second step">
       <form onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field
-          label="Code"
-          hint="Six digits from your authenticator, or one of your recovery codes."
-          error={form.errors.code ?? form.trouble?.detail}
-        >
-          <Input
-            // The page has nothing else to do.
-            // oxlint-disable-next-line jsx-a11y/no-autofocus
-            autoFocus
-            inputMode="text"
-            autoComplete="one-time-code"
-            spellCheck={false}
-            value={form.values.code}
-            onChange={(event) => form.set('code', event.target.value)}
-            className="text-lg tracking-widest"
-          />
-        </Field>
+        <CodeField
+          // The page has nothing else to do.
+          // oxlint-disable-next-line jsx-a11y/no-autofocus
+          autoFocus
+          value={form.values.code}
+          onChange={(code) => form.set('code', code)}
+          error={form.errors.code ?? (form.trouble && inOneLine(form.trouble))}
+        />
         <Button type="submit" look="primary" busy={form.busy}>
           Go on
         </Button>

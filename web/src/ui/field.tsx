@@ -1,6 +1,7 @@
 // Fields are the browser's own: they are known to every hand and every reader.
 import { type ComponentProps, type ReactNode, createContext, use, useId } from 'react'
 import { cn } from './cn'
+import { Words } from './words'
 
 interface Wiring {
   id: string
@@ -35,7 +36,7 @@ export function Field({ label, hint, error, children, className }: Props) {
       ) : null}
       {error ? (
         <p id={`${id}-error`} className="text-sm text-bad" role="alert">
-          {error}
+          <Words text={error} />
         </p>
       ) : null}
     </div>

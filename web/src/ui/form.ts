@@ -1,6 +1,6 @@
 // Forms: the API checks what is sent, and its answer names the field.
 import { type FormEvent, useCallback, useRef, useState } from 'react'
-import { ApiError, explain } from '@/api/errors'
+import { ApiError, explain, inOneLine, sentence } from '@/api/errors'
 import { Intention } from '@/api/keys'
 
 export type Errors<Values> = Partial<Record<keyof Values, string>>
@@ -25,11 +25,21 @@ export interface Form<Values> {
   reset(to?: Values): void
 }
 
-/** The field that a problem speaks of: the API writes names of fields between backticks. */
+/**
+ * The field that a problem speaks of: the API writes names of fields between backticks. What is well written and can't be done begins
+ * with it; of `server.port` the last part is the form's.
+ */
 export function fieldOf<Values extends object>(error: unknown, values: Values): keyof Values | undefined {
-  if (!(error instanceof ApiError) || !error.is('invalid')) return undefined
-  const named = [...error.problem.detail.matchAll(/`([a-z_.]+)`/g)].map(([, name]) => name)
+  if (!(error instanceof ApiError)) return undefined
+  const { detail } = error.problem
+  const found = error.is('invalid') ? [...detail.matchAll(/`([a-z_.]+)`/g)] : error.is('unprocessable') ? [...detail.matchAll(/^`([a-z_.]+)`: /g)] : []
+  const named = found.flatMap(([, name = '']) => [name, name.slice(name.lastIndexOf('.') + 1)])
   return (Object.keys(values) as (keyof Values & string)[]).find((name) => named.includes(name))
+}
+
+/** Where the field is, its name in the API says nothing more. */
+function atField({ detail, hint }: ReturnType<typeof explain>): string {
+  return inOneLine({ detail: sentence(detail.replace(/^`[a-z_.]+`: /, '')), hint })
 }
 
 export function useForm<Values extends object>({ initial, check, submit }: Options<Values>): Form<Values> {
@@ -66,9 +76,8 @@ export function useForm<Values extends object>({ initial, check, submit }: Optio
       // Without an answer it may have been done: the next try is the same intention.
       if (error instanceof ApiError) intention.current.answered()
       const field = fieldOf(error, values)
-      const told = explain(error)
-      if (field === undefined) setTrouble(told)
-      else setErrors({ [field]: told.hint ? `${told.detail} ${told.hint}` : told.detail } as Errors<Values>)
+      if (field === undefined) setTrouble(explain(error))
+      else setErrors({ [field]: atField(explain(error)) } as Errors<Values>)
     } finally {
       setBusy(false)
     }

@@ -1,6 +1,7 @@
 import { Menu as Base } from '@base-ui/react/menu'
 import { Check } from 'lucide-react'
 import type { ReactElement, ReactNode } from 'react'
+import { cn } from './cn'
 
 /** Actions that are not worth a button each. `trigger` is a button. */
 export function Menu({ trigger, children }: { trigger: ReactElement; children: ReactNode }) {
@@ -19,9 +20,23 @@ export function Menu({ trigger, children }: { trigger: ReactElement; children: R
 const item =
   'touch flex w-full items-center gap-2.5 rounded-md px-2.5 py-1.5 text-left outline-none select-none data-disabled:opacity-55 data-highlighted:bg-hover [&_svg]:size-4 [&_svg]:shrink-0'
 
-export const MenuItem = ({ onClick, children, disabled }: { onClick(): void; children: ReactNode; disabled?: boolean }) => (
-  <Base.Item className={item} onClick={onClick} disabled={disabled}>
-    {children}
+interface ItemProps {
+  onClick(): void
+  children: ReactNode
+  /** Why it can't be chosen now: it stays, and tells. */
+  disabledReason?: string
+}
+
+export const MenuItem = ({ onClick, children, disabledReason }: ItemProps) => (
+  <Base.Item className={cn(item, disabledReason && 'max-w-72')} onClick={onClick} disabled={disabledReason !== undefined}>
+    {disabledReason === undefined ? (
+      children
+    ) : (
+      <span>
+        <span className="flex items-center gap-2.5">{children}</span>
+        <span className="block text-xs">{disabledReason}</span>
+      </span>
+    )}
   </Base.Item>
 )
 

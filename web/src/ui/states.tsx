@@ -1,7 +1,7 @@
 // What a page shows while it has nothing to show: not yet, nothing there, not possible.
 import { type QueryClient, type UseQueryResult, useQueryClient } from '@tanstack/react-query'
 import { type ReactNode, useEffect, useState } from 'react'
-import { ApiError, explain } from '@/api/errors'
+import { ApiError, NetworkError, explain, willPass } from '@/api/errors'
 import { Button } from './button'
 import { cn } from './cn'
 import { Code } from './code'
@@ -38,9 +38,10 @@ export function Empty({ title, children, actions }: { title: string; children?: 
   )
 }
 
-/** What went wrong, what to do, another try, and the id by which the log knows it. */
+/** What could not be shown: what went wrong, what to do, another try, and the id by which the log knows it. */
 export function Failed({ error, retry, className }: { error: unknown; retry?(): void; className?: string }) {
-  const { title, detail, hint, request } = explain(error)
+  const { title, detail, hint: said, request } = explain(error)
+  const hint = error instanceof NetworkError || (said === undefined && willPass(error)) ? 'This page tries again by itself.' : said
   return (
     <Note
       tone="bad"

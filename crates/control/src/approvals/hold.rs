@@ -1,7 +1,8 @@
 //! The question, in the transaction that accepts the deployment.
 
 use domain::ApprovalId;
-use domain::approval::{ApprovalKind, ApprovalState, MOST_PENDING, needed};
+use domain::approval::{ApprovalKind, ApprovalState, MOST_PENDING, MOST_PENDING_OF_ONE, needed};
+use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
 use operations::Error;
 use store::Tx;
@@ -36,10 +37,9 @@ impl Control {
         let policy = found.policy;
         let bypass = store::bypasses::find(tx, &record.deployment.id).await.map_err(store_error)?;
         let Some(kind) = needed(&policy, record.deployment.kind, bypass.is_some()) else { return Ok(None) };
-        if store::approvals::pending(tx, &environment.id).await.map_err(store_error)? >= MOST_PENDING {
-            let what = format!("{}/{}", environment.app, environment.name);
-            return Err(Error::conflict(format!("{MOST_PENDING} deployments to {what} wait for approval already"))
-                .hint("vote on some of them, or cancel them: `plimsoll approvals list --state pending`"));
+        // Going back ends an outage: there is always room for it.
+        if record.deployment.kind != DeploymentKind::Rollback {
+            has_room(tx, environment, who.principal.id()).await?;
         }
         let (pin, mut note) = pin::subject(tx, record, state).await?;
         if let Some(bypass) = bypass.filter(|_| kind == ApprovalKind::Bypass) {
@@ -60,7 +60,7 @@ impl Control {
             subject: pin.subject(),
             subject_note: note.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_NOTE).collect(),
             requester: who.principal.id().to_owned(),
-            requester_person: who.principal.person().cloned(),
+            requester_person: who.behind().cloned(),
             requester_name: who.name.clone(),
             required: policy.required,
             role: policy.role,
@@ -71,6 +71,18 @@ impl Control {
             decided_at: None,
         }))
     }
+}
+
+async fn has_room(tx: &Tx, environment: &Environment, requester: &str) -> Result<(), Error> {
+    let pending =
+        async |of: Option<&str>| store::approvals::pending(tx, &environment.id, of).await.map_err(store_error);
+    let what = format!("{}/{}", environment.app, environment.name);
+    let most = match (pending(Some(requester)).await? >= MOST_PENDING_OF_ONE, pending(None).await? >= MOST_PENDING) {
+        (true, _) => format!("{MOST_PENDING_OF_ONE} deployments of yours to {what} wait for approval already"),
+        (false, true) => format!("{MOST_PENDING} deployments to {what} wait for approval already"),
+        (false, false) => return Ok(()),
+    };
+    Err(Error::conflict(most).hint("have some voted on, or cancel them: `plimsoll approvals list --state pending`"))
 }
 
 /// Writes the question, and tells of it.

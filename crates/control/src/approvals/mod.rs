@@ -5,6 +5,7 @@
 //! change what it runs with makes the votes count no more ([`reset`]), and time ends it ([`expire`]).
 
 mod expire;
+mod foresee;
 mod hold;
 mod pin;
 mod reset;
@@ -25,6 +26,7 @@ pub(crate) use reset::{Scope, reset};
 /// Enough people have said yes: it may start. This is its time now, whatever was deployed since it was asked for.
 pub(crate) async fn approve(tx: &Tx, approval: &Approval, votes: &[Vote], at: DateTime<Utc>) -> Result<(), StoreError> {
     let id = &approval.deployment;
+    store::approvals::settle(tx, &approval.id, votes).await?;
     store::approvals::decide(tx, &approval.id, ApprovalState::Approved, None, at).await?;
     let generation = store::deployments::get(tx, id).await?.deployment.generation;
     if generation < store::environments::get(tx, &approval.environment_id).await?.generation {

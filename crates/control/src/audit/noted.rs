@@ -220,20 +220,25 @@ fn draft(caller: &Caller, operation: &str, about: About, outcome: Outcome, detai
         at: Utc::now(),
         actor: caller.principal.id().to_owned(),
         actor_kind: actor_kind(caller),
-        actor_name: caller.name.clone(),
+        actor_name: kept(&caller.name),
         token: caller.credential.token().cloned(),
         via: door(caller.via),
         address: caller.address,
-        request: caller.request_id.clone(),
+        request: caller.request_id.as_deref().map(kept),
         operation: operation.to_owned(),
         app_id,
         app,
         environment,
-        target,
+        target: target.as_deref().map(kept),
         outcome,
         of: None,
         detail: Detail::new(detail),
     }
+}
+
+/// PostgreSQL keeps no NUL: without this, who puts one into a request would leave no record.
+fn kept(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn actor_kind(caller: &Caller) -> ActorKind {
@@ -306,6 +311,18 @@ mod tests {
         noted.target("app_2");
         noted.answered(&json!({ "id": "app_3" }));
         assert_eq!(noted.draft(&caller, Outcome::Done).target.as_deref(), Some("app_2"));
+    }
+
+    #[test]
+    fn a_record_holds_no_nul_wherever_one_was_sent() {
+        let caller = Caller { name: "c\0i".to_owned(), request_id: Some("r\0".to_owned()), ..token() };
+        let noted = noted(json!({ "schedule": "night\0ly" }));
+        noted.target("night\0ly");
+        for draft in [noted.draft(&caller, Outcome::Done), noted.refusal(&caller, &Error::conflict("no"), 1)] {
+            let texts = [Some(draft.actor_name), draft.request, draft.target];
+            let expected = ["c\u{fffd}i", "r\u{fffd}", "night\u{fffd}ly"];
+            assert_eq!(texts, expected.map(|text| Some(text.to_owned())));
+        }
     }
 
     #[test]

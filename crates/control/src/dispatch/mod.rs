@@ -24,7 +24,7 @@ use crate::control::Inner;
 pub(crate) use gate::{Gate, rules};
 pub(crate) use past::{bypass, let_back};
 use start::Due;
-pub(crate) use start::{Accepted, count_end};
+pub(crate) use start::{Accepted, count_end, count_ends};
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};
 

@@ -200,3 +200,10 @@ pub(crate) async fn count_end(inner: &Inner, deployment: &DeploymentId) {
         Err(e) => tracing::debug!("an end is not counted: {e}"),
     }
 }
+
+/// The same of each of these.
+pub(crate) async fn count_ends(inner: &Inner, deployments: &[DeploymentId]) {
+    for deployment in deployments {
+        count_end(inner, deployment).await;
+    }
+}

@@ -80,21 +80,26 @@ impl Handle<Vote> for Control {
             required: row.required,
         };
         tell(&tx, &row, &voted, now).await.map_err(store_error)?;
-        let tally = row.tally(&votes);
-        match tally {
+        let mut ended = Vec::new();
+        match row.tally(&votes) {
             Tally::Open { .. } => {}
-            Tally::Approved => approve(&tx, &row, &votes, now).await.map_err(store_error)?,
+            Tally::Approved => {
+                let environment = store::environments::get(&tx, &row.environment_id).await.map_err(store_error)?;
+                let record = store::deployments::get(&tx, &row.deployment).await.map_err(store_error)?;
+                ended.extend(self.supersede(&tx, &environment, &record, None).await?);
+                approve(&tx, &row, &votes, now).await.map_err(store_error)?;
+            }
             Tally::Refused => {
                 let reason = comment.map(|comment| format!(": {}", comment.replace('\n', " "))).unwrap_or_default();
                 let why = format!("refused by {}{reason}", who.name);
                 end(&tx, &row, ApprovalState::Refused, why, now).await.map_err(store_error)?;
+                ended.push(row.deployment.clone());
             }
         }
-        let deployment = row.deployment.clone();
         let response = one(&tx, who, found(&tx, &row.id).await?).await?;
         let recorded = self.conclude::<Vote>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
-        if tally == Tally::Refused {
+        for deployment in ended {
             count_end(&self.inner, &deployment).await;
         }
         Ok(response)

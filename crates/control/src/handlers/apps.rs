@@ -17,6 +17,7 @@ use crate::access::{Admitted, sources};
 use crate::approvals::{Scope, reset};
 use crate::audit::Act;
 use crate::caller::Handle;
+use crate::dispatch::count_ends;
 use crate::error::store_error;
 
 /// Every app begins with it.
@@ -90,11 +91,13 @@ impl Handle<SetSource> for Control {
         let app = app_named(&tx, &request.app).await?;
         store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;
         let now = store::time::micros(Utc::now());
-        reset(&tx, Scope::App(&app.id), "the source of the app has changed", now).await.map_err(store_error)?;
+        let why = "the source of the app has changed";
+        let ended = reset(&tx, Scope::App(&app.id), why, now).await.map_err(store_error)?;
         who.noted().changed(&app.source, &request.source);
         let response = shown(store::apps::App { source: Some(request.source), ..app });
         let recorded = self.conclude::<SetSource>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
+        count_ends(&self.inner, &ended).await;
         Ok(response)
     }
 }

@@ -66,8 +66,10 @@ impl Control {
         let ExportRequest { app, actor, operation, target, outcome, since, until } = request;
         let filter = Filter { actor, operation, target, outcome, since, until, app: None };
         let filter = self.audit_filter(filter, app.as_ref()).await?;
-        let pages = stream::try_unfold((self.clone(), filter, 0), |(control, filter, after)| async move {
-            let page = store::audit::after(control.store(), &filter, after, PAGE).await.map_err(store_error)?;
+        // What is written meanwhile is for the next one: reading must not go on as long as others write.
+        let end = store::audit::last(self.store()).await.map_err(store_error)?.seq;
+        let pages = stream::try_unfold((self.clone(), filter, 0), move |(control, filter, after)| async move {
+            let page = store::audit::after(control.store(), &filter, after, end, PAGE).await.map_err(store_error)?;
             Ok(page.last().map(|last| last.seq).map(|last| (page, (control, filter, last))))
         });
         Ok(Box::pin(pages))

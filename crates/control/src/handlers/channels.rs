@@ -131,7 +131,8 @@ impl Handle<Update> for Control {
         match enabled {
             Some(true) if !record.enabled => (record.enabled, record.failing_since) = (true, None),
             Some(false) => {
-                record.enabled = false;
+                // Whoever disables it needs no reminder of it.
+                (record.enabled, record.failing_since) = (false, None);
                 let now = store::time::micros(Utc::now());
                 let why = "the channel was disabled";
                 deliveries::drop_waiting(&tx, &record.id, why, now).await.map_err(store_error)?;

@@ -68,10 +68,12 @@ impl Handle<Invite> for Control {
         let invitation = shown(row, &names).ok_or_else(Error::internal)?;
         who.noted().target(&invitation.id);
         // What is remembered is in the database, so it must not hold the secret itself.
-        let recorded =
-            self.conclude::<Invite>(&tx, who, &Invited { invitation: invitation.clone(), secret: None }).await?;
+        let public_url = self.inner.options.public_url.clone();
+        let mut invited = Invited { invitation, secret: None, public_url };
+        let recorded = self.conclude::<Invite>(&tx, who, &invited).await?;
         commit(tx, recorded).await?;
-        Ok(Invited { invitation, secret: Some(secret.expose_secret().to_owned()) })
+        invited.secret = Some(secret.expose_secret().to_owned());
+        Ok(invited)
     }
 }
 

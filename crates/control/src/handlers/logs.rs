@@ -141,7 +141,8 @@ fn shown(source: &LogSource, line: runtime::LogLine) -> LogLine {
         runtime::Stream::Stderr => Stream::Stderr,
         runtime::Stream::System => Stream::Plimsoll,
     };
-    LogLine { seq, at, source: source.label.clone(), stream, text }
+    let log = Some(source.instance.clone());
+    LogLine { seq, at, source: source.label.clone(), log, stream, text }
 }
 
 #[cfg(test)]
@@ -165,6 +166,22 @@ mod tests {
 
     fn texts(lines: &[CursorLine]) -> Vec<&str> {
         lines.iter().map(|line| line.line.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_new_instance_of_the_same_name_has_a_log_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let of = |instance: &str| LogSource { instance: instance.to_owned(), label: "web.0".to_owned() };
+        let sources = [of("dep_old-web-0"), of("dep_new-web-0")];
+        write(dir.path(), &sources[0], &[(1, 10), (2, 20)]);
+        write(dir.path(), &sources[1], &[(1, 30)]);
+        let (lines, _) = newest(&LogReader::new(dir.path().to_owned()), &sources, 9).unwrap();
+        let shown: Vec<_> =
+            lines.iter().map(|l| (l.line.source.as_str(), l.line.log.as_deref().unwrap(), l.line.seq)).collect();
+        assert_eq!(
+            shown,
+            [("web.0", "dep_old-web-0", 1), ("web.0", "dep_old-web-0", 2), ("web.0", "dep_new-web-0", 1)]
+        );
     }
 
     #[test]

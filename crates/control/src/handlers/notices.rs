@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::Utc;
-use domain::notice::{KINDS, Notice, notice};
+use domain::notice::KINDS;
 use domain::{Name, UserId};
 use operations::Error;
 use operations::notices::{List, ListRequest, Mark, Notices, Seen, SeenRequest};
@@ -14,6 +14,7 @@ use crate::Control;
 use crate::access::Admitted;
 use crate::caller::Handle;
 use crate::error::store_error;
+use crate::notices::Listener;
 
 /// Events that one page looks at.
 const LOOKED_AT: i64 = 5_000;
@@ -34,9 +35,7 @@ impl Handle<List> for Control {
         let stretch = Stretch { kinds: &KINDS, sees: &sees, after, until };
         // Each event is one notice at most, so no more are there.
         let events = last_of(store, &stretch, LOOKED_AT.unsigned_abs()).await.map_err(store_error)?;
-        let muted = self.muted(who.principal.person()).await?;
-        let heard = |notice: &Notice| notice.app.as_ref().is_none_or(|app| !muted.contains(app));
-        let all: Vec<Notice> = events.iter().filter_map(notice).filter(heard).collect();
+        let all = Listener::of(who).told(self, &events).await?;
         let seen = match who.principal.person() {
             Some(user) => store::mutes::seen(store, user).await.map_err(store_error)?,
             None => None,

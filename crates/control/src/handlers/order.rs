@@ -12,6 +12,7 @@ use domain::source::{Commit, Source};
 use domain::{AppId, DeploymentId, Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest, Rollback, RollbackRequest};
 use operations::{Error, Operation};
+use store::approvals::Approval;
 use store::apps::App;
 use store::deployments::Record;
 use store::environments::Environment;
@@ -181,7 +182,7 @@ impl Control {
         store::events::insert(&tx, app, named, Some(&deployment.id), &queued, deployment.created_at)
             .await
             .map_err(store_error)?;
-        let superseded = self.supersede(&tx, environment, &record).await?;
+        let superseded = self.supersede(&tx, environment, &record, asked.as_ref()).await?;
         let entry = Entry {
             deployment: deployment.id.clone(),
             app: record.app_id.clone(),
@@ -213,11 +214,18 @@ impl Control {
         Ok(record.deployment)
     }
 
-    /// Ends what waits in the environment for the same source, if its policy says so.
+    /// Ends what was asked for before in the environment, for the same source, and still waits, if its policy says so. One of which
+    /// others are `asked` may never run: it ends only what they are asked about, too, and the rest once they have said yes.
     ///
     /// What carries out a plan counts as of the branch that the plan was made of, and is ended like the others. But it ends none
     /// itself: they would bring the newest of the branch, and a plan's commit may be older.
-    async fn supersede(&self, tx: &Tx, environment: &Environment, newer: &Record) -> Result<Vec<DeploymentId>, Error> {
+    pub(super) async fn supersede(
+        &self,
+        tx: &Tx,
+        environment: &Environment,
+        newer: &Record,
+        asked: Option<&Approval>,
+    ) -> Result<Vec<DeploymentId>, Error> {
         let mut ended = Vec::new();
         let (Supersede::SkipQueued, Some(source)) = (environment.supersede, newer.deployment.asked()) else {
             return Ok(ended);
@@ -227,9 +235,13 @@ impl Control {
         }
         let why = || Unwanted::Superseded { newer: newer.deployment.generation };
         for entry in store::queue::of_environment(tx, &environment.id).await.map_err(store_error)? {
+            if asked.is_some() && !entry.held {
+                continue;
+            }
             let older = store::deployments::get(tx, &entry.deployment).await.map_err(store_error)?.deployment;
             // What was ordered for a time of its own is meant.
-            if older.asked().as_ref() == Some(&source)
+            if older.generation < newer.deployment.generation
+                && older.asked().as_ref() == Some(&source)
                 && entry.not_before.is_none()
                 && end_unstarted(tx, &entry.deployment, why()).await.map_err(store_error)?
             {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Utc;
-use domain::access::{At, Permission};
+use domain::access::{At, Permission, Sees};
 use domain::instance::{InstanceState, InstanceStatus};
 use domain::{EnvironmentId, Name};
 use ingress::{RouteTable, Status};
@@ -19,7 +19,7 @@ use crate::access::Admitted;
 use crate::caller::Handle;
 use crate::certificates::{Shown, view};
 use crate::error::store_error;
-use crate::overview::{active, at_work, gather, needs};
+use crate::overview::{active, at_work, gather, needs, own};
 use crate::urls::urls;
 
 impl Handle<Show> for Control {
@@ -43,7 +43,9 @@ impl Handle<Show> for Control {
             false => Vec::new(),
         };
         let looping = self.inner.looping();
-        let needs_you = needs(&gathered.working, &gathered.unhealed, &looping, certificates, &sees);
+        let voter = who.principal.person().map(|person| (person, &*who.grants));
+        let own = own(self.store(), voter, &sets_up(who), Utc::now()).await.map_err(store_error)?;
+        let needs_you = needs(&gathered.working, &gathered.unhealed, &looping, certificates, own, &sees);
 
         let mut statuses = self.statuses(std::mem::take(&mut gathered.instances)).await?;
         let mut working = at_work(&gathered.working);
@@ -79,6 +81,15 @@ impl Handle<Show> for Control {
             next,
         })
     }
+}
+
+/// The apps whose channels are the caller's to set up; everywhere, the server's besides.
+fn sets_up(who: &Admitted) -> Sees {
+    if who.may(Permission::Configure, At::Server) {
+        return Sees::All;
+    }
+    let apps = who.grants.apps.keys().filter(|app| who.may(Permission::Configure, At::App(app)));
+    Sees::Only(apps.cloned().collect())
 }
 
 impl Control {

@@ -58,7 +58,7 @@ impl Handle<Create> for Control {
                 Wanted::Deploy { source }
             }
         };
-        let plan = self.plan(&app, &environment, wanted, &who.name).await?;
+        let plan = self.plan(&app, &environment, wanted, who).await?;
         let id = PlanId::from_ulid(Ulid::generate());
         let kept = Kept { id, app: app.id, environment: environment.id, plan };
         let tx = self.write().await?;
@@ -72,7 +72,8 @@ impl Handle<Create> for Control {
 
 impl Handle<Get> for Control {
     async fn handle(&self, who: &Admitted, request: PlanRequest) -> Result<Plan, Error> {
-        self.kept_plan(who, &request.plan).await
+        let kept = self.kept_plan(who, &request.plan).await?;
+        self.as_asked(who, kept).await
     }
 }
 
@@ -97,7 +98,8 @@ impl Handle<List> for Control {
 
 impl Handle<Simulate> for Control {
     async fn handle(&self, who: &Admitted, request: PlanRequest) -> Result<Simulation, Error> {
-        let plan = self.kept_plan(who, &request.plan).await?;
+        let kept = self.kept_plan(who, &request.plan).await?;
+        let plan = self.as_asked(who, kept).await?;
         let scene = scene_of(&plan);
         let runs = match plan.kind {
             DeploymentKind::Deploy => rehearse::<path::Deploy>(&scene),
@@ -108,21 +110,29 @@ impl Handle<Simulate> for Control {
             tracing::error!(plan = %plan.digest, "the plan can't be simulated: {e}");
             Error::internal()
         })?;
-        Ok(Simulation { plan: plan.digest, app: plan.app, environment: plan.environment, runs })
+        let Plan { digest, app, environment, approval, .. } = plan;
+        Ok(Simulation { plan: digest, app, environment, approval, runs })
     }
 }
 
 impl Control {
     /// Of those that are seen.
-    async fn kept_plan(&self, who: &Admitted, named: &PlanRef) -> Result<Plan, Error> {
+    async fn kept_plan(&self, who: &Admitted, named: &PlanRef) -> Result<Kept, Error> {
         let found = store::plans::find(self.store(), &who.sees(), named, Utc::now()).await;
         let mut found = found.map_err(store_error)?;
         match (found.pop(), found.is_empty()) {
-            (Some(kept), true) => Ok(kept.plan),
+            (Some(kept), true) => Ok(kept),
             (Some(_), false) => Err(Error::conflict(format!("more than one plan begins with `{named}`"))
                 .hint("give more digits; `plimsoll plans list` shows them")),
             (None, _) => Err(missing::plan(named)),
         }
+    }
+
+    /// For whoever looks at it now: who has to approve is the policy's of this moment, and whose vote counts differs.
+    async fn as_asked(&self, who: &Admitted, kept: Kept) -> Result<Plan, Error> {
+        let Kept { app, plan, .. } = kept;
+        let approval = self.approval_of(who, &app, &plan.environment, plan.kind).await?;
+        Ok(Plan { approval, ..plan })
     }
 
     /// Accepts the deployment that a plan tells of, if all that it rests on still holds. It takes its turn in the queue like any
@@ -144,7 +154,7 @@ impl Control {
         let when = When { priority: request.priority, not_before: request.not_before };
         when.check(Utc::now())?;
         let bypass = request.bypass_window.map(|reason| windows::reason(reason.as_str(), &when)).transpose()?;
-        let plan = self.kept_plan(who, named).await?;
+        let plan = self.kept_plan(who, named).await?.plan;
         if (&plan.app, &plan.environment) != (&request.app, &request.environment) {
             let (own, asked) =
                 (format!("{}/{}", plan.app, plan.environment), format!("{}/{}", request.app, request.environment));

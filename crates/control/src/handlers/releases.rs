@@ -1,11 +1,12 @@
 //! Releases.
 
+use domain::AppId;
 use domain::release::Release;
 use operations::releases::{Get, GetRequest, List, ListRequest, ReleaseStatus};
 use operations::{Error, Page};
 use store::environments::Environment;
 
-use super::{app_named, page_cursor, page_limit};
+use super::{app_named, environment_named, page_cursor, page_limit};
 use crate::Control;
 use crate::access::Admitted;
 use crate::caller::Handle;
@@ -17,14 +18,16 @@ impl Handle<List> for Control {
         let limit = page_limit(request.limit)?;
         let before = page_cursor::<u32>(request.cursor.as_deref())?;
         let app = app_named(self.store(), &request.app).await?;
-        let releases = store::releases::list(self.store(), &app.id, before, u64::from(limit) + 1);
-        let page = Page::of(releases.await.map_err(store_error)?, limit, |release| release.number.to_string());
-        let environments = store::environments::list(self.store(), &app.id).await.map_err(store_error)?;
-        let mut items = Vec::with_capacity(page.items.len());
-        for release in page.items {
-            items.push(self.release_status(release, &environments).await?);
-        }
-        Ok(Page { items, next: page.next })
+        let (store, one_more) = (self.store(), u64::from(limit) + 1);
+        let releases = match &request.served_in {
+            Some(name) => {
+                let (_, environment) = environment_named(store, &request.app, name).await?;
+                store::releases::list_good(store, &app.id, &environment.id, before, one_more).await
+            }
+            None => store::releases::list(store, &app.id, before, one_more).await,
+        };
+        let page = Page::of(releases.map_err(store_error)?, limit, |release| release.number.to_string());
+        Ok(Page { items: self.release_statuses(&app.id, page.items).await?, next: page.next })
     }
 }
 
@@ -33,17 +36,26 @@ impl Handle<Get> for Control {
         let app = app_named(self.store(), &request.app).await?;
         let found = store::releases::find_by_number(self.store(), &app.id, request.number).await;
         let release = found.map_err(store_error)?.ok_or_else(|| super::order::no_release(&app.name, request.number))?;
-        let environments = store::environments::list(self.store(), &app.id).await.map_err(store_error)?;
-        self.release_status(release, &environments).await
+        self.release_statuses(&app.id, vec![release]).await?.pop().ok_or_else(Error::internal)
     }
 }
 
 impl Control {
-    async fn release_status(&self, release: Release, environments: &[Environment]) -> Result<ReleaseStatus, Error> {
-        let active = environments.iter().filter(|e| e.active_release.as_ref() == Some(&release.id));
-        let active_in = active.map(|e| e.name.clone()).collect();
-        let variables = self.variable_names(&release, environments).await?;
-        Ok(ReleaseStatus { release, active_in, variables })
+    /// In the order of the releases, which are of one app.
+    async fn release_statuses(&self, app: &AppId, releases: Vec<Release>) -> Result<Vec<ReleaseStatus>, Error> {
+        let environments = store::environments::list(self.store(), app).await.map_err(store_error)?;
+        let ids: Vec<_> = releases.iter().map(|release| &release.id).collect();
+        let good = store::releases::good_in(self.store(), &ids).await.map_err(store_error)?;
+        let mut statuses = Vec::with_capacity(releases.len());
+        for release in releases {
+            let names =
+                |of: &dyn Fn(&&Environment) -> bool| environments.iter().filter(of).map(|e| e.name.clone()).collect();
+            let active_in = names(&|e| e.active_release.as_ref() == Some(&release.id));
+            let served_in = names(&|e| good.get(&release.id).is_some_and(|places| places.contains(&e.id)));
+            let variables = self.variable_names(&release, &environments).await?;
+            statuses.push(ReleaseStatus { release, active_in, served_in, variables });
+        }
+        Ok(statuses)
     }
 
     /// The snapshot opens with the key of the environment that it was made for and no other, so each may be

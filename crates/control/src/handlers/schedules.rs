@@ -6,7 +6,7 @@ use domain::event::EventKind;
 use domain::labels::Labels;
 use domain::schedule::{Cron, InvalidCron, Missed, Zone};
 use domain::source::Source;
-use domain::{Name, ScheduleId};
+use domain::{Name, ScheduleId, TokenId};
 use operations::deployments::DeployRequest;
 use operations::schedules::{
     Create, CreateRequest, Delete, Get, List, ListRequest, Preview, PreviewRequest, Previewed, Run, Schedule,
@@ -56,7 +56,7 @@ impl Handle<Create> for Control {
             enabled: true,
             template: serde_json::to_value(&order).map_err(|_| Error::internal())?,
             created_by: who.name.clone(),
-            owner: who.principal.id().to_owned(),
+            owner: owner(who),
             created_at: now,
             last_planned_at: None,
             last_run: None,
@@ -111,6 +111,15 @@ impl Handle<Update> for Control {
         let cron = cron.as_deref().map(parsed).transpose()?;
         let tx = self.write().await?;
         let mut row = named(&tx, who, &schedule).await?;
+        // Anybody who deploys there may stop it.
+        if enabled != Some(false) || cron.is_some() || missed.is_some() {
+            may_order(who, &tx, &row).await?;
+        }
+        // Who says when it runs has it run in their own name, and with what they may do themselves.
+        if enabled == Some(true) || cron.is_some() {
+            row.owner = owner(who);
+            row.created_by.clone_from(&who.name);
+        }
         let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
         store::schedules::change(&tx, &row).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
@@ -156,6 +165,23 @@ impl Control {
         commit(tx, recorded).await?;
         Ok(response)
     }
+}
+
+/// Whether the caller could make the schedule themselves.
+async fn may_order(who: &Admitted, tx: &Write, row: &Row) -> Result<(), Error> {
+    let order = template(row)?;
+    critical(who, &row.app_id, order.priority)?;
+    if let Some(asked) = &order.source {
+        let app = app_named(tx, &row.app).await?;
+        sources::check(who, tx, asked, app.source.as_ref()).await?;
+    }
+    Ok(())
+}
+
+/// For whom a schedule of this caller's acts: the token that they came with, whose worth and end are its own too; else themselves.
+fn owner(who: &Admitted) -> String {
+    let token = who.credential.token().map(TokenId::as_str);
+    token.unwrap_or_else(|| who.principal.id()).to_owned()
 }
 
 /// What a run of the schedule asks for.

@@ -1,9 +1,10 @@
 //! Sessions: looked at and ended by their person, or by who decides about people. How they begin is in [`crate::sign_in`].
 
 use chrono::Utc;
+use domain::access::{At, Permission};
 use domain::session::{IDLE, SessionEnd};
-use operations::Error;
 use operations::sessions::{End, EndRequest, List, ListRequest, Session};
+use operations::{Error, ErrorKind};
 use store::sessions::Record;
 
 use super::users::person;
@@ -15,6 +16,7 @@ use crate::error::store_error;
 
 impl Handle<List> for Control {
     async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Vec<Session>, Error> {
+        self.must_be_whole(who).await?;
         let user = match &request.user {
             Some(named) => person(self.store(), named).await?.id,
             // Let through to one's own is a person alone.
@@ -28,6 +30,7 @@ impl Handle<List> for Control {
 
 impl Handle<End> for Control {
     async fn handle(&self, who: &Admitted, request: EndRequest) -> Result<Session, Error> {
+        self.must_be_whole(who).await?;
         let tx = self.write().await?;
         let found = store::sessions::find(&tx, &request.session).await.map_err(store_error)?;
         let row = found.ok_or_else(|| missing::session(&request.session))?;
@@ -38,6 +41,26 @@ impl Handle<End> for Control {
         let recorded = self.conclude::<End>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
         Ok(response)
+    }
+}
+
+impl Control {
+    /// A token that was given less than its person has does not tell where they are signed in, nor end it.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    async fn must_be_whole(&self, who: &Admitted) -> Result<(), Error> {
+        if matches!(who.credential, Credential::Session { .. }) || who.may(Permission::People, At::Server) {
+            return Ok(());
+        }
+        match self.persons_grants(who).await? {
+            Some(theirs) if !who.grants.covers(&theirs) => Err(Error::new(
+                ErrorKind::Forbidden,
+                "the token may do less than you, and sessions are for those who may do as much",
+            )
+            .hint("sign in, or use a token with all your roles: `plimsoll login`")),
+            _ => Ok(()),
+        }
     }
 }
 

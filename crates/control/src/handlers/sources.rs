@@ -1,6 +1,7 @@
 //! A look at source before anything is deployed.
 
 use std::path::Path;
+use std::time::Duration;
 
 use detect::DetectError;
 use domain::config;
@@ -56,9 +57,12 @@ impl Handle<Detect> for Control {
     }
 }
 
+/// A folder that can't be counted in this time is hardly source: one of 200,000 files takes a second.
+const COUNTING: Duration = Duration::from_secs(3);
+
 fn look(folder: &Path, toolchain: &detect::Toolchain) -> Result<detect::Detected, Error> {
-    // Whoever names `/` shall not keep the server busy for minutes.
-    forge::directory::check_size(folder).map_err(|e| Error::unprocessable(e.to_string()))?;
+    // Whoever names `/` shall not keep the server busy.
+    forge::directory::check_size(folder, COUNTING).map_err(|e| Error::unprocessable(e.to_string()))?;
     detect::detect(folder, toolchain).map_err(detect_error)
 }
 

@@ -16,7 +16,7 @@ use store::{Session, StoreError};
 
 use super::{app_named, app_names, commit};
 use crate::access::{Admitted, missing};
-use crate::caller::{Credential, Handle};
+use crate::caller::{Caller, Credential, Handle};
 use crate::error::store_error;
 use crate::{Control, tokens};
 
@@ -28,7 +28,8 @@ impl Handle<List> for Control {
         let now = Utc::now();
         let mut rows = store::tokens::list(self.store()).await.map_err(store_error)?;
         if !who.may(Permission::People, At::Server) {
-            rows.retain(|row| may_know(who, row));
+            let theirs = self.persons_grants(who).await?;
+            rows.retain(|row| may_know(who, theirs.as_deref(), row));
         }
         let apps = rows.iter().flat_map(|row| row.grants.apps.keys().cloned());
         let names = app_names(self.store(), apps).await?;
@@ -51,7 +52,8 @@ impl Handle<Create> for Control {
             Holder::Me => Some(who.principal.person().cloned().ok_or_else(Error::internal)?),
             Holder::Machine => None,
         };
-        let token = Row { grants, user, created_by: who.name.clone(), expires_at, ..token };
+        let maker = who.behind().cloned();
+        let token = Row { grants, user, created_by: who.name.clone(), maker, expires_at, ..token };
         let known = store::tokens::list(&tx).await.map_err(store_error)?;
         if known.iter().any(|t| t.name == token.name && t.user == token.user && is_taken(t, now)) {
             return Err(Error::conflict(format!("there is a token `{}` already", token.name))
@@ -72,11 +74,16 @@ impl Handle<Create> for Control {
 impl Handle<Revoke> for Control {
     async fn handle(&self, who: &Admitted, request: RevokeRequest) -> Result<Token, Error> {
         let now = store::time::micros(Utc::now());
+        let theirs = self.persons_grants(who).await?;
         let tx = self.write().await?;
         let row = match store::tokens::get(&tx, &request.token).await {
             Err(StoreError::NotFound { .. }) => return Err(missing::token(&request.token)),
             other => other.map_err(store_error)?,
         };
+        // A token that was given less than its person has takes nothing from the stronger ones.
+        if !who.may(Permission::People, At::Server) && !may_know(who, theirs.as_deref(), &row) {
+            return Err(missing::token(&row.id));
+        }
         if row.local {
             return Err(Error::conflict("the token of commands on the server's own machine can't be revoked")
                 .hint("it is made anew at each start: restart the server, and the one before is void"));
@@ -99,17 +106,23 @@ impl Handle<Revoke> for Control {
     }
 }
 
-/// One's own, the one that one came with, and those of machines at apps that one governs.
-fn may_know(who: &Admitted, row: &Row) -> bool {
+/// One's own, the one that one came with, and those of machines at apps that one governs. `theirs` is what the person may do by
+/// now.
+fn may_know(who: &Admitted, theirs: Option<&Grants>, row: &Row) -> bool {
     let presented = who.credential.token() == Some(&row.id);
-    let of_person = row.user.is_some() && row.user.as_ref() == who.principal.person();
-    // One that was given less than its person has is not told where else that person has a role.
-    let own = of_person && (matches!(who.credential, Credential::Session { .. }) || who.grants.covers(&row.grants));
     let governed = row.user.is_none()
         && row.grants.everywhere.is_none()
         && !row.grants.apps.is_empty()
         && row.grants.apps.keys().all(|app| who.may(Permission::Govern, At::App(app)));
-    presented || own || governed
+    presented || is_own(who, theirs, row) || governed
+}
+
+/// A token that was given less than its person has is not told where else that person has a role; but none of theirs is worth more
+/// than they are.
+fn is_own(who: &Caller, theirs: Option<&Grants>, row: &Row) -> bool {
+    let of_person = row.user.is_some() && row.user.as_ref() == who.principal.person();
+    let covered = || theirs.is_some_and(|theirs| who.grants.covers(&row.grants.within(theirs)));
+    of_person && (matches!(who.credential, Credential::Session { .. }) || covered())
 }
 
 /// What a new token is to have, and the names of its apps.
@@ -226,5 +239,34 @@ fn shown(token: Row, names: &BTreeMap<AppId, Name>, now: DateTime<Utc>) -> Token
         expires_at: token.expires_at,
         last_used_at: token.last_used_at,
         local: token.local,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use domain::{TokenId, UserId};
+    use ulid::Ulid;
+
+    use super::*;
+    use crate::caller::Principal;
+
+    #[test]
+    fn what_a_token_may_know_is_worth_no_more_than_itself() {
+        let app = AppId::from_ulid(Ulid::generate());
+        let zoe = UserId::from_ulid(Ulid::generate());
+        let at_app = |role| Grants { everywhere: None, apps: [(app.clone(), role)].into() };
+        let of_zoe = |grants| Row { user: Some(zoe.clone()), grants, ..tokens::make("laptop", Utc::now()).1 };
+        let with = |grants: Grants| {
+            let credential = Credential::Token(TokenId::from_ulid(Ulid::generate()));
+            Caller::new(Principal::Person(zoe.clone()), credential, grants, "Zoe")
+        };
+        let (deployer, admin) = (at_app(Role::Deployer), at_app(Role::Admin));
+        let (weak, strong) = (with(deployer.clone()), with(admin.clone()));
+        assert!(!is_own(&weak, Some(&admin), &of_zoe(admin.clone())));
+        assert!(is_own(&strong, Some(&admin), &of_zoe(admin.clone())));
+        // It was an owner's; she is a deployer by now.
+        assert!(is_own(&weak, Some(&deployer), &of_zoe(Grants::everywhere(Role::Owner))));
+        assert!(!is_own(&weak, None, &of_zoe(deployer)), "not without knowing what it is worth");
     }
 }

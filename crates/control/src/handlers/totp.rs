@@ -80,7 +80,11 @@ impl Handle<Remove> for Control {
     async fn handle(&self, who: &Admitted, request: RemoveRequest) -> Result<SecondFactor, Error> {
         let tx = self.write().await?;
         let user = match &request.user {
-            Some(named) => person(&tx, named).await?.id,
+            Some(named) => match person(&tx, named).await?.id {
+                // By their name or without it: it is one's own.
+                own if who.principal.person() == Some(&own) => in_a_session(who)?.clone(),
+                other => other,
+            },
             None => in_a_session(who)?.clone(),
         };
         let before = shown(&tx, &user).await?;

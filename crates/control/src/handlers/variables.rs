@@ -1,6 +1,7 @@
 //! Environment variables. Values come in, are sealed, and never go out.
 
 use chrono::Utc;
+use domain::DeploymentId;
 use domain::event::EventKind;
 use operations::Error;
 use operations::variables::{
@@ -15,6 +16,7 @@ use crate::Control;
 use crate::access::Admitted;
 use crate::approvals::{Scope, reset};
 use crate::caller::Handle;
+use crate::dispatch::count_ends;
 use crate::environment;
 use crate::error::{store_error, variables_error};
 
@@ -49,9 +51,10 @@ impl Handle<Set> for Control {
                 response.len()
             )));
         }
-        changed(&tx, &environment, request.variables.into_keys().collect(), Vec::new()).await?;
+        let ended = changed(&tx, &environment, request.variables.into_keys().collect(), Vec::new()).await?;
         let recorded = self.conclude::<Set>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
+        count_ends(&self.inner, &ended).await;
         Ok(response)
     }
 }
@@ -77,10 +80,11 @@ impl Handle<Unset> for Control {
                 .hint(format!("list them with `plimsoll env list --app {}`", environment.app)));
             }
         }
-        changed(&tx, &environment, Vec::new(), names).await?;
+        let ended = changed(&tx, &environment, Vec::new(), names).await?;
         let response = list(&tx, &environment).await?;
         let recorded = self.conclude::<Unset>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
+        count_ends(&self.inner, &ended).await;
         Ok(response)
     }
 }
@@ -90,7 +94,13 @@ async fn list(session: &impl Session, environment: &Environment) -> Result<Vec<V
     Ok(rows.into_iter().map(|row| Variable { name: row.name }).collect())
 }
 
-async fn changed(tx: &Tx, environment: &Environment, set: Vec<String>, unset: Vec<String>) -> Result<(), Error> {
+/// Tells of it, and sees to what waits for approval; what has ended by that.
+async fn changed(
+    tx: &Tx,
+    environment: &Environment,
+    set: Vec<String>,
+    unset: Vec<String>,
+) -> Result<Vec<DeploymentId>, Error> {
     let kind = EventKind::VariablesChanged { set, unset };
     let (app, name) = (Some(&environment.app), Some(&environment.name));
     let now = store::time::micros(Utc::now());

@@ -249,8 +249,14 @@ impl Log for Two {
             if seq <= counted[log] {
                 place.set(NAMES[log], seq);
                 let at = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-                let line =
-                    LogLine { seq, at, source: NAMES[log].to_owned(), stream: Stream::Stdout, text: String::new() };
+                let line = LogLine {
+                    seq,
+                    at,
+                    source: NAMES[log].to_owned(),
+                    log: None,
+                    stream: Stream::Stdout,
+                    text: String::new(),
+                };
                 lines.push(CursorLine { cursor: place.to_string(), instance: NAMES[log].to_owned(), line });
             }
         }

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Sees;
 use domain::channel::DeliveryState;
-use domain::notice::{Digest, KINDS, next_attempt, notice};
+use domain::notice::{ATTEMPTS, Digest, KINDS, next_attempt, notice};
 use domain::{ChannelId, DeliveryId};
 use notify::{Failure, Message, Receipt, Then};
 use operations::Error;
@@ -28,6 +28,8 @@ const AT_ONCE: usize = 8;
 const LOOKED_AT: u64 = 64;
 /// Events that one message can tell of.
 const MOST: u64 = 10_000;
+/// When the last attempt of a message, cut short with its server, is made once more.
+const LAST: TimeDelta = TimeDelta::hours(12);
 
 /// Attempts that are under way. Dropped, they end.
 #[derive(Default)]
@@ -92,20 +94,57 @@ async fn attempt(control: Control, epoch: u64, delivery: Delivery) {
     let tried = async {
         let Some(channel) = store::channels::find(control.store(), &delivery.channel).await? else { return Ok(()) };
         let digest = digest(&control, &channel, &delivery).await?;
-        let (title, result) = match digest.count() {
-            0 => (delivery.title.clone(), None),
-            _ => {
-                let title = digest.title();
-                let message = message(&control, delivery.id.clone(), delivery.created_at, digest);
-                (title, Some(deliver(&control, &channel, &message).await))
-            }
-        };
-        let outcome = judge(&delivery, result, title, store::time::micros(Utc::now()));
-        note(&control, epoch, &delivery, outcome).await
+        let now = store::time::micros(Utc::now());
+        if digest.count() == 0 {
+            let outcome = judge(&delivery, None, delivery.title.clone(), now);
+            return note(&control, epoch, &delivery, &outcome).await;
+        }
+        // Before anything is sent: where nothing can be written nobody is told anything, and what a crash cuts short has failed.
+        let Some(delivery) = claim(&control, epoch, &delivery, now).await? else { return Ok(()) };
+        let title = digest.title();
+        let message = message(&control, delivery.id.clone(), delivery.created_at, delivery.attempts, digest);
+        let result = deliver(&control, &channel, &message).await;
+        let outcome = judge(&delivery, Some(result), title, store::time::micros(Utc::now()));
+        note_at_last(&control, epoch, &delivery, &outcome).await;
+        Ok(())
     };
     if let Err(e) = tried.await {
         tracing::warn!(delivery = %delivery.id, "a message can't be delivered, or it can't be noted: {e}");
-        // It is due all the same: the receiver is not asked without pause.
+        // It is due all the same: the database is not asked without pause.
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// `None` when somebody has asked for it anew meanwhile.
+async fn claim(
+    control: &Control,
+    epoch: u64,
+    delivery: &Delivery,
+    now: DateTime<Utc>,
+) -> Result<Option<Delivery>, StoreError> {
+    let until = next_attempt(delivery.attempts + 1, now, None).unwrap_or(now + LAST);
+    let tx = control.store().write().await?;
+    leases::check(&tx, leases::LEADER, epoch).await?;
+    let claimed = deliveries::claim(&tx, delivery, until).await?;
+    tx.commit().await?;
+    Ok(claimed)
+}
+
+/// What was sent is not sent again because that can't be written: it is noted once it can be, unless another server leads by then.
+async fn note_at_last(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outcome) {
+    let mut told = false;
+    loop {
+        match note(control, epoch, delivery, outcome).await {
+            Ok(()) => return,
+            Err(e @ StoreError::Fenced { .. }) => {
+                return tracing::warn!(delivery = %delivery.id, "what came of a message is not noted: {e}");
+            }
+            Err(e) if !told => {
+                tracing::warn!(delivery = %delivery.id, "what came of a message can't be noted yet: {e}");
+                told = true;
+            }
+            Err(_) => {}
+        }
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -124,14 +163,17 @@ async fn digest(control: &Control, channel: &Channel, delivery: &Delivery) -> Re
     })
 }
 
-fn message(control: &Control, id: DeliveryId, at: DateTime<Utc>, digest: Digest) -> Message {
-    Message { id: id.to_string(), at, digest, ui: control.inner.options.public_url.clone() }
+fn message(control: &Control, id: DeliveryId, at: DateTime<Utc>, attempt: u32, digest: Digest) -> Message {
+    Message { id: id.to_string(), at, attempt, digest, ui: control.inner.options.public_url.clone() }
 }
 
 async fn deliver(control: &Control, channel: &Channel, message: &Message) -> Result<Receipt, Failure> {
     match driver::way(control, channel).await {
         Ok(way) => match way.driver.deliver(message).await {
-            Ok(receipt) => Ok(Receipt { said: way.redactor.clean_cut(&receipt.said), ..receipt }),
+            Ok(receipt) => {
+                let missed = receipt.missed.map(|missed| way.redactor.clean_cut(&missed));
+                Ok(Receipt { said: way.redactor.clean_cut(&receipt.said), missed, ..receipt })
+            }
             Err(failure) => Err(Failure { why: way.redactor.clean_cut(&failure.why), ..failure }),
         },
         // People put it right.
@@ -152,7 +194,7 @@ enum Health {
     Disable,
 }
 
-/// `result` is none when there was nothing to be told any more.
+/// `result` is none when there was nothing to be told any more; else `delivery` counts the attempt that it is of.
 fn judge(delivery: &Delivery, result: Option<Result<Receipt, Failure>>, title: String, now: DateTime<Utc>) -> Outcome {
     let attempt =
         |state, due_at, status, error| Attempt { state, due_at, status, error, title: title.clone(), at: now };
@@ -165,13 +207,14 @@ fn judge(delivery: &Delivery, result: Option<Result<Receipt, Failure>>, title: S
             let why = "nothing of what it told of is in the log any more, or wanted by the channel".to_owned();
             Outcome { attempt: attempt(DeliveryState::Dropped, now, None, Some(why)), channel: Health::Unknown }
         }
-        Some(Ok(receipt)) => {
-            Outcome { attempt: attempt(DeliveryState::Sent, now, receipt.status, None), channel: Health::Works }
-        }
+        Some(Ok(receipt)) => Outcome {
+            attempt: attempt(DeliveryState::Sent, now, receipt.status, receipt.missed),
+            channel: Health::Works,
+        },
         Some(Err(failure)) => match failure.then {
             Then::Disable => failed(failure, Health::Disable),
             Then::GiveUp => failed(failure, Health::Fails),
-            Then::Again(asked) => match next_attempt(delivery.attempts + 1, now, asked) {
+            Then::Again(asked) => match next_attempt(delivery.attempts, now, asked) {
                 None => failed(failure, Health::Fails),
                 Some(due_at) => Outcome {
                     attempt: attempt(DeliveryState::Waiting, due_at, failure.status, Some(failure.why)),
@@ -182,12 +225,12 @@ fn judge(delivery: &Delivery, result: Option<Result<Receipt, Failure>>, title: S
     }
 }
 
-async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: Outcome) -> Result<(), StoreError> {
+async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outcome) -> Result<(), StoreError> {
     let Outcome { attempt, channel } = outcome;
     let tx = control.store().write().await?;
     // Whoever leads by now sends it, or has sent it, too.
     leases::check(&tx, leases::LEADER, epoch).await?;
-    deliveries::attempted(&tx, delivery, &attempt).await?;
+    deliveries::attempted(&tx, delivery, attempt).await?;
     match channel {
         Health::Unknown => {}
         Health::Works => store::channels::works(&tx, &delivery.channel).await?,
@@ -212,12 +255,13 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: Outco
 pub(crate) async fn test(control: &Control, channel: &Channel) -> Tested {
     let now = store::time::micros(Utc::now());
     let digest = Digest::from_iter([domain::notice::test(&channel.name, now)]);
-    let message = message(control, DeliveryId::from_ulid(Ulid::generate()), now, digest);
+    // There is no later one.
+    let message = message(control, DeliveryId::from_ulid(Ulid::generate()), now, ATTEMPTS, digest);
     let began = Instant::now();
     let result = deliver(control, channel, &message).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     match result {
-        Ok(Receipt { status, said }) => Tested { arrived: true, status, said, took_ms },
+        Ok(Receipt { status, said, missed }) => Tested { arrived: true, status, said: missed.unwrap_or(said), took_ms },
         Err(Failure { status, why, .. }) => Tested { arrived: false, status, said: why, took_ms },
     }
 }
@@ -225,8 +269,6 @@ pub(crate) async fn test(control: &Control, channel: &Channel) -> Tested {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use chrono::TimeDelta;
-
     use super::*;
 
     fn delivery(attempts: u32) -> Delivery {
@@ -261,7 +303,7 @@ mod tests {
             assert!(matches!(channel, Health::Fails));
             (attempt.state, (attempt.due_at - DateTime::UNIX_EPOCH).num_seconds())
         };
-        let due: Vec<_> = (0..8).map(after).collect();
+        let due: Vec<_> = (1..=8).map(after).collect();
         let waits = [10, 60, 300, 1800, 7200, 21_600, 43_200].map(|seconds| (DeliveryState::Waiting, seconds));
         assert_eq!(due[..7], waits);
         assert_eq!(due[7].0, DeliveryState::Failed);
@@ -269,12 +311,16 @@ mod tests {
 
     #[test]
     fn who_is_gone_is_left_alone_and_who_would_refuse_again_is_asked_once() {
-        let gone = judged(0, Then::Disable);
+        let gone = judged(1, Then::Disable);
         assert!(matches!((gone.attempt.state, gone.channel), (DeliveryState::Failed, Health::Disable)));
-        let never = judged(0, Then::GiveUp);
+        let never = judged(1, Then::GiveUp);
         assert!(matches!((never.attempt.state, never.channel), (DeliveryState::Failed, Health::Fails)));
-        let asked = judged(0, Then::Again(Some(TimeDelta::seconds(90))));
+        let asked = judged(1, Then::Again(Some(TimeDelta::seconds(90))));
         assert_eq!(asked.attempt.due_at, DateTime::UNIX_EPOCH + TimeDelta::seconds(90));
+        let missed = Some("sent to 1 of 2; nobody of that name".to_owned());
+        let receipt = Receipt { status: Some(250), said: "queued".to_owned(), missed: missed.clone() };
+        let partly = judge(&delivery(1), Some(Ok(receipt)), String::new(), DateTime::UNIX_EPOCH);
+        assert_eq!((partly.attempt.state, partly.attempt.error), (DeliveryState::Sent, missed));
         let nothing = judge(&delivery(0), None, String::new(), DateTime::UNIX_EPOCH);
         assert!(matches!((nothing.attempt.state, nothing.channel), (DeliveryState::Dropped, Health::Unknown)));
     }

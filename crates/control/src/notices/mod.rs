@@ -1,8 +1,9 @@
 //! Telling people: the leader reads the event log behind a cursor, makes messages for channels, and sends them.
 //!
 //! The event log is the outbox. An event is there as soon as what it tells of is, so nothing is lost between the two; a message
-//! is written in one transaction with the cursor's advance, under the leader's epoch, so none is made twice. What is sent is
-//! noted after it was sent: a crash between the two sends it again, under the same id, by which a receiver can tell.
+//! is written in one transaction with the cursor's advance, under the leader's epoch, so none is made twice. That it is
+//! sent is noted before, what came of it after: a crash between the two sends it again later, under the same id, by which a receiver can
+//! tell; a write that fails holds it up.
 //!
 //! A receiver costs a deployment nothing: attempts are tasks of their own, few at the same time and one for each channel, hold no
 //! transaction while they wait, and end by themselves.
@@ -12,6 +13,7 @@ mod driver;
 mod group;
 mod mail;
 mod read;
+mod told;
 
 use std::sync::Weak;
 use std::time::Duration;
@@ -29,6 +31,7 @@ use read::Reader;
 pub(crate) use deliver::test;
 pub(crate) use driver::{Secrets, seal};
 pub(crate) use mail::{StoredMail, open_mail, seal_mail};
+pub(crate) use told::Listener;
 
 /// Between two looks: a burst of commits is looked at once.
 const APART: Duration = Duration::from_millis(200);

@@ -198,7 +198,7 @@ mod tests {
         for seq in 1..=count {
             let text = "ü".repeat(if seq % 500 == 0 { 60_000 } else { (seq % 90) as usize });
             let at = chrono::DateTime::from_timestamp_micros(1_700_000_000_000_000 + seq as i64).unwrap();
-            let line = LogLine { seq, at, source: "building".to_owned(), stream: Stream::Stdout, text };
+            let line = LogLine { seq, at, source: "building".to_owned(), log: None, stream: Stream::Stdout, text };
             serde_json::to_writer(&mut file, &line).unwrap();
             file.write_all(b"\n").unwrap();
         }

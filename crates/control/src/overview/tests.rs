@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use domain::ApprovalId;
+use domain::access::Role;
+use domain::approval::{ApprovalKind, ApprovalState, Verdict};
+use domain::channel::ChannelKind;
 use domain::deployment::{DeploymentKind, Metadata};
 use domain::failure::Failure;
 use domain::id::{Id, Kind};
@@ -11,6 +15,7 @@ use domain::instance::InstanceKey;
 use domain::release::Digest;
 use domain::spec::AppSpec;
 use domain::stall::Signs;
+use store::approvals::Vote;
 use store::releases::NewRelease;
 use store::{DatabaseUrl, Store};
 
@@ -117,6 +122,115 @@ async fn fill(store: &Store, n: usize) -> App {
     app
 }
 
+fn question(environment: &Environment, asked: &str) -> Approval {
+    Approval {
+        id: id(),
+        kind: ApprovalKind::Deployment,
+        deployment: id(),
+        app_id: environment.app_id.clone(),
+        app: environment.app.clone(),
+        environment_id: environment.id.clone(),
+        environment: environment.name.clone(),
+        subject: "commit:0123#1".to_owned(),
+        subject_note: "0123: faster".to_owned(),
+        requester: "ci".to_owned(),
+        requester_person: None,
+        requester_name: "ci".to_owned(),
+        required: 1,
+        role: Role::Admin,
+        state: ApprovalState::Pending,
+        why: None,
+        created_at: at(asked),
+        expires_at: at("12:00"),
+        decided_at: None,
+    }
+}
+
+fn channel(failing_since: Option<DateTime<Utc>>) -> Channel {
+    Channel {
+        id: id(),
+        app: None,
+        kind: ChannelKind::Webhook,
+        name: "on call".to_owned(),
+        settings: Default::default(),
+        wrapped: vec![],
+        sealed: vec![],
+        topics: BTreeSet::new(),
+        environments: vec![],
+        enabled: true,
+        failing_since,
+        created_by: "ada".to_owned(),
+        created_at: at("09:00"),
+    }
+}
+
+#[tokio::test]
+async fn ones_own_votes_and_channels_are_told_and_nobody_elses() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&DatabaseUrl::sqlite(dir.path().join("db"))).await.unwrap();
+    let counted = Arc::new(AtomicU64::new(0));
+    let counts = counted.clone();
+    store.watch_reads(move || {
+        counts.fetch_add(1, Ordering::Relaxed);
+    });
+    let (shop, blog) = (fill(&store, 0).await, fill(&store, 1).await);
+    let (ann, zoe): (UserId, UserId) = (id(), id());
+    let tx = store.write().await.unwrap();
+    let place = environment(&shop, "production");
+    let open = question(&place, "10:00");
+    let hers = Approval { requester_person: Some(zoe.clone()), ..question(&place, "10:00") };
+    let voted = question(&place, "10:00");
+    let over = Approval { expires_at: at("10:30"), ..question(&place, "10:00") };
+    let decided = Approval { state: ApprovalState::Refused, ..question(&place, "10:00") };
+    let grave = Approval { role: Role::Owner, ..question(&place, "10:00") };
+    for approval in [&open, &hers, &voted, &over, &decided, &grave] {
+        store::approvals::insert(&tx, approval).await.unwrap();
+    }
+    let vote = Vote {
+        user: zoe.clone(),
+        name: "Zoe".to_owned(),
+        verdict: Verdict::Approve,
+        comment: None,
+        subject: voted.subject.clone(),
+        via: "web".to_owned(),
+        at: at("10:01"),
+        counts: true,
+    };
+    store::approvals::vote(&tx, &voted.id, &vote).await.unwrap();
+    let of = |app: &App| Channel { app: Some((app.id.clone(), app.name.clone())), ..channel(Some(at("10:00"))) };
+    let (of_shop, of_blog, of_server) = (of(&shop), of(&blog), channel(Some(at("10:05"))));
+    for channel in [&of_shop, &of_blog, &of_server, &channel(None)] {
+        store::channels::insert(&tx, channel).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let told = async |person: &UserId, role: Role, sets_up: Sees| {
+        let grants = Grants { everywhere: None, apps: BTreeMap::from([(shop.id.clone(), role)]) };
+        counted.store(0, Ordering::Relaxed);
+        let Own { votes, channels } = own(&store, Some((person, &grants)), &sets_up, at("10:31")).await.unwrap();
+        assert_eq!(counted.load(Ordering::Relaxed), 2, "statements");
+        let votes: BTreeSet<ApprovalId> = votes.into_iter().map(|approval| approval.id).collect();
+        (votes, channels.into_iter().map(|channel| channel.id).collect::<Vec<_>>())
+    };
+    let only_shop = || Sees::Only(BTreeSet::from([shop.id.clone()]));
+    let ids = |all: &[&Approval]| all.iter().map(|approval| approval.id.clone()).collect::<BTreeSet<_>>();
+    assert_eq!(told(&zoe, Role::Admin, only_shop()).await, (ids(&[&open]), vec![of_shop.id.clone()]));
+    let all = vec![of_shop.id.clone(), of_blog.id.clone(), of_server.id.clone()];
+    assert_eq!(told(&ann, Role::Owner, Sees::All).await, (ids(&[&open, &hers, &voted, &grave]), all));
+    let nothing = (BTreeSet::new(), Vec::new());
+    assert_eq!(told(&zoe, Role::Deployer, Sees::Only(BTreeSet::new())).await, nothing);
+    // Of many, what ends first.
+    let tx = store.write().await.unwrap();
+    for _ in 0..MOST_NEEDS + 5 {
+        store::approvals::insert(&tx, &Approval { expires_at: at("11:00"), ..question(&place, "10:00") })
+            .await
+            .unwrap();
+    }
+    tx.commit().await.unwrap();
+    let (votes, _) = told(&zoe, Role::Admin, only_shop()).await;
+    assert!(votes.len() == MOST_NEEDS && !votes.contains(&open.id), "{votes:?}");
+}
+
 #[tokio::test]
 async fn a_page_costs_the_same_number_of_statements_whatever_is_there() {
     let dir = tempfile::tempdir().unwrap();
@@ -206,6 +320,7 @@ fn the_worst_comes_first_and_what_healed_or_is_hidden_not_at_all() {
         &[failed(Cause::Build, "10:45"), failed(Cause::Superseded, "10:50")],
         &loops,
         vec![certificate(CertificateState::Serving, "a.example"), certificate(CertificateState::Expiring, "b.example")],
+        Own { votes: vec![question(&production, "10:20")], channels: vec![channel(Some(at("10:10"))), channel(None)] },
         &sees,
     );
     let told: Vec<&str> = found
@@ -216,9 +331,11 @@ fn the_worst_comes_first_and_what_healed_or_is_hidden_not_at_all() {
             Need::Failed(_) => "failed",
             Need::Certificate { .. } => "certificate",
             Need::Stalled(_) => "stalled",
+            Need::Approval { .. } => "approval",
+            Need::Channel { .. } => "channel",
         })
         .collect();
-    assert_eq!(told, ["failed", "loop", "stuck", "certificate", "stalled"]);
+    assert_eq!(told, ["failed", "loop", "stuck", "certificate", "approval", "channel", "stalled"]);
     let Need::CrashLoop { app, instances, at: since, .. } = &found[1] else { panic!("{found:?}") };
     assert_eq!((app.as_str(), *instances, *since), ("shop", 2, at("10:30")));
     let Need::Failed(trouble) = &found[0] else { panic!("{found:?}") };

@@ -199,6 +199,7 @@ fn kept(scene: &Scene, steps: Vec<domain::plan::Step>) -> Plan {
         nothing_to_do: None,
         findings: vec![],
         steps,
+        approval: None,
         start: PlannedStart { waiting: None, waiting_for: None, ahead: 0, estimate: None },
         duration: None,
         downtime: downtime(scene, None),

@@ -7,12 +7,15 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use domain::SessionId;
 use domain::email::Email;
-use domain::lockout::{self, Failures, KNOWN, Limit, OF_ALL_PLACES, OF_ONE_PLACE};
+use domain::lockout::{self, Failures, KNOWN, Limit, OF_ALL_PLACES, OF_CODES, OF_ONE_PLACE};
 use domain::network::counted;
 use operations::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 use store::sign_ins;
+use store::users::User;
 use store::{Session, Tx};
 
 use super::{Denied, Visitor};
@@ -22,23 +25,60 @@ use crate::error::store_error;
 
 const PURPOSE: &str = "place";
 
-/// One that was counted.
-pub(super) struct Attempt {
+/// Under what an attempt counts.
+struct Keys {
     place: String,
     /// Of the login from everywhere; `None` for a place that is known.
     everywhere: Option<String>,
-    /// Of this login with this network and with this browser, to be known by after a success.
+    /// Of the codes of the person's second factor.
+    codes: Option<String>,
+    /// What is known after a success; `None` for who is signed in already.
+    marks: Option<Marks>,
+}
+
+/// Where somebody is.
+struct Marks {
+    /// This login with this network and with this browser, to be known by.
     known_by: [String; 2],
     browser: String,
+}
+
+/// One that was counted.
+pub(super) struct Attempt {
+    keys: Keys,
     /// How many failed from there before.
     pub(super) failures: u32,
     /// This one was the last, if it fails.
     locks: bool,
+    /// This code was the last from places that are not known, if it is wrong.
+    locks_codes: bool,
 }
 
 impl Control {
     /// Counts an attempt, or says how long to wait.
     pub(super) async fn attempt(&self, visitor: &Visitor, login: &str) -> Result<Attempt, Denied> {
+        let keys = self.keys(visitor, login).await?;
+        self.count_attempt(keys).await
+    }
+
+    /// The same for a code of somebody's second factor. From places that are not known few are looked at, however many places there
+    /// are. A recovery code is not to be guessed, so it is a way in for who has to wait.
+    pub(super) async fn attempt_code(&self, visitor: &Visitor, user: &User, code: &str) -> Result<Attempt, Denied> {
+        let keys = self.keys(visitor, user.email.as_str()).await?;
+        let guessable = keys.everywhere.is_some() && self.recovery_digest(&user.id, code).is_none();
+        let digest = |text: &str| self.world().vault.sign_in_digest(text);
+        let codes = guessable.then(|| format!("{}{}", sign_ins::LONG, digest(&format!("codes\0{}", user.id))));
+        self.count_attempt(Keys { codes, ..keys }).await
+    }
+
+    /// The same for who is signed in and says their password once more: whoever else is in their network has no part in it.
+    pub(super) async fn attempt_in_session(&self, session: &SessionId, user: &User) -> Result<Attempt, Denied> {
+        let login = form(user.email.as_str());
+        let place = self.world().vault.sign_in_digest(&format!("{login}\0session {session}"));
+        self.count_attempt(Keys { place, everywhere: None, codes: None, marks: None }).await
+    }
+
+    async fn keys(&self, visitor: &Visitor, login: &str) -> Result<Keys, Error> {
         let now = store::time::micros(Utc::now());
         let shown = visitor
             .place
@@ -53,26 +93,32 @@ impl Control {
         let store = self.store();
         let by_browser = seen_before && is_known(store, &device, now).await?;
         let by_network = is_known(store, &network, now).await?;
-        let place = if by_browser { &device } else { &network };
+        let place = if by_browser { device.clone() } else { network.clone() };
         let everywhere = (!by_browser && !by_network).then(|| key("everywhere"));
+        Ok(Keys { place, everywhere, codes: None, marks: Some(Marks { known_by: [network, device], browser }) })
+    }
+
+    async fn count_attempt(&self, keys: Keys) -> Result<Attempt, Denied> {
         // Looked at without a turn to write first: who has to wait costs the others nothing.
-        wait(store, place, everywhere.as_deref(), now).await?;
+        wait(self.store(), &keys, store::time::micros(Utc::now())).await?;
         let tx = self.write().await?;
         // The turn may have come late, and to others of a later time first: a count must not see time go back.
         let now = store::time::micros(Utc::now());
-        wait(&tx, place, everywhere.as_deref(), now).await?;
-        let counts = count(&tx, place, OF_ONE_PLACE, now).await?;
-        if let Some(everywhere) = &everywhere {
+        wait(&tx, &keys, now).await?;
+        let counts = count(&tx, &keys.place, OF_ONE_PLACE, now).await?;
+        if let Some(everywhere) = &keys.everywhere {
             count(&tx, everywhere, OF_ALL_PLACES, now).await?;
         }
+        let codes = match &keys.codes {
+            Some(codes) => Some(count(&tx, codes, OF_CODES, now).await?),
+            None => None,
+        };
         commit_unasked(tx, Unasked::Attempt).await?;
         Ok(Attempt {
-            place: place.clone(),
-            everywhere,
-            known_by: [network, device],
-            browser,
+            keys,
             failures: counts.count - 1,
             locks: counts.locked_until.is_some(),
+            locks_codes: codes.is_some_and(|codes| codes.locked_until.is_some()),
         })
     }
 
@@ -83,15 +129,28 @@ impl Control {
         attempt: &Attempt,
         now: DateTime<Utc>,
     ) -> Result<SecretString, Error> {
-        sign_ins::forgive(tx, &attempt.place).await.map_err(store_error)?;
-        if let Some(everywhere) = &attempt.everywhere {
+        self.forgive(tx, attempt).await?;
+        let Some(Marks { known_by, browser }) = &attempt.keys.marks else {
+            tracing::error!("an attempt in a session can't begin one");
+            return Err(Error::internal());
+        };
+        for key in known_by {
+            sign_ins::know(tx, key, now).await.map_err(store_error)?;
+        }
+        self.place_ticket(browser, now)
+    }
+
+    /// It was good, and that is all that follows.
+    pub(super) async fn forgive(&self, tx: &Tx, attempt: &Attempt) -> Result<(), Error> {
+        let keys = &attempt.keys;
+        for key in [Some(&keys.place), keys.codes.as_ref()].into_iter().flatten() {
+            sign_ins::forgive(tx, key).await.map_err(store_error)?;
+        }
+        if let Some(everywhere) = &keys.everywhere {
             // The others may be somebody else's.
             one_less(tx, everywhere, OF_ALL_PLACES).await?;
         }
-        for key in &attempt.known_by {
-            sign_ins::know(tx, key, now).await.map_err(store_error)?;
-        }
-        self.place_ticket(&attempt.browser, now)
+        Ok(())
     }
 
     /// For a browser from which nobody has signed in with a password yet.
@@ -113,10 +172,13 @@ impl Control {
 
     /// Nothing came of it, and that was not the visitor's fault.
     pub(super) async fn give_back(&self, attempt: &Attempt) -> Result<(), Error> {
+        let keys = &attempt.keys;
         let tx = self.write().await?;
-        one_less(&tx, &attempt.place, OF_ONE_PLACE).await?;
-        if let Some(everywhere) = &attempt.everywhere {
-            one_less(&tx, everywhere, OF_ALL_PLACES).await?;
+        one_less(&tx, &keys.place, OF_ONE_PLACE).await?;
+        for (key, limit) in [(&keys.everywhere, OF_ALL_PLACES), (&keys.codes, OF_CODES)] {
+            if let Some(key) = key {
+                one_less(&tx, key, limit).await?;
+            }
         }
         commit_unasked(tx, Unasked::Attempt).await
     }
@@ -129,14 +191,28 @@ impl Control {
         email: Option<&Email>,
         operation: &'static str,
     ) {
-        if attempt.failures > 0 && !attempt.locks {
-            return;
+        if attempt.locks_codes {
+            tracing::warn!(
+                address = %visitor.address,
+                "too many wrong codes of somebody whose password is known there: places that are not known have to wait a day"
+            );
         }
         if attempt.locks {
             tracing::warn!(address = %visitor.address, "too many failures to sign in from there: it has to wait");
         }
+        if attempt.failures > 0 && !attempt.locks && !attempt.locks_codes {
+            return;
+        }
+        let mut detail = json!({ "failures": attempt.failures + 1, "has_to_wait": attempt.locks });
+        let recorded = match attempt.locks_codes {
+            true => {
+                detail["wrong_codes"] = OF_CODES.failures.into();
+                self.record_grave_failure(visitor, email, operation, detail).await
+            }
+            false => self.record_failure(visitor, email, operation, detail).await,
+        };
         // The answer is the same whether this can be written or not.
-        if let Err(error) = self.record_failure(visitor, email, operation, attempt.failures + 1, attempt.locks).await {
+        if let Err(error) = recorded {
             tracing::warn!("a failure to sign in is not in the audit log: {error}");
         }
     }
@@ -168,14 +244,18 @@ async fn failures(session: &impl Session, key: &str) -> Result<Option<Failures>,
     Ok(found.map(|found| Failures { count: found.count, since: found.since, locked_until: found.locked_until }))
 }
 
-async fn wait(session: &impl Session, place: &str, everywhere: Option<&str>, now: DateTime<Utc>) -> Result<(), Denied> {
-    let mut waits = failures(session, place).await?.and_then(|failures| failures.wait(now));
-    if let Some(everywhere) = everywhere {
+async fn wait(session: &impl Session, keys: &Keys, now: DateTime<Utc>) -> Result<(), Denied> {
+    let mut waits = failures(session, &keys.place).await?.and_then(|failures| failures.wait(now));
+    if let Some(everywhere) = &keys.everywhere {
         waits = waits.max(failures(session, everywhere).await?.and_then(|failures| failures.wait(now)));
     }
-    match waits {
+    if let Some(wait) = waits {
+        return Err(too_many(wait.to_std().unwrap_or(Duration::ZERO)));
+    }
+    let Some(codes) = &keys.codes else { return Ok(()) };
+    match failures(session, codes).await?.and_then(|failures| failures.wait(now)) {
         None => Ok(()),
-        Some(wait) => Err(too_many(wait.to_std().unwrap_or(Duration::ZERO))),
+        Some(wait) => Err(too_many_codes(wait.to_std().unwrap_or(Duration::ZERO))),
     }
 }
 
@@ -203,5 +283,13 @@ fn too_many(wait: Duration) -> Denied {
     let minutes = if minutes == 1 { "a minute".to_owned() } else { format!("{minutes} minutes") };
     let error = Error::new(ErrorKind::RateLimited, "too many attempts to sign in")
         .hint(format!("wait {minutes}; until then not even the right password is looked at"));
+    Denied { error, wait: Some(wait) }
+}
+
+fn too_many_codes(wait: Duration) -> Denied {
+    let hours = wait.as_secs().div_ceil(3600).max(1);
+    let hours = if hours == 1 { "an hour".to_owned() } else { format!("{hours} hours") };
+    let error = Error::new(ErrorKind::RateLimited, "too many wrong codes came from places where you have not signed in before")
+        .hint(format!("sign in where you have before, use a recovery code, or wait {hours}; if it was not you who tried, change your password"));
     Denied { error, wait: Some(wait) }
 }

@@ -3,9 +3,12 @@
 //! The token is made when the program fetches it, not when it is approved: until then there is nothing to keep, and nothing
 //! to be lost in between.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::device::UserCode;
 use domain::event::EventKind;
+use domain::network::counted;
 use identity::secret::Kind;
 use operations::sign_in::{DeviceAnswer, DeviceBegun, LONGEST_NAME, Login};
 use operations::variables::Value as Secret;
@@ -28,9 +31,9 @@ const OPEN: TimeDelta = TimeDelta::minutes(10);
 const INTERVAL: u32 = 2;
 /// So long the token is good.
 const GOOD: TimeDelta = TimeDelta::days(90);
-/// Anybody can ask: so many wait at once, from one address and from all.
-const MOST_FROM_ONE: u64 = 10;
-const MOST: u64 = 1_000;
+/// Anybody can ask: so many wait at once, from one network and from all.
+const MOST_FROM_ONE: usize = 10;
+const MOST: usize = 1_000;
 /// How long who came too late has to wait for room.
 const FULL: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -42,18 +45,17 @@ impl Control {
     pub async fn begin_device_login(&self, visitor: &Visitor, name: &str) -> Result<DeviceBegun, Denied> {
         let name = checked(name)?;
         let now = store::time::micros(Utc::now());
-        let address = visitor.address.to_string();
         // Looked at without a turn to write first: who has to wait costs the others nothing.
-        has_room(self.store(), &address, now).await?;
+        look_for_room(self.store(), visitor.address, now).await?;
         let tx = self.write().await?;
-        has_room(&tx, &address, now).await?;
+        look_for_room(&tx, visitor.address, now).await?;
         let (secret, hash) = Kind::Device.make();
         let user_code = UserCode::from_random(rand::random());
         let login = DeviceLogin {
             hash,
             user_code: user_code.clone(),
             name,
-            address,
+            address: visitor.address.to_string(),
             answer: None,
             created_at: now,
             expires_at: now + OPEN,
@@ -112,7 +114,7 @@ impl Control {
 }
 
 fn of(token: Token, user: &User) -> Token {
-    Token { user: Some(user.id.clone()), created_by: user.name.clone(), ..token }
+    Token { user: Some(user.id.clone()), created_by: user.name.clone(), maker: Some(user.id.clone()), ..token }
 }
 
 async fn open_one(session: &impl Session, hash: &str, now: DateTime<Utc>) -> Result<DeviceLogin, Error> {
@@ -125,15 +127,22 @@ fn over() -> Error {
         .hint("begin again, with `plimsoll login`")
 }
 
-async fn has_room(session: &impl Session, address: &str, now: DateTime<Utc>) -> Result<(), Denied> {
-    let from_there = device_logins::open(session, Some(address), now).await.map_err(store_error)?;
-    let all = device_logins::open(session, None, now).await.map_err(store_error)?;
-    if from_there < MOST_FROM_ONE && all < MOST {
+async fn look_for_room(session: &impl Session, address: IpAddr, now: DateTime<Utc>) -> Result<(), Denied> {
+    let open = device_logins::open(session, now).await.map_err(store_error)?;
+    if has_room(&open, address) {
         return Ok(());
     }
     let error = Error::new(ErrorKind::RateLimited, "too many programs wait to be let in")
         .hint("answer those that wait, or try again in some minutes");
     Err(Denied { error, wait: Some(FULL) })
+}
+
+/// Beside those that asked from `open`.
+fn has_room(open: &[String], address: IpAddr) -> bool {
+    let network = counted(address);
+    let from_there =
+        open.iter().filter_map(|from| from.parse::<IpAddr>().ok()).filter(|from| counted(*from) == network).count();
+    from_there < MOST_FROM_ONE && open.len() < MOST
 }
 
 fn checked(name: &str) -> Result<String, Error> {
@@ -150,6 +159,17 @@ fn checked(name: &str) -> Result<String, Error> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_network_does_not_take_all_the_room() {
+        let open: Vec<String> = (0..10).map(|n| format!("2001:db8:0:1:{n}::1")).collect();
+        let room = |from: &str| has_room(&open, from.parse().unwrap());
+        assert!(!room("2001:db8:0:1:ffff::2"), "one customer has all these addresses");
+        assert!(room("2001:db8:0:2::1") && room("192.0.2.1"));
+        assert!(has_room(&open[1..], "2001:db8:0:1::1".parse().unwrap()));
+        let full: Vec<String> = (0..1000).map(|n| format!("2001:db8:{n:x}::1")).collect();
+        assert!(!has_room(&full, "192.0.2.1".parse().unwrap()));
+    }
 
     #[test]
     fn a_programs_name_is_a_short_line() {

@@ -9,6 +9,7 @@ use operations::Error;
 use store::users::User;
 
 use crate::Control;
+use crate::caller::Caller;
 use crate::error::store_error;
 
 /// People whose grants are kept.
@@ -44,5 +45,14 @@ impl Control {
         let grants = Arc::new(grants);
         kept.keep(user, &grants);
         Ok(grants)
+    }
+
+    /// What the person behind a caller may do by now, whatever they came with; `None` when it is no person.
+    pub(crate) async fn persons_grants(&self, who: &Caller) -> Result<Option<Arc<Grants>>, Error> {
+        let Some(person) = who.principal.person() else { return Ok(None) };
+        match store::users::find(self.store(), person).await.map_err(store_error)? {
+            Some(user) => self.grants_of(&user).await.map(Some),
+            None => Ok(None),
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! ([`attempts`]), so that guesses sent at once don't get past the count.
 
 mod accept;
+mod allowance;
 mod attempts;
 mod device;
 mod grants;
@@ -56,6 +57,8 @@ pub(crate) struct SignIns {
     grants: Kept,
     pub(crate) signed: Signing,
     provider: oidc::Known,
+    /// For failures in the audit log.
+    allowance: allowance::Allowance,
 }
 
 /// A browser, or a program, at the door.
@@ -127,6 +130,7 @@ impl SignIns {
             grants: Kept::default(),
             signed: Signing::new(vault, address),
             provider: oidc::Known::default(),
+            allowance: allowance::Allowance::default(),
         }
     }
 }
@@ -201,7 +205,10 @@ impl Control {
     pub async fn confirm(&self, caller: &Caller, visitor: &Visitor, proof: Proof<'_>) -> Result<Opened, Denied> {
         self.has_room()?;
         let (session, user) = self.signed_in_person(caller).await?;
-        let attempt = self.attempt(visitor, user.email.as_str()).await?;
+        let attempt = match proof {
+            Proof::Password(_) => self.attempt(visitor, user.email.as_str()).await?,
+            Proof::Code(code) => self.attempt_code(visitor, &user, code).await?,
+        };
         if let Proof::Password(password) = proof
             && self.verify(Some(&user), &Password::new(password), &attempt).await?.is_none()
         {

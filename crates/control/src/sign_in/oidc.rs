@@ -83,6 +83,8 @@ pub enum OidcRefusal {
     Provider,
     /// Nobody here is known by that subject, and nobody has invited it.
     Nobody,
+    /// Somebody here has that address, and nobody has made sure that it is theirs.
+    Unproven,
     /// The server itself can't.
     Unavailable,
 }
@@ -95,6 +97,7 @@ impl OidcRefusal {
             Self::Denied => "denied",
             Self::Provider => "provider",
             Self::Nobody => "nobody",
+            Self::Unproven => "unproven",
             Self::Unavailable => "unavailable",
         }
     }
@@ -254,14 +257,18 @@ impl Control {
             }
         };
         let tx = self.write().await?;
-        let Some(user) = self.who_is(&tx, visitor, &kept, &subject, now).await? else {
-            drop(tx);
-            let email = verified(&subject);
-            tracing::info!(subject = %subject.subject, "somebody whom nobody has invited came by the sign-in provider");
-            if let Err(e) = self.record_failure(visitor, email.as_ref(), "auth.oidc", 1, false).await {
-                tracing::warn!("a failure to sign in is not in the audit log: {e}");
+        let user = match self.who_is(&tx, visitor, &kept, &subject, now).await? {
+            Ok(user) => user,
+            Err(why) => {
+                drop(tx);
+                let email = verified(&subject);
+                tracing::info!(subject = %subject.subject, why = why.as_str(), "somebody who is not let in came by the sign-in provider");
+                let detail = json!({ "failures": 1, "has_to_wait": false });
+                if let Err(e) = self.record_failure(visitor, email.as_ref(), "auth.oidc", detail).await {
+                    tracing::warn!("a failure to sign in is not in the audit log: {e}");
+                }
+                return Err(why);
             }
-            return Err(OidcRefusal::Nobody);
         };
         let place = self.known_from_now(&tx, visitor, &user.email, now).await?;
         let opened = self.open(&tx, &user, SignInMethod::Oidc, visitor, place, now).await?;
@@ -293,7 +300,7 @@ impl Control {
         provider.answer(client, asked, state, code, Utc::now(), &way).await
     }
 
-    /// The person whom a subject is here; linked or made, if that may be.
+    /// The person whom a subject is here; linked or made, if that may be. Or why it is nobody.
     async fn who_is(
         &self,
         tx: &Tx,
@@ -301,21 +308,25 @@ impl Control {
         kept: &Kept,
         subject: &Subject,
         now: DateTime<Utc>,
-    ) -> Result<Option<User>, Error> {
+    ) -> Result<Result<User, OidcRefusal>, Error> {
         let email = subject.email.as_deref();
         if let Some(identity) = identities::find(tx, &subject.issuer, &subject.subject).await.map_err(store_error)? {
             identities::used(tx, &subject.issuer, &subject.subject, email, now).await.map_err(store_error)?;
             let user = users::find(tx, &identity.user).await.map_err(store_error)?;
-            return Ok(user.filter(|user| !user.disabled));
+            return Ok(user.filter(|user| !user.disabled).ok_or(OidcRefusal::Nobody));
         }
-        let Some(address) = verified(subject) else { return Ok(None) };
+        let Some(address) = verified(subject) else { return Ok(Err(OidcRefusal::Nobody)) };
         let known = users::find_by_email(tx, &address).await.map_err(store_error)?;
         let (user, target) = match known {
             Some(user) if kept.link_by_email && !user.disabled => {
+                // Else whoever took an address that is not theirs would share a person with its owner.
+                if !invitations::vouches(tx, &user.id, &address).await.map_err(store_error)? {
+                    return Ok(Err(OidcRefusal::Unproven));
+                }
                 let target = user.id.to_string();
                 (user, target)
             }
-            Some(_) => return Ok(None),
+            Some(_) => return Ok(Err(OidcRefusal::Nobody)),
             None => {
                 let all = invitations::open(tx, None, now).await.map_err(store_error)?;
                 let mut theirs = Vec::new();
@@ -324,7 +335,7 @@ impl Control {
                         theirs.push(invitation);
                     }
                 }
-                let Some(first) = theirs.first() else { return Ok(None) };
+                let Some(first) = theirs.first() else { return Ok(Err(OidcRefusal::Nobody)) };
                 let target = first.id.to_string();
                 (become_person(tx, &address, subject, &theirs, now).await?, target)
             }
@@ -341,7 +352,7 @@ impl Control {
         let told = Told { operation: "auth.link", target, failures: 0 };
         // That of the session comes after it, and lets the transaction go.
         let _ = self.record_person(tx, &user, visitor, told, now).await?;
-        Ok(Some(user))
+        Ok(Ok(user))
     }
 }
 

@@ -31,31 +31,41 @@ impl Control {
         // Let through to one's own is a person alone.
         let id = who.principal.person().ok_or_else(Error::internal)?;
         let user = store::users::get(self.store(), id).await.map_err(store_error)?;
-        self.has_room()?;
-        let visitor = visitor(who);
-        let attempt = self.attempt(&visitor, user.email.as_str()).await?;
-        let current = Password::new(request.current.0.expose_secret());
-        if self.verify(Some(&user), &current, &attempt).await?.is_none() {
-            self.failed(&visitor, &attempt, Some(&user.email), "me.change_password").await;
-            return Err(Error::invalid("`current`: that is not your password").into());
-        }
-        let new = Password::new(request.new.0.expose_secret());
+        // What can be said without a look at the password of now costs no attempt.
+        let (current, new) = (request.current.0.expose_secret(), request.new.0.expose_secret());
+        let (current, new) = (Password::new(current), Password::new(new));
         if new.as_str() == current.as_str() {
-            return Err(Error::invalid("`new`: that is the one you have").into());
+            return Err(Error::invalid("`new`: it is the same as `current`").into());
         }
         domain::password::check(new.as_str(), user.email.as_str(), &user.name)
             .map_err(|weakness| Error::invalid(format!("`new`: {weakness}")))?;
-        let hash = self.inner.sign_ins.hasher.hash(new).await.map_err(busy)?;
-
-        let now = store::time::micros(Utc::now());
-        let tx = self.write().await?;
-        let user = unchanged(store::users::find(&tx, &user.id).await.map_err(store_error)?, &user)?;
-        self.succeeded(&tx, &attempt, now).await?;
-        store::users::set_password(&tx, &user.id, &hash, now).await.map_err(store_error)?;
+        self.has_room()?;
+        let visitor = visitor(who);
         let own = match &who.credential {
             Credential::Session { id, .. } => Some(id),
             Credential::Token(_) | Credential::Signed { .. } | Credential::Inside => None,
         };
+        let attempt = match own {
+            Some(session) => self.attempt_in_session(session, &user).await?,
+            None => self.attempt(&visitor, user.email.as_str()).await?,
+        };
+        if self.verify(Some(&user), &current, &attempt).await?.is_none() {
+            self.failed(&visitor, &attempt, Some(&user.email), "me.change_password").await;
+            return Err(Error::invalid("`current`: that is not your password").into());
+        }
+        let hash = match self.inner.sign_ins.hasher.hash(new).await {
+            Ok(hash) => hash,
+            Err(full) => {
+                self.give_back(&attempt).await?;
+                return Err(busy(full));
+            }
+        };
+
+        let now = store::time::micros(Utc::now());
+        let tx = self.write().await?;
+        let user = unchanged(store::users::find(&tx, &user.id).await.map_err(store_error)?, &user)?;
+        self.forgive(&tx, &attempt).await?;
+        store::users::set_password(&tx, &user.id, &hash, now).await.map_err(store_error)?;
         let why = SessionEnd::PasswordChanged;
         let ended = store::sessions::end_all(&tx, &user.id, own, now, why).await.map_err(store_error)?;
         let response = PasswordChanged { ended };

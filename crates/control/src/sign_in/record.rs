@@ -1,5 +1,7 @@
 //! What the audit log says of signing in.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 use domain::audit::{ActorKind, Detail, Draft, Outcome, Via};
 use domain::email::Email;
@@ -42,19 +44,37 @@ impl Control {
         self.record(tx, draft).await
     }
 
-    /// An attempt that failed. What was typed is told only when it is an address: people type passwords into the wrong field.
+    /// An attempt that failed, as far as the log has room for those. What was typed is told only when it is an address: people type
+    /// passwords into the wrong field.
     pub(super) async fn record_failure(
         &self,
         visitor: &Visitor,
         email: Option<&Email>,
         operation: &'static str,
-        failures: u32,
-        locks: bool,
+        mut detail: Value,
+    ) -> Result<(), Error> {
+        let Some(left_out) = self.inner.sign_ins.allowance.ask(visitor.address, Instant::now()) else {
+            tracing::debug!(address = %visitor.address, operation, "too many failures to sign in: this one is not in the audit log");
+            return Ok(());
+        };
+        if left_out > 0 {
+            detail["left_out_before"] = left_out.into();
+        }
+        self.record_grave_failure(visitor, email, operation, detail).await
+    }
+
+    /// The same for one that can't be made up: there is always room for it.
+    pub(super) async fn record_grave_failure(
+        &self,
+        visitor: &Visitor,
+        email: Option<&Email>,
+        operation: &'static str,
+        detail: Value,
     ) -> Result<(), Error> {
         let now = store::time::micros(Utc::now());
         let draft = Draft {
             target: email.map(ToString::to_string),
-            detail: Detail::new(json!({ "failures": failures, "has_to_wait": locks })),
+            detail: Detail::new(detail),
             ..draft(visitor, operation, Outcome::Refused, now)
         };
         let tx = self.write().await?;

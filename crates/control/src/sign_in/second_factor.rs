@@ -73,8 +73,9 @@ impl Control {
         let ticket = opened.map_err(|_| over())?;
         let user = store::users::find(self.store(), &ticket.user).await.map_err(store_error)?;
         let user = user.filter(|user| is_good(&ticket, user)).ok_or_else(over)?;
-        // Counted with the passwords: whoever knows one has no more guesses for the code than there are for both.
-        let attempt = self.attempt(visitor, user.email.as_str()).await?;
+        // Counted with the passwords: whoever knows one has no more guesses for the code than there are for both. And by itself, for
+        // who knows one and has many places.
+        let attempt = self.attempt_code(visitor, &user, code).await?;
         let now = store::time::micros(Utc::now());
         let tx = self.write().await?;
         let user = store::users::find(&tx, &user.id).await.map_err(store_error)?;

@@ -1,7 +1,8 @@
 //! Rows of sessions, invitations and failures that nobody asks for any more.
 
 use chrono::{TimeDelta, Utc};
-use domain::lockout::{KNOWN, OF_ALL_PLACES};
+use domain::lockout::{KNOWN, OF_ALL_PLACES, OF_CODES};
+use store::sign_ins::Needed;
 use store::{Store, StoreError};
 
 /// How long what is over stays, for those who look back.
@@ -13,7 +14,8 @@ pub(crate) async fn sweep(store: &Store) -> Result<(), StoreError> {
     let tx = store.write().await?;
     let mut gone = store::sessions::purge(&tx, now - KEPT).await?;
     gone += store::invitations::purge(&tx, now - KEPT).await?;
-    gone += store::sign_ins::purge(&tx, now, now - OF_ALL_PLACES.within, now - KNOWN).await?;
+    let needed = Needed { failed: now - OF_ALL_PLACES.within, long: now - OF_CODES.within, seen: now - KNOWN };
+    gone += store::sign_ins::purge(&tx, now, needed).await?;
     gone += store::device_logins::purge(&tx, now).await?;
     if gone > 0 {
         tx.commit().await?;

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PlannedApproval;
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::release::Digest;
@@ -13,6 +14,9 @@ pub struct Simulation {
     pub plan: Digest,
     pub app: Name,
     pub environment: Name,
+    /// The yes of others that the deployment would wait for before its first step; absent where nobody is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<PlannedApproval>,
     /// The first one is without a failure.
     pub runs: Vec<Simulated>,
 }

@@ -33,7 +33,8 @@ impl Checkout<'_> {
         let (from, kept) = match wanted {
             // Kept by the name's hash: the next fetch of it sends only what changed since.
             Wanted::Ref(name) => (name, format!("refs/plimsoll/named/{}", blake3::hash(name.as_bytes()).to_hex())),
-            Wanted::Commit(id) => (id, format!("refs/plimsoll/commit/{id}")),
+            // One name for all: what is kept does not grow with the commits that were asked for.
+            Wanted::Commit(id) => (id, "refs/plimsoll/pinned".to_owned()),
             Wanted::Abbreviated(_) => return self.fetch_whole(url, wanted, remote, cache).await,
         };
         self.init(url, remote, cache).await?;

@@ -19,7 +19,7 @@ pub(crate) enum Reference {
 pub(crate) enum Wanted {
     /// A full name that the remote has.
     Ref(String),
-    /// A whole commit id that no branch or tag points at.
+    /// A whole commit id: that commit and no other, whatever branches and tags are called or point at.
     Commit(String),
     /// The beginning of a commit id: only the whole history can tell.
     Abbreviated(String),
@@ -120,7 +120,8 @@ impl Remote {
         self.refs.first().map_or(40, |(_, id)| id.len())
     }
 
-    /// What `reference` means here. A branch wins over a tag of the same name, and both over a commit.
+    /// What `reference` means here. A whole commit id is that commit: what was pinned stays so when a branch moves, or is given
+    /// its name. Else a branch wins over a tag of the same name, and both over the beginning of a commit's id.
     pub(crate) fn resolve(&self, place: &str, reference: &Reference) -> Result<Wanted, GitError> {
         let not_found = |name: &str| GitError::ReferenceNotFound {
             place: place.to_owned(),
@@ -141,12 +142,11 @@ impl Remote {
             Reference::Named(name) => self.named(name).map(Wanted::Ref).ok_or_else(|| not_found(name)),
             Reference::NameOrCommit(name) => {
                 let id = name.to_ascii_lowercase();
+                if id.len() == self.id_length() {
+                    return Ok(Wanted::Commit(id));
+                }
                 Ok(match self.named(name) {
                     Some(name) => Wanted::Ref(name),
-                    None if id.len() == self.id_length() => match self.refs.iter().find(|(_, known)| *known == id) {
-                        Some((name, _)) => Wanted::Ref(name.clone()),
-                        None => Wanted::Commit(id),
-                    },
                     None if id.len() > self.id_length() => return Err(not_found(name)),
                     None => Wanted::Abbreviated(id),
                 })
@@ -158,7 +158,8 @@ impl Remote {
     pub(crate) fn id_of(&self, wanted: &Wanted) -> Option<String> {
         match wanted {
             Wanted::Ref(name) => self.refs.iter().find(|(known, _)| known == name).map(|(_, id)| id.clone()),
-            Wanted::Commit(_) | Wanted::Abbreviated(_) => None,
+            Wanted::Commit(id) => self.refs.iter().any(|(_, known)| known == id).then(|| id.clone()),
+            Wanted::Abbreviated(_) => None,
         }
     }
 
@@ -208,11 +209,12 @@ mod tests {
     fn remote() -> Remote {
         let id = |c: &str| c.repeat(40);
         Remote::parse(&format!(
-            "ref: refs/heads/main\tHEAD\n{a}\tHEAD\n{a}\trefs/heads/main\n{b}\trefs/heads/release\n{b}\trefs/heads/beef\n{c}\trefs/tags/v1.0\n{d}\trefs/tags/v1.0^{{}}\n",
+            "ref: refs/heads/main\tHEAD\n{a}\tHEAD\n{a}\trefs/heads/main\n{b}\trefs/heads/release\n{b}\trefs/heads/beef\n{b}\trefs/heads/{f}\n{c}\trefs/tags/v1.0\n{d}\trefs/tags/v1.0^{{}}\n",
             a = id("a"),
             b = id("b"),
             c = id("c"),
             d = id("d"),
+            f = id("f"),
         ))
     }
 
@@ -229,7 +231,10 @@ mod tests {
         check(Some("tags/v1.0"), named("refs/tags/v1.0"));
         check(Some("refs/tags/v1.0"), named("refs/tags/v1.0"));
         check(Some("beef"), named("refs/heads/beef"));
-        check(Some(&"d".repeat(40)), named("refs/tags/v1.0"));
+        // Of a tag's commit, too, and of one that shares its id with the name of a branch.
+        check(Some(&"d".repeat(40)), Wanted::Commit("d".repeat(40)));
+        check(Some(&"f".repeat(40)), Wanted::Commit("f".repeat(40)));
+        check(Some(&format!("refs/heads/{}", "f".repeat(40))), named(&format!("refs/heads/{}", "f".repeat(40))));
         check(Some(&"E".repeat(40)), Wanted::Commit("e".repeat(40)));
         check(Some("abcd"), Wanted::Abbreviated("abcd".to_owned()));
     }

@@ -2,9 +2,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use forge::DirectoryError;
-use forge::directory::copy;
+use forge::directory::{check_size, copy};
 use tokio_util::sync::CancellationToken;
 
 fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -107,4 +108,18 @@ fn what_can_not_be_copied() {
     assert_eq!(copy(&app, &dir.path().join("two"), &cancelled), Err(DirectoryError::Cancelled));
     only_these(&dir, &["app", "out"]);
     assert_eq!(names(&app).len(), 1);
+}
+
+#[test]
+fn a_folder_is_counted_only_so_long() {
+    let dir = tree(&[("a", "x"), ("b/c", "x")]);
+    let app = dir.path().join("app");
+    assert_eq!(check_size(&app, Duration::from_secs(60)), Ok(()));
+    let error = check_size(&app, Duration::ZERO).unwrap_err();
+    assert!(matches!(&error, DirectoryError::TooLong { path, .. } if *path == app), "{error}");
+    // All of this machine, with what the kernel only pretends to have: thousands of folders, each of them slow.
+    let (began, within) = (Instant::now(), Duration::from_millis(50));
+    let error = check_size(Path::new("/"), within).unwrap_err();
+    assert!(error.to_string().contains("name a smaller folder"), "{error}");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

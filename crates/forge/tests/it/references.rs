@@ -84,6 +84,42 @@ async fn a_commit_that_no_branch_points_at() {
 }
 
 #[tokio::test]
+async fn a_whole_id_is_that_commit_whatever_a_branch_is_called() {
+    let world = World::new();
+    let wanted = world.run(&["rev-parse", "HEAD"]);
+    let other = world.commit("README", "two");
+    for shadow in ["refs/heads", "refs/tags", "refs"] {
+        world.run(&["update-ref", &format!("{shadow}/{wanted}"), &other]);
+    }
+    assert_eq!(world.checkout("pinned", Some(&wanted)).await.unwrap().sha, wanted);
+    assert_eq!(world.read("pinned", "README"), "one");
+    assert_eq!(world.checkout("upper", Some(&wanted.to_ascii_uppercase())).await.unwrap().sha, wanted);
+    assert_eq!(world.git.resolve(&world.url(), Some(&wanted), &CancellationToken::new()).await.unwrap().sha, wanted);
+    // One that is wanted all the same is named in full.
+    let branch = format!("refs/heads/{wanted}");
+    assert_eq!(world.checkout("branch", Some(&branch)).await.unwrap().sha, other);
+}
+
+#[tokio::test]
+async fn a_commit_at_the_end_of_a_tag_where_ids_are_not_given_out() {
+    let world = World::new();
+    let tagged = world.commit("README", "two");
+    world.run(&["tag", "-a", "v1", "-m", "a tag"]);
+    world.commit("README", "three");
+    // As servers were before they gave out any commit.
+    world.run(&["config", "uploadpack.allowAnySHA1InWant", "false"]);
+    let old = world.git.clone().with_variable("GIT_CONFIG_COUNT", "1");
+    let old = old.with_variable("GIT_CONFIG_KEY_0", "protocol.version").with_variable("GIT_CONFIG_VALUE_0", "0");
+    let cancel = CancellationToken::new();
+    for (name, id) in [("tagged", tagged.clone()), ("tip", world.run(&["rev-parse", "HEAD"]))] {
+        let mut nobody = |_: &str| {};
+        let found = old.checkout(&world.url(), Some(&id), &world.dest(name), &mut nobody, &cancel).await.unwrap();
+        assert_eq!(found.sha, id);
+    }
+    assert_eq!(world.read("tagged", "README"), "two");
+}
+
+#[tokio::test]
 async fn an_unknown_name_has_neighbours() {
     let world = World::new();
     world.run(&["branch", "release-2"]);

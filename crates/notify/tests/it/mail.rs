@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{Driver, Encryption, Login, Mail, MailServer, Then};
+use notify::{Driver, Encryption, Login, Mail, MailServer, Message, Then};
 use outgoing::{ClientConfig, Outgoing};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -91,6 +91,7 @@ impl Server {
                 }
                 ("RCPT", Mood::Busy) => "451 4.7.1 try again later\r\n".to_owned(),
                 ("RCPT", Mood::Gone) => "550 5.1.1 nobody of that name\r\n".to_owned(),
+                ("RCPT", _) if line.contains("later@") => "450 4.2.0 greylisted\r\n".to_owned(),
                 ("RCPT", _) if line.contains("nobody@") => "550 5.1.1 nobody of that name\r\n".to_owned(),
                 ("RCPT", _) => {
                     envelope.push_str(&line);
@@ -236,9 +237,26 @@ async fn one_unknown_mailbox_keeps_the_others_from_nothing() {
     let to = ["nobody@example.org".to_owned(), "ann@example.org".to_owned()];
     let mail = Mail::new(outgoing(), server(address, Encryption::None, None), &to).unwrap();
     let receipt = mail.deliver(&message([failed(7, "no")])).await.unwrap();
+    let missed = receipt.missed.as_ref().unwrap();
+    assert!(missed.starts_with("sent to 1 of 2; ") && missed.contains("nobody of that name"), "{receipt:?}");
+    assert_eq!(inbox.all().len(), 1);
+}
+
+#[tokio::test]
+async fn one_mailbox_that_may_be_taken_later_is_waited_for_twice() {
+    let (address, inbox) = receiver(Mood::Takes).await;
+    let to = ["ann@example.org".to_owned(), "later@example.org".to_owned(), "nobody@example.org".to_owned()];
+    let mail = Mail::new(outgoing(), server(address, Encryption::None, None), &to).unwrap();
+    for attempt in 1..=2 {
+        let failure = mail.deliver(&Message { attempt, ..message([failed(7, "no")]) }).await.unwrap_err();
+        assert!(failure.then == Then::Again(None) && failure.why.contains("later@example.org"), "{failure:?}");
+        assert!(inbox.all().is_empty(), "nobody gets it twice");
+    }
+    let receipt = mail.deliver(&Message { attempt: 3, ..message([failed(7, "no")]) }).await.unwrap();
+    let missed = receipt.missed.as_ref().unwrap();
     assert!(
-        receipt.said.starts_with("sent to 1 of 2; ") && receipt.said.contains("nobody of that name"),
-        "{receipt:?}"
+        missed.starts_with("sent to 1 of 3; ") && missed.contains("later@") && missed.contains("nobody@"),
+        "{missed}"
     );
     assert_eq!(inbox.all().len(), 1);
 }

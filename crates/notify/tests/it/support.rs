@@ -74,6 +74,7 @@ pub(crate) fn message(events: impl IntoIterator<Item = Event>) -> Message {
     Message {
         id: "dlv_01k8000000000000000000000a".to_owned(),
         at: Utc::now(),
+        attempt: 1,
         digest: events.into_iter().filter_map(|event| notice(&event)).collect(),
         ui: Some("https://deploy.example.org/".to_owned()),
     }

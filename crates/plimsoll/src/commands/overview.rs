@@ -70,6 +70,15 @@ fn told(need: &Need) -> String {
         Need::Certificate { certificate, names, why, .. } => {
             format!("the certificate of {}: {} ({certificate})", clean(&names.join(", ")), clean(why))
         }
+        Need::Approval { approval, app, environment, requested_by, what, expires_at, .. } => {
+            let (by, what, until) = (clean(requested_by), clean(what), text::local(*expires_at));
+            format!("{app}/{environment} waits for your vote until {until}: {what}, as {by} asks ({approval})")
+        }
+        Need::Channel { channel, name, enabled, at, .. } => {
+            let (name, since) = (clean(name), text::age(*at, Utc::now()));
+            let why = if *enabled { "messages to it do not arrive" } else { "its receiver wants nothing more" };
+            format!("the channel {name} has failed for {since}: {why} ({channel})")
+        }
     }
 }
 

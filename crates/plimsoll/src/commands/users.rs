@@ -111,7 +111,9 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             if out.json {
                 return out.document(&made);
             }
-            let (invitation, base) = (&made.invitation, connection.client().base().trim_end_matches('/').to_owned());
+            let invitation = &made.invitation;
+            let client = connection.client();
+            let base = made.public_url.as_deref().unwrap_or(client.base()).trim_end_matches('/');
             out.remark(format!(
                 "{} is good once, until {}. Its link is shown this once, and only a hash of it is kept:",
                 invitation.id,

@@ -165,6 +165,7 @@ pub(crate) mod tests {
                 seq: n as u64 / 2 + 1,
                 at: at(0),
                 source: (*source).into(),
+                log: None,
                 stream: Stream::Stdout,
                 text: (*text).into(),
             };

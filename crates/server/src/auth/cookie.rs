@@ -6,12 +6,13 @@
 //! that one is not looked at.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use domain::cookies;
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use operations::Error;
 
-const SECURE: &str = "__Host-plimsoll";
-const PLAIN: &str = "plimsoll_plain";
+pub(crate) const SECURE: &str = "__Host-plimsoll";
+pub(crate) const PLAIN: &str = "plimsoll_plain";
 const PLACE: &str = "plimsoll_place";
 
 /// What was asked of a sign-in provider, under two names for the same reasons.
@@ -85,9 +86,11 @@ pub(crate) fn give_place(kind: Kind, ticket: &str, kept: TimeDelta) -> Result<He
     ))
 }
 
-/// What this browser has asked of a provider, sealed.
-pub(crate) fn asked(headers: &HeaderMap) -> Option<&str> {
-    find_in(headers, ASKED, LONGEST_ASKED).or_else(|| find_in(headers, ASKED_PLAIN, LONGEST_ASKED))
+/// What this browser has asked of a provider, sealed. `encrypted` as for a [`session`]: whoever plants what they have asked
+/// themselves would have somebody else sign in as them.
+pub(crate) fn asked(headers: &HeaderMap, encrypted: bool) -> Option<&str> {
+    let found = |kind| find_in(headers, asked_name(kind), LONGEST_ASKED);
+    found(Kind::Secure).or_else(|| found(Kind::Plain).filter(|_| !encrypted))
 }
 
 /// Has it kept until the browser comes back, which is a visit from another site: `Lax`.
@@ -98,16 +101,21 @@ pub(crate) fn give_asked(kind: Kind, ticket: &str) -> Result<HeaderValue, Error>
     asked_header(kind, ticket, ASKED_KEPT)
 }
 
-pub(crate) fn forget_asked(kind: Kind) -> Result<HeaderValue, Error> {
-    asked_header(kind, "", 0)
+/// Takes it back, under both names.
+pub(crate) fn forget_asked() -> Result<[HeaderValue; 2], Error> {
+    Ok([asked_header(Kind::Secure, "", 0)?, asked_header(Kind::Plain, "", 0)?])
 }
 
 fn asked_header(kind: Kind, value: &str, seconds: u32) -> Result<HeaderValue, Error> {
-    let name = match kind {
+    let name = asked_name(kind);
+    header(format!("{name}={value}; Path=/{}; HttpOnly; SameSite=Lax; Max-Age={seconds}", kind.secure()))
+}
+
+const fn asked_name(kind: Kind) -> &'static str {
+    match kind {
         Kind::Secure => ASKED,
         Kind::Plain => ASKED_PLAIN,
-    };
-    header(format!("{name}={value}; Path=/{}; HttpOnly; SameSite=Lax; Max-Age={seconds}", kind.secure()))
+    }
 }
 
 /// Takes both back.
@@ -128,17 +136,12 @@ fn header(text: String) -> Result<HeaderValue, Error> {
     Ok(value)
 }
 
-/// The value of a cookie. None where there are two of the name: one of them somebody else has planted.
 fn find<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     find_in(headers, name, LONGEST)
 }
 
 fn find_in<'a>(headers: &'a HeaderMap, name: &str, longest: usize) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(found, _)| *found == name).map(|(_, value)| value);
-    let (value, None) = (found.next()?, found.next()) else { return None };
-    (1..=longest).contains(&value.len()).then_some(value)
+    cookies::find(headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok()), name, longest)
 }
 
 #[cfg(test)]
@@ -170,11 +173,17 @@ mod tests {
     fn what_was_asked_comes_back_from_another_site() {
         let given = give_asked(Kind::Secure, "t").unwrap();
         assert_eq!(given, "__Host-plimsoll_asked=t; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=600");
-        assert_eq!(forget_asked(Kind::Plain).unwrap(), "plimsoll_asked=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
+        let [gone, plain] = forget_asked().unwrap();
+        assert_eq!(gone, "__Host-plimsoll_asked=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0");
+        assert_eq!(plain, "plimsoll_asked=; Path=/; HttpOnly; SameSite=Lax; Max-Age=0");
         assert!(give_asked(Kind::Secure, &"a".repeat(4001)).is_err());
         let long = "a".repeat(4000);
-        assert_eq!(asked(&with(&[&format!("a=b; __Host-plimsoll_asked={long}")])), Some(long.as_str()));
-        assert_eq!(asked(&with(&["plimsoll_asked=t; plimsoll_asked=u"])), None);
+        assert_eq!(asked(&with(&[&format!("a=b; __Host-plimsoll_asked={long}")]), true), Some(long.as_str()));
+        assert_eq!(asked(&with(&["plimsoll_asked=t; plimsoll_asked=u"]), false), None);
+        let plain = with(&["plimsoll_asked=t"]);
+        assert_eq!(asked(&plain, false), Some("t"));
+        assert_eq!(asked(&plain, true), None, "over TLS somebody else has planted it");
+        assert_eq!(asked(&with(&["plimsoll_asked=t; __Host-plimsoll_asked=u"]), false), Some("u"));
     }
 
     #[test]

@@ -11,27 +11,22 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use control::{Acceptance, Caller, Denied, Opened, PLACE_KEPT, Proof, SignedIn, Visitor};
+use control::{Acceptance, Caller, Denied, Opened, PLACE_KEPT, Proof, SignedIn as FirstStep, Visitor};
 use domain::forwarded::Client;
 use http::header::{RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use operations::Error;
-use operations::sign_in::{DEVICE, DEVICE_TOKEN, JWT};
+use operations::sign_in::{
+    ACCEPT, AcceptInvitation, CONFIRM, ConfirmIdentity, DEVICE, DEVICE_TOKEN, JWT, METHODS, SECOND_FACTOR, SIGN_IN,
+    SIGN_OUT, SignIn, SignedIn, WantedCookie, WaysIn,
+};
+use operations::variables::Value as Secret;
 use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use serde_json::json;
 
 use crate::observe::RequestId;
 use crate::problem::Problem;
 use crate::{Plane, client, decode, origin};
 use cookie::Kind;
-
-pub(crate) const METHODS: &str = "/api/v1/auth/methods";
-pub(crate) const SIGN_IN: &str = "/api/v1/auth/sign-in";
-pub(crate) const SECOND_FACTOR: &str = "/api/v1/auth/second-factor";
-pub(crate) const ACCEPT: &str = "/api/v1/auth/accept";
-pub(crate) const SIGN_OUT: &str = "/api/v1/auth/sign-out";
-pub(crate) const CONFIRM: &str = "/api/v1/auth/confirm";
 
 /// What is sent to be signed in is short.
 const MAX_BODY: usize = 64 * 1024;
@@ -72,50 +67,11 @@ pub(crate) fn takes_post(path: &str) -> bool {
     [SIGN_IN, SECOND_FACTOR, ACCEPT, SIGN_OUT, CONFIRM, DEVICE, DEVICE_TOKEN, JWT].contains(&path)
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SignIn {
-    email: String,
-    password: SecretString,
-    #[serde(default)]
-    cookie: Option<Wanted>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Accept {
-    invitation: SecretString,
-    name: String,
-    #[serde(default)]
-    email: Option<String>,
-    password: SecretString,
-    #[serde(default)]
-    cookie: Option<Wanted>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Confirm {
-    #[serde(default)]
-    password: Option<SecretString>,
-    /// Of the second factor, in the place of the password.
-    #[serde(default)]
-    code: Option<SecretString>,
-}
-
-/// What a page asks for whose browser keeps no secure cookies on plain HTTP.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Wanted {
-    Plain,
-}
-
-async fn methods(State(plane): State<Plane>, request: Request) -> Result<Response, Problem> {
+async fn methods(State(plane): State<Plane>, request: Request) -> Result<Json<WaysIn>, Problem> {
     let door = Doorway::of(&request);
     let owner_missing = plane.control.owner_is_missing().await?;
     let oidc = plane.control.oidc_name().await?;
-    Ok(Json(json!({ "password": true, "oidc": oidc, "secure": door.private, "owner_missing": owner_missing }))
-        .into_response())
+    Ok(Json(WaysIn { password: true, oidc, secure: door.private, owner_missing }))
 }
 
 async fn sign_in(State(plane): State<Plane>, request: Request) -> Response {
@@ -125,10 +81,9 @@ async fn sign_in(State(plane): State<Plane>, request: Request) -> Response {
         let said: SignIn = decode::json(request, MAX_BODY).await?;
         let kind = door.kind(said.cookie)?;
         match plane.control.sign_in(&door.visitor, &said.email, said.password.expose_secret()).await? {
-            SignedIn::Opened(opened) => Ok(signed_in(kind, &opened)?),
-            SignedIn::SecondFactor { ticket } => {
-                let ticket = ticket.expose_secret();
-                Ok(Json(json!({ "state": "second_factor", "ticket": ticket })).into_response())
+            FirstStep::Opened(opened) => Ok(signed_in(kind, &opened)?),
+            FirstStep::SecondFactor { ticket } => {
+                Ok(Json(SignedIn::SecondFactor { ticket: Secret(ticket) }).into_response())
             }
         }
     };
@@ -139,7 +94,7 @@ async fn accept(State(plane): State<Plane>, request: Request) -> Response {
     let door = Doorway::of(&request);
     let work = async {
         origin::from_no_foreign_page(request.headers())?;
-        let said: Accept = decode::json(request, MAX_BODY).await?;
+        let said: AcceptInvitation = decode::json(request, MAX_BODY).await?;
         let kind = door.kind(said.cookie)?;
         let acceptance = Acceptance {
             invitation: said.invitation.expose_secret(),
@@ -168,7 +123,7 @@ async fn sign_out(
 async fn confirm(State(plane): State<Plane>, Extension(caller): Extension<Caller>, request: Request) -> Response {
     let door = Doorway::of(&request);
     let work = async {
-        let said: Confirm = decode::json(request, MAX_BODY).await?;
+        let said: ConfirmIdentity = decode::json(request, MAX_BODY).await?;
         let proof = match (&said.password, &said.code) {
             (Some(password), None) => Proof::Password(password.expose_secret()),
             (None, Some(code)) => Proof::Code(code.expose_secret()),
@@ -187,6 +142,8 @@ struct Doorway {
     visitor: Visitor,
     private: bool,
     local: bool,
+    /// By TLS.
+    encrypted: bool,
     /// How the session's cookie came, if one did.
     came_with: Option<Kind>,
 }
@@ -206,6 +163,7 @@ impl Doorway {
             },
             private: client::is_private(client, headers, request.uri()),
             local: client::is_local(client, headers, request.uri()),
+            encrypted,
             came_with: cookie::session(headers, encrypted).map(|(kind, _)| kind),
         }
     }
@@ -215,11 +173,11 @@ impl Doorway {
     }
 
     /// A plain cookie is taken where it never leaves the machine; elsewhere over TLS nobody needs one.
-    fn kind(&self, wanted: Option<Wanted>) -> Result<Kind, Error> {
+    fn kind(&self, wanted: Option<WantedCookie>) -> Result<Kind, Error> {
         match wanted {
             None => Ok(self.usual()),
-            Some(Wanted::Plain) if self.local || !self.private => Ok(Kind::Plain),
-            Some(Wanted::Plain) => {
+            Some(WantedCookie::Plain) if self.local || !self.private => Ok(Kind::Plain),
+            Some(WantedCookie::Plain) => {
                 Err(Error::invalid("`cookie`: over TLS there are no plain cookies").hint("leave it out"))
             }
         }
@@ -227,7 +185,7 @@ impl Doorway {
 }
 
 fn signed_in(kind: Kind, opened: &Opened) -> Result<Response, Error> {
-    let mut response = Json(json!({ "state": "signed_in" })).into_response();
+    let mut response = Json(SignedIn::SignedIn).into_response();
     give_cookies(&mut response, kind, opened)?;
     Ok(response)
 }

@@ -8,9 +8,11 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use control::CameBack;
 use domain::forwarded::Client;
-use http::header::{LOCATION, SET_COOKIE};
+use domain::own_page;
+use http::header::LOCATION;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use operations::Error;
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 
@@ -23,23 +25,26 @@ pub(crate) const CALLBACK: &str = "/auth/oidc/callback";
 /// Everything of it is below.
 pub(super) const BELOW: &str = "/auth/oidc/";
 
-/// Characters of a page's address.
-const LONGEST_NEXT: usize = 1024;
 /// Of what a provider sends back.
 const LONGEST_QUERY: usize = 8 * 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Start {
+pub(crate) struct Start {
+    /// The page of this server to go on with, such as `/apps/shop`; the first one without it.
     #[serde(default)]
+    #[schemars(regex(pattern = own_page::PATTERN), length(max = own_page::LONGEST))]
     next: Option<String>,
 }
 
 /// A provider may add to it.
-#[derive(Default, Deserialize)]
-struct Back {
+#[derive(Default, Deserialize, JsonSchema)]
+pub(crate) struct Back {
+    /// As the provider was given it.
     state: Option<String>,
+    /// What the server gets the person's identity for, once.
     code: Option<String>,
+    /// Why the provider lets nobody in.
     error: Option<String>,
 }
 
@@ -48,7 +53,7 @@ pub(super) async fn start(State(plane): State<Plane>, request: Request) -> Resul
     let asked: Start = serde_html_form::from_str(request.uri().query().unwrap_or_default())
         .map_err(|e| Error::invalid(format!("the query: {e}")).hint("expected `next`, or nothing"))?;
     let next = asked.next.as_deref().unwrap_or("/");
-    if !is_own_page(next) {
+    if !own_page::is_own(next) {
         return Err(Error::invalid("`next`: that is no page of this server")
             .hint("expected a path, such as /apps/shop")
             .into());
@@ -65,7 +70,7 @@ pub(super) async fn callback(State(plane): State<Plane>, request: Request) -> Re
     let query = request.uri().query().filter(|query| query.len() <= LONGEST_QUERY).unwrap_or_default();
     let said: Back = serde_html_form::from_str(query).unwrap_or_default();
     let back = CameBack {
-        ticket: cookie::asked(request.headers()),
+        ticket: cookie::asked(request.headers(), door.encrypted),
         state: said.state.as_deref(),
         code: said.code.as_deref(),
         error: said.error.as_deref(),
@@ -79,7 +84,7 @@ pub(super) async fn callback(State(plane): State<Plane>, request: Request) -> Re
         Err(why) => to(&format!("/sign-in?trouble={}", why.as_str()))?,
     };
     // Good once, whatever came of it.
-    response.headers_mut().append(SET_COOKIE, cookie::forget_asked(door.usual())?);
+    add_cookies(&mut response, cookie::forget_asked()?);
     Ok(response)
 }
 
@@ -108,42 +113,10 @@ fn to(address: &str) -> Result<Response, Error> {
     Ok((StatusCode::SEE_OTHER, [(LOCATION, location)]).into_response())
 }
 
-/// Whether a browser takes it for a path here, and for nothing else.
-fn is_own_page(next: &str) -> bool {
-    next.len() <= LONGEST_NEXT
-        && next.starts_with('/')
-        && !next.starts_with("//")
-        && next.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_pages_of_ours_come_next() {
-        for good in ["/", "/apps/shop?tab=1#L3", "/a//b", "/@x", "/%2F%2Fevil.example"] {
-            assert!(is_own_page(good), "{good}");
-        }
-        for bad in [
-            "",
-            "apps",
-            "//evil.example",
-            "///evil.example",
-            "/\\evil.example",
-            "\\\\evil.example",
-            "https://evil.example",
-            "javascript:alert(1)",
-            "/\t/evil.example",
-            "/\n",
-            "/a b",
-            "/ä",
-            &format!("/{}", "a".repeat(1024)),
-        ] {
-            assert!(!is_own_page(bad), "{bad:?}");
-        }
-    }
 
     #[test]
     fn the_way_back_is_as_the_browser_came() {

@@ -2,27 +2,17 @@
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
+use operations::sign_in::SecondStep;
+use secrecy::ExposeSecret;
 
-use super::{Doorway, MAX_BODY, Wanted, refused, signed_in};
+use super::{Doorway, MAX_BODY, refused, signed_in};
 use crate::{Plane, decode, origin};
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SecondFactor {
-    ticket: SecretString,
-    /// Of the app, or a recovery code.
-    code: SecretString,
-    #[serde(default)]
-    cookie: Option<Wanted>,
-}
 
 pub(super) async fn second_factor(State(plane): State<Plane>, request: Request) -> Response {
     let door = Doorway::of(&request);
     let work = async {
         origin::from_no_foreign_page(request.headers())?;
-        let said: SecondFactor = decode::json(request, MAX_BODY).await?;
+        let said: SecondStep = decode::json(request, MAX_BODY).await?;
         let kind = door.kind(said.cookie)?;
         let (ticket, code) = (said.ticket.expose_secret(), said.code.expose_secret());
         let opened = plane.control.second_factor(&door.visitor, ticket, code).await?;

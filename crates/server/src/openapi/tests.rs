@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 
 use operations::path_parameters;
+use operations::sign_in::JWT;
 
 use super::*;
+use crate::{auth, guard};
 
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
@@ -43,15 +45,23 @@ fn faults(document: &Value) -> Vec<String> {
                 faults.push(format!("{at}: its path has other parameters than it declares"));
             }
             let responses = entry["responses"].as_object().unwrap();
-            for status in responses.keys() {
-                if status != "default" && !status.parse::<u16>().is_ok_and(|code| (200..300).contains(&code)) {
-                    faults.push(format!("{at}: response `{status}`"));
-                }
+            let good =
+                |status: &&String| status.parse().is_ok_and(|code: u16| (200..300).contains(&code) || code == 303);
+            let refused = |status: &&String| status.parse().is_ok_and(|code: u16| (400..600).contains(&code));
+            for status in responses.keys().filter(|status| *status != "default" && !good(status) && !refused(status)) {
+                faults.push(format!("{at}: response `{status}`"));
             }
-            if responses.len() != 2
+            if responses.keys().filter(good).count() != 1
+                || !responses.contains_key("default")
                 || responses.values().any(|r| resolve(document, r)["description"].as_str().is_none())
             {
                 faults.push(format!("{at}: it must describe one success and the problem"));
+            }
+            for (status, _) in responses.iter().filter(|(status, _)| refused(status)) {
+                let problem = &resolve(document, &responses[status])["content"][problem::CONTENT]["schema"]["$ref"];
+                if problem != "#/components/schemas/Problem" {
+                    faults.push(format!("{at}: `{status}` is no problem document"));
+                }
             }
         }
     }
@@ -86,7 +96,7 @@ fn the_document_is_valid() {
 #[test]
 fn the_check_finds_what_it_looks_for() {
     type Damage = fn(&mut Value);
-    let broken: [(&str, Damage); 6] = [
+    let broken: [(&str, Damage); 8] = [
         ("nothing is at", |d| {
             d["components"]["schemas"]["Problem"] = json!({ "$ref": "#/components/schemas/Nothing" })
         }),
@@ -100,6 +110,8 @@ fn the_check_finds_what_it_looks_for() {
         ("one success", |d| {
             _ = d["paths"]["/api/v1/apps"]["get"]["responses"].as_object_mut().unwrap().remove("default")
         }),
+        ("response `302`", |d| d["paths"][JWT]["post"]["responses"]["302"] = json!({ "description": "" })),
+        ("no problem document", |d| d["paths"][JWT]["post"]["responses"]["401"]["content"] = json!({})),
     ];
     for (expected, damage) in broken {
         let mut document = document();
@@ -136,7 +148,53 @@ fn every_operation_is_described() {
     operations::for_each_operation!(check_all);
     let entries: usize =
         document["paths"].as_object().unwrap().values().map(|item| item.as_object().unwrap().len()).sum();
-    assert_eq!(entries, count + 4 + 2 + 1 + 3, "operations, streams, files, content, pages");
+    assert_eq!(entries, count + 4 + 2 + 1 + 3 + 11, "operations, streams, files, content, pages, ways in and out");
+}
+
+#[test]
+fn what_is_open_is_said_to_be() {
+    let document = document();
+    let mut open = BTreeSet::from(["/openapi.json"]);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, entry) in item.as_object().unwrap() {
+            if entry["security"] == json!([]) {
+                open.insert(path);
+            }
+            if auth::is_way_in(path) {
+                assert_eq!(auth::takes_post(path), method == "post", "{path}");
+                assert_eq!(entry["responses"]["429"]["$ref"], "#/components/responses/Wait", "{path}");
+            }
+        }
+    }
+    assert_eq!(open, BTreeSet::from(guard::PUBLIC));
+    let schemes = document["components"]["securitySchemes"].as_object().unwrap();
+    let alternatives = document["security"].as_array().unwrap().iter().flat_map(|all| all.as_object().unwrap().keys());
+    assert!(alternatives.eq(["token", "page", "session"]) && schemes.len() == 3, "{schemes:?}");
+}
+
+/// What is only sent must be in no answer, however deep.
+fn write_only<'a>(document: &'a Value, value: &'a Value, seen: &mut BTreeSet<&'a str>) -> bool {
+    match value {
+        Value::Object(fields) => {
+            let target = fields.get("$ref").and_then(Value::as_str);
+            let there = target.filter(|target| seen.insert(target)).map(|_| resolve(document, value));
+            fields.get("writeOnly") == Some(&json!(true))
+                || there.into_iter().chain(fields.values()).any(|value| write_only(document, value, seen))
+        }
+        Value::Array(items) => items.iter().any(|value| write_only(document, value, seen)),
+        _ => false,
+    }
+}
+
+#[test]
+fn what_is_only_sent_is_in_no_answer() {
+    let document = document();
+    let mut sent = 0;
+    for entry in document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values()) {
+        assert!(!write_only(&document, &entry["responses"], &mut BTreeSet::new()), "{}", entry["operationId"]);
+        sent += usize::from(write_only(&document, &entry["requestBody"], &mut BTreeSet::new()));
+    }
+    assert!(sent > 5, "{sent} requests have something secret in them");
 }
 
 fn described<O: Operation>(document: &Value) {

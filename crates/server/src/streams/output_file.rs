@@ -17,6 +17,7 @@ use operations::{Permission, Place};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::access;
 use crate::problem::Problem;
 use crate::{Plane, decode};
 
@@ -40,6 +41,7 @@ pub(crate) async fn output_file(
     let place = Place::Deployment(&deployment);
     let who = plane.control.admit_to(caller, "deployments.output_file", Permission::Look, place).await?;
     let lines = plane.control.whole_output(&who, &deployment).await?;
+    let lines = access(&plane, &who).while_given(lines);
     let mut response = Response::new(Body::from_stream(lines.map_ok(|lines| text(&lines))));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(KIND));

@@ -17,6 +17,7 @@ pub struct Model {
     pub user_id: Option<String>,
     pub grants: String,
     pub created_by: String,
+    pub maker: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -3,11 +3,16 @@
 use chrono::TimeDelta;
 use domain::access::{Grants, Role, Sees};
 use domain::approval::{ApprovalKind, ApprovalState, Policy, Tally, Verdict};
+use domain::audit::{Draft, Outcome};
 use domain::{ApprovalId, DeploymentId, UserId};
+use sea_orm::ConnectionTrait;
 use store::approval_policies::{self, Record};
 use store::approvals::{self, Approval, Filter, Vote};
 use store::environments::Environment;
-use store::{Constraint, StoreError, Tx, apps, bypasses, queue, starts};
+use store::memberships::{self, Membership};
+use store::tokens::Token;
+use store::users::{self, User};
+use store::{Constraint, StoreError, Tx, apps, audit, bypasses, queue, starts, tokens};
 
 use crate::database::Database;
 use crate::fixture::{self, app, entry, environment, id, kept, name, now};
@@ -121,7 +126,10 @@ pub(crate) async fn rows(db: Database) {
     let ids = |found: Vec<Approval>| found.into_iter().map(|a| a.id).collect::<Vec<ApprovalId>>();
     let [first, second, third] = all.as_slice() else { panic!() };
     assert_eq!(approvals::find(&store, &first.id).await.unwrap().as_ref(), Some(first));
-    assert_eq!(approvals::pending(&store, &production.id).await.unwrap(), 2);
+    assert_eq!(approvals::pending(&store, &production.id, None).await.unwrap(), 2);
+    for (requester, count) in [(first.requester.as_str(), 2), ("usr_01hf7yat00000000000000000b", 0)] {
+        assert_eq!(approvals::pending(&store, &production.id, Some(requester)).await.unwrap(), count);
+    }
     assert_eq!(approvals::next_expiry(&store).await.unwrap(), Some(first.expires_at));
     assert_eq!(approvals::expired(&store, now(), 9).await.unwrap(), []);
     assert_eq!(approvals::expired(&store, first.expires_at, 9).await.unwrap().len(), 3);
@@ -137,7 +145,8 @@ pub(crate) async fn rows(db: Database) {
     assert_eq!(list(Filter { app: Some(shop.id.clone()), ..Filter::default() }).await, newest[1..]);
     assert_eq!(list(Filter { environment: Some(name("staging")), ..Filter::default() }).await, newest[..1]);
     assert!(list(Filter { state: Some(ApprovalState::Void), ..Filter::default() }).await.is_empty());
-    let (zoe, asker): (UserId, _) = (id(), first.requester_person.clone().unwrap());
+    let admin = User { everywhere: Some(Role::Admin), ..crate::people::user("zoe@example.org") };
+    let (zoe, asker) = (admin.id.clone(), first.requester_person.clone().unwrap());
     let mine = |user: &UserId, grants: Grants| Filter { waits_for: Some((user.clone(), grants)), ..Filter::default() };
     assert_eq!(list(mine(&zoe, Grants::everywhere(Role::Admin))).await, newest);
     assert!(list(mine(&zoe, Grants::everywhere(Role::Deployer))).await.is_empty(), "it takes an admin");
@@ -147,6 +156,7 @@ pub(crate) async fn rows(db: Database) {
 
     // A vote takes the place of the one before it.
     let tx = store.write().await.unwrap();
+    users::insert(&tx, &admin).await.unwrap();
     let no = Vote { verdict: Verdict::Refuse, comment: None, ..yes(&zoe) };
     approvals::vote(&tx, &first.id, &no).await.unwrap();
     approvals::vote(&tx, &first.id, &yes(&zoe)).await.unwrap();
@@ -176,12 +186,68 @@ pub(crate) async fn rows(db: Database) {
     assert_eq!(approvals::void(&tx, &second.deployment, "again", kept()).await.unwrap(), None);
     let voided = approvals::find(&tx, &second.id).await.unwrap().unwrap();
     assert_eq!((voided.state, voided.why.as_deref()), (ApprovalState::Void, Some("cancelled by ann")));
-    assert_eq!(approvals::pending(&tx, &production.id).await.unwrap(), 1);
+    assert_eq!(approvals::pending(&tx, &production.id, None).await.unwrap(), 1);
     queue::remove(&tx, &first.deployment).await.unwrap();
     assert_eq!(approvals::not_begun(&tx, &production.id).await.unwrap(), [], "it has begun");
     let unknown = approvals::decide(&tx, &id(), ApprovalState::Void, None, kept()).await;
     assert!(matches!(unknown, Err(StoreError::NotFound { .. })));
     tx.commit().await.unwrap();
+}
+
+/// Whose yes counts is asked of what they are now, until it is decided.
+pub(crate) async fn standing(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let (shop, blog) = (app(&tx, "shop").await, app(&tx, "blog").await);
+    let production = environment(&tx, &shop, "production").await;
+    let record = fixture::deployment(&tx, &production).await;
+    let asked = approval(&production, &record.deployment.id);
+    approvals::insert(&tx, &asked).await.unwrap();
+    let people = ["everywhere", "member", "elsewhere", "disabled", "removed", "deployer", "against"].map(|who| {
+        let everywhere = (who != "member" && who != "elsewhere").then_some(Role::Admin);
+        User { everywhere, ..crate::people::user(&format!("{who}@example.org")) }
+    });
+    for person in &people {
+        users::insert(&tx, person).await.unwrap();
+        let verdict = if person.email.as_str().starts_with("against") { Verdict::Refuse } else { Verdict::Approve };
+        approvals::vote(&tx, &asked.id, &Vote { verdict, ..yes(&person.id) }).await.unwrap();
+    }
+    let [_, member, elsewhere, disabled, removed, deployer, against] = &people;
+    for (person, app) in [(member, &shop), (elsewhere, &blog)] {
+        let granted = Membership {
+            user: person.id.clone(),
+            app: app.id.clone(),
+            role: Role::Owner,
+            granted_by: "Ann".into(),
+            granted_at: kept(),
+        };
+        memberships::set(&tx, &granted).await.unwrap();
+    }
+    users::set_disabled(&tx, &disabled.id, true).await.unwrap();
+    users::set_everywhere(&tx, &deployer.id, Some(Role::Deployer)).await.unwrap();
+    users::set_disabled(&tx, &against.id, true).await.unwrap();
+    users::delete(&tx, &removed.id).await.unwrap();
+    tx.commit().await.unwrap();
+    let counting = async || -> Vec<String> {
+        let votes = approvals::votes(&store, &[&asked.id]).await.unwrap();
+        let counted = votes[&asked.id].iter().filter(|vote| vote.counts);
+        let named = counted.filter_map(|vote| people.iter().find(|person| person.id == vote.user));
+        let mut names: Vec<String> = named.map(|person| person.email.to_string()).collect();
+        names.sort();
+        names
+    };
+    let expected = ["against@example.org", "everywhere@example.org", "member@example.org"];
+    assert_eq!(counting().await, expected, "a no stays");
+
+    // What was decided stays as it was counted, whatever becomes of people.
+    let tx = store.write().await.unwrap();
+    let votes = approvals::votes(&tx, &[&asked.id]).await.unwrap();
+    approvals::settle(&tx, &asked.id, &votes[&asked.id]).await.unwrap();
+    approvals::decide(&tx, &asked.id, ApprovalState::Approved, None, kept()).await.unwrap();
+    users::set_disabled(&tx, &disabled.id, false).await.unwrap();
+    users::set_disabled(&tx, &member.id, true).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(counting().await, expected);
 }
 
 /// What is held starts by no way, and stands in nobody's.
@@ -226,4 +292,50 @@ pub(crate) async fn held(db: Database) {
     tx.commit().await.unwrap();
     assert_eq!(heads().await, []);
     assert_eq!(bypasses::find(&store, &waiting[0]).await.unwrap().unwrap().approved_by, None);
+}
+
+/// Tokens knew the name of who made them, which is nobody in particular; the audit log knows more.
+pub(crate) async fn makers(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let zoe = crate::people::user("zoe@example.org");
+    users::insert(&tx, &zoe).await.unwrap();
+    let all: Vec<Token> = ["1", "2", "3", "4", "5"].map(crate::nouns::token).into();
+    let hers = Token { user: Some(zoe.id.clone()), ..crate::nouns::token("6") };
+    for token in all.iter().chain([&hers]) {
+        tokens::insert(&tx, token).await.unwrap();
+    }
+    let [by_zoe, by_it, by_that, refused, unknown] = &all[..] else { panic!("five tokens") };
+    for (actor, target, outcome) in [
+        (zoe.id.as_str(), by_zoe, Outcome::Done),
+        (by_zoe.id.as_str(), by_it, Outcome::Done),
+        (by_it.id.as_str(), by_that, Outcome::Done),
+        (zoe.id.as_str(), refused, Outcome::Refused),
+        ("system", unknown, Outcome::Done),
+    ] {
+        let (actor, target) = (actor.to_owned(), Some(target.id.to_string()));
+        let draft =
+            Draft { actor, target, outcome, operation: "tokens.create".into(), app_id: None, ..crate::audit::draft(1) };
+        audit::append(&tx, &crate::audit::key(), draft).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    store.close().await;
+    let raw = db.raw().await;
+    for sql in ["ALTER TABLE tokens DROP COLUMN maker", "DELETE FROM seaql_migrations WHERE version = 'm0027_makers'"] {
+        raw.execute_unprepared(sql).await.unwrap();
+    }
+    raw.close().await.unwrap();
+
+    let store = db.open().await;
+    for (token, maker) in [
+        (by_zoe, Some(&zoe.id)),
+        (by_it, Some(&zoe.id)),
+        (by_that, Some(&zoe.id)),
+        (refused, None),
+        (unknown, None),
+        (&hers, Some(&zoe.id)),
+    ] {
+        assert_eq!(tokens::get(&store, &token.id).await.unwrap().maker.as_ref(), maker, "{token:?}");
+    }
+    store.close().await;
 }

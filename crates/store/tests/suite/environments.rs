@@ -1,5 +1,7 @@
 //! Environments: rows, claims, activation.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::DeploymentId;
 use store::environments::{self, Claim};
 use store::{Constraint, StoreError, releases};
@@ -153,6 +155,20 @@ pub(crate) async fn activation(db: Database) {
     environments::activate(&tx, env, &third.id, &v1, third.generation).await.unwrap();
     assert_eq!(releases::good(&tx, env).await.unwrap(), [v1.clone(), v2.clone()]);
 
+    // As a page, it is in the order of the numbers; what has served elsewhere alone is not in it.
+    let staging = fixture::environment(&tx, &app, "staging").await;
+    let (_, v3) = fixture::serve(&tx, &app, &staging, "cc").await;
+    let numbers = |page: Vec<domain::release::Release>| page.iter().map(|release| release.number).collect::<Vec<_>>();
+    let good = releases::list_good(&tx, &app.id, env, None, 9).await.unwrap();
+    assert_eq!(numbers(good), [2, 1]);
+    assert_eq!(numbers(releases::list_good(&tx, &app.id, env, None, 1).await.unwrap()), [2]);
+    assert_eq!(numbers(releases::list_good(&tx, &app.id, env, Some(2), 9).await.unwrap()), [1]);
+    assert_eq!(numbers(releases::list_good(&tx, &app.id, &staging.id, None, 9).await.unwrap()), [3]);
+    let places = releases::good_in(&tx, &[&v1, &v2, &v3]).await.unwrap();
+    let place = |id: &domain::EnvironmentId| BTreeSet::from([id.clone()]);
+    let expected = [(v1.clone(), place(env)), (v2.clone(), place(env)), (v3.clone(), place(&staging.id))];
+    assert_eq!(places, BTreeMap::from(expected));
+
     // The first of all was taken back: nothing serves.
     for id in [&third.id, &second.id, &first.id] {
         environments::deactivate(&tx, env, id).await.unwrap();
@@ -160,5 +176,7 @@ pub(crate) async fn activation(db: Database) {
     let none = environments::get(&tx, env).await.unwrap();
     assert_eq!((none.active_deployment, none.active_generation, none.active_release), (None, 0, None));
     assert_eq!(releases::good(&tx, env).await.unwrap(), []);
+    assert_eq!(releases::list_good(&tx, &app.id, env, None, 9).await.unwrap(), []);
+    assert_eq!(releases::good_in(&tx, &[&v1, &v2]).await.unwrap(), BTreeMap::new());
     tx.commit().await.unwrap();
 }

@@ -142,8 +142,17 @@ pub(crate) async fn messages(db: Database) {
         title: first.title.clone(),
         at: kept(),
     };
-    assert!(deliveries::attempted(&tx, &first, &failed).await.unwrap());
-    assert!(!deliveries::attempted(&tx, &first, &failed).await.unwrap(), "that attempt is noted already");
+    let until = kept() + TimeDelta::seconds(5);
+    let under_way = deliveries::claim(&tx, &first, until).await.unwrap().unwrap();
+    assert_eq!((under_way.attempts, under_way.due_at), (1, until));
+    assert_eq!(deliveries::find(&tx, &first.id).await.unwrap().as_ref(), Some(&under_way));
+    assert_eq!(deliveries::claim(&tx, &first, until).await, Ok(None), "somebody was quicker");
+    assert!(!deliveries::attempted(&tx, &first, &failed).await.unwrap(), "another one is under way");
+    assert!(deliveries::attempted(&tx, &under_way, &failed).await.unwrap());
+    assert!(!deliveries::attempted(&tx, &under_way, &failed).await.unwrap(), "that attempt is noted already");
+    let many = deliveries::claim(&tx, &more, until).await.unwrap().unwrap();
+    assert_eq!(deliveries::open(&tx, &one.id, kept()).await, Ok(None), "what is under way takes nothing more in");
+    assert!(deliveries::again(&tx, &many.id, kept()).await.unwrap());
     let waits = deliveries::find(&tx, &first.id).await.unwrap().unwrap();
     assert_eq!((waits.attempts, waits.status, waits.done_at, waits.due_at), (1, Some(500), None, failed.due_at));
     // Somebody wants it sent now, while an attempt is under way.
@@ -152,6 +161,7 @@ pub(crate) async fn messages(db: Database) {
     let again = deliveries::find(&tx, &first.id).await.unwrap().unwrap();
     assert_eq!((again.attempts, again.due_at, again.state), (0, kept(), DeliveryState::Waiting));
     let sent = Attempt { state: DeliveryState::Sent, error: None, status: Some(200), ..failed };
+    let again = deliveries::claim(&tx, &again, until).await.unwrap().unwrap();
     assert!(deliveries::attempted(&tx, &again, &sent).await.unwrap());
     let gone = deliveries::find(&tx, &first.id).await.unwrap().unwrap();
     assert_eq!((gone.state, gone.done_at, gone.error), (DeliveryState::Sent, Some(kept()), None));

@@ -208,6 +208,7 @@ pub(crate) fn token(hash: &str) -> Token {
         user: None,
         grants: Grants::everywhere(Role::Owner),
         created_by: "admin".into(),
+        maker: None,
     }
 }
 

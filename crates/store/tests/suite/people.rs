@@ -11,7 +11,7 @@ use serde_json::json;
 use store::apps::App;
 use store::invitations::{Acceptance, Invitation, Inviter};
 use store::memberships::Membership;
-use store::sign_ins::Failures;
+use store::sign_ins::{Failures, Needed};
 use store::tokens::Token;
 use store::users::User;
 use store::{
@@ -210,7 +210,9 @@ pub(crate) async fn invitations(db: Database) {
     assert!(one.is_open(now()) && !one.is_open(one.expires_at));
 
     let tx = store.write().await.unwrap();
-    let by = added(&tx, "new@example.org").await.id;
+    let (person, address) = (added(&tx, "new@example.org").await, one.email.clone().unwrap());
+    let by = person.id.clone();
+    assert!(!invitations::vouches(&tx, &by, &address).await.unwrap(), "nobody has accepted it");
     let late = Acceptance { by: by.clone(), at: one.expires_at };
     assert!(!invitations::accept(&tx, &one.id, &late).await.unwrap(), "it has expired");
     let accepted = Acceptance { by, at: kept() };
@@ -223,7 +225,25 @@ pub(crate) async fn invitations(db: Database) {
     assert_eq!(found, Invitation { accepted: Some(accepted), ..one.clone() });
     assert!(!found.is_open(now()));
     assert_eq!(invitations::purge(&tx, one.expires_at).await.unwrap(), 0);
-    assert_eq!(invitations::purge(&tx, one.expires_at + TimeDelta::seconds(1)).await.unwrap(), 1);
+    let over = one.expires_at + TimeDelta::seconds(1);
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 0, "it says whose the address is");
+    assert!(invitations::vouches(&tx, &person.id, &address).await.unwrap());
+    assert!(!invitations::vouches(&tx, &id(), &address).await.unwrap());
+    assert!(!invitations::vouches(&tx, &person.id, &"zoe@example.org".parse().unwrap()).await.unwrap());
+    users::delete(&tx, &person.id).await.unwrap();
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1, "of nobody who is here");
+    // Whoever came by an open one has said an address.
+    let said = added(&tx, "said@example.org").await;
+    let accepted = Acceptance { by: said.id.clone(), at: kept() };
+    for (record, vouches) in
+        [(two.clone(), false), (Invitation { email: None, inviter: Inviter::System, ..invitation("4", None) }, true)]
+    {
+        invitations::insert(&tx, &record).await.unwrap();
+        assert!(invitations::accept(&tx, &record.id, &accepted).await.unwrap());
+        assert_eq!(invitations::vouches(&tx, &said.id, &said.email).await, Ok(vouches));
+    }
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1);
+    assert!(invitations::vouches(&tx, &said.id, &said.email).await.unwrap());
     invitations::insert(&tx, &one).await.unwrap();
     apps::purge(&tx, &shop.id).await.unwrap();
     assert_eq!(invitations::find(&tx, &one.id).await.unwrap(), None, "it goes with the app");
@@ -355,10 +375,15 @@ pub(crate) async fn sign_ins(db: Database) {
 
     let tx = store.write().await.unwrap();
     let later = kept() + TimeDelta::minutes(10);
-    assert_eq!(sign_ins::purge(&tx, later, kept(), kept()).await.unwrap(), 0);
+    let needed = |moment| Needed { failed: moment, long: kept(), seen: moment };
+    let key = format!("{}d", sign_ins::LONG);
+    sign_ins::fail(&tx, &key, &first).await.unwrap();
+    assert_eq!(sign_ins::purge(&tx, later, needed(kept())).await.unwrap(), 0);
     let moment = kept() + TimeDelta::seconds(1);
-    assert_eq!(sign_ins::purge(&tx, later, moment, moment).await.unwrap(), 2, "b and c; a is locked, and seen since");
-    assert_eq!(sign_ins::purge(&tx, locked.locked_until.unwrap(), moment, moment).await.unwrap(), 1);
+    assert_eq!(sign_ins::purge(&tx, later, needed(moment)).await.unwrap(), 2, "b and c; a is locked, and seen since");
+    assert_eq!(sign_ins::purge(&tx, locked.locked_until.unwrap(), needed(moment)).await.unwrap(), 1);
+    assert_eq!(sign_ins::failures(&tx, &key).await.unwrap(), Some(first), "some count for longer");
+    assert_eq!(sign_ins::purge(&tx, later, Needed { long: moment, ..needed(moment) }).await.unwrap(), 1);
     sign_ins::fail(&tx, "b", &first).await.unwrap();
     assert!(sign_ins::forgive(&tx, "b").await.unwrap());
     assert!(!sign_ins::forgive(&tx, "b").await.unwrap());

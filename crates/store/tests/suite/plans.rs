@@ -40,6 +40,7 @@ pub(crate) fn plan(app: &store::apps::App, environment: &Environment, digest: &s
         nothing_to_do: None,
         findings: vec![],
         steps: vec![],
+        approval: None,
         start: PlannedStart { waiting: None, waiting_for: None, ahead: 0, estimate: None },
         duration: None,
         downtime: Downtime { expected_ms: 0, components: vec![], notes: vec!["\u{1f6a2}\0".into()] },

@@ -95,7 +95,13 @@ pub(crate) async fn rows(db: Database) {
     assert_eq!(found, advanced);
 
     // One that was changed since it was read is not moved on, also when the next run is at the same time.
-    let changed = Schedule { cron: "0 6 * * * UTC".parse().unwrap(), missed: Missed::RunOnce, ..advanced.clone() };
+    let changed = Schedule {
+        cron: "0 6 * * * UTC".parse().unwrap(),
+        missed: Missed::RunOnce,
+        owner: "tok_01hf7yat00000000000000000b".into(),
+        created_by: "Zoë".into(),
+        ..advanced.clone()
+    };
     let tx = store.write().await.unwrap();
     schedules::change(&tx, &changed).await.unwrap();
     assert_eq!(schedules::find(&tx, &one.id).await.unwrap().as_ref(), Some(&changed));

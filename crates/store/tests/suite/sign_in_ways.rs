@@ -80,9 +80,12 @@ pub(crate) async fn device_logins(db: Database) {
     assert_eq!(device_logins::find(&store, &one.hash).await.unwrap().as_ref(), Some(&one));
     let code: UserCode = "bbbb bbbb".parse().unwrap();
     assert_eq!(device_logins::find_by_code(&store, &code).await.unwrap().as_ref(), Some(&two));
-    assert_eq!(device_logins::open(&store, None, kept()).await.unwrap(), 2);
-    assert_eq!(device_logins::open(&store, Some("::1"), kept()).await.unwrap(), 1);
-    assert_eq!(device_logins::open(&store, None, one.expires_at).await.unwrap(), 0);
+    let mut open = device_logins::open(&store, kept()).await.unwrap();
+    open.sort();
+    let mut from = [one.address.clone(), two.address.clone()];
+    from.sort();
+    assert_eq!(open, from);
+    assert!(device_logins::open(&store, one.expires_at).await.unwrap().is_empty());
 
     // One answer, in time.
     let tx = store.write().await.unwrap();

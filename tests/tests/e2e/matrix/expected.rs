@@ -8,6 +8,8 @@ pub(super) struct Row {
     pub(super) marks: &'static str,
     /// Of tokens, where those are told something else: one that was given out to look changes nothing, not even what is its person's own.
     pub(super) by_token: Option<&'static str>,
+    /// Of tokens that may do less than their person.
+    pub(super) by_capped: Option<&'static str>,
 }
 
 /// Told to nobody, too.
@@ -32,7 +34,7 @@ pub(super) const OF_ALL_APPS: [&str; 14] = [
 ];
 
 const fn row(operation: &'static str, marks: &'static str) -> Row {
-    Row { operation, marks, by_token: None }
+    Row { operation, marks, by_token: None, by_capped: None }
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -151,18 +153,19 @@ pub(super) const ROWS: &[Row] = &[
     row("me.show", "++++ ++++ ++++"),
     // No program waits with that code. A token lets none in, whoever's it is.
     row("devices.show", ".... .... ...."),
-    Row { operation: "devices.approve", marks: ".... .... ....", by_token: Some("---- ---- ----") },
+    Row { by_token: Some("---- ---- ----"), ..row("devices.approve", ".... .... ....") },
     row("auth_settings.show", "---- ---- ---+"),
     row("auth_settings.set", "---- ---- ---+"),
     row("tokens.list", "++++ ++++ ++++"),
-    row("sessions.list", "++++ ++++ ++++"),
-    Row { operation: "me.set_preferences", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
-    Row { operation: "me.change_password", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
+    // That of an owner everywhere has all that its person has.
+    Row { by_capped: Some("---- ---- ---+"), ..row("sessions.list", "++++ ++++ ++++") },
+    Row { by_token: Some("-+++ -+++ -+++"), ..row("me.set_preferences", "++++ ++++ ++++") },
+    Row { by_token: Some("-+++ -+++ -+++"), ..row("me.change_password", "++++ ++++ ++++") },
     // One's second factor is changed in a session alone.
     row("totp.show", "++++ ++++ ++++"),
-    Row { operation: "totp.begin", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
-    Row { operation: "totp.confirm", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
-    Row { operation: "totp.remove", marks: "++++ ++++ ++++", by_token: Some("---- ---- ----") },
+    Row { by_token: Some("---- ---- ----"), ..row("totp.begin", "++++ ++++ ++++") },
+    Row { by_token: Some("---- ---- ----"), ..row("totp.confirm", "++++ ++++ ++++") },
+    Row { by_token: Some("---- ---- ----"), ..row("totp.remove", "++++ ++++ ++++") },
     // Of channels and notices.
     row("channels.list", "++++ ++++ ++++"),
     row("notices.list", "++++ ++++ ++++"),
@@ -176,10 +179,10 @@ pub(super) const ROWS: &[Row] = &[
     row("mail.show", "---- ---- ++++"),
     row("mail.set", "---- ---- --++"),
     row("mutes.list", "++++ ++++ ++++"),
-    Row { operation: "notices.seen", marks: "++++ ++++ ++++", by_token: Some("-+++ -+++ -+++") },
-    Row { operation: "mutes.set", marks: "++++ .... ++++", by_token: Some("-+++ -... -+++") },
+    Row { by_token: Some("-+++ -+++ -+++"), ..row("notices.seen", "++++ ++++ ++++") },
+    Row { by_token: Some("-+++ -... -+++"), ..row("mutes.set", "++++ .... ++++") },
     // Nobody has muted it.
-    Row { operation: "mutes.remove", marks: ".... .... ....", by_token: Some("-... -... -...") },
+    Row { by_token: Some("-... -... -..."), ..row("mutes.remove", ".... .... ....") },
     // The session is somebody else's.
     row("sessions.end", ".... .... ...+"),
 ];

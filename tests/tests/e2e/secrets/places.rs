@@ -7,6 +7,7 @@ use plimsoll_tests::agent::Agent;
 use plimsoll_tests::canary::Told;
 use plimsoll_tests::{Repo, Server, processes};
 use reqwest::Method;
+use reqwest::redirect::Policy;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -41,6 +42,11 @@ pub(super) fn post(path: &str, body: &Value) -> Request {
     Request { method: Method::POST, path, headers: Vec::new(), body: body.to_string() }
 }
 
+/// One that puts something in the place of what was there.
+pub(super) fn put(path: &str, body: &Value) -> Request {
+    Request { method: Method::PUT, path: path.to_owned(), headers: Vec::new(), body: body.to_string() }
+}
+
 pub(super) fn get(path: &str) -> Request {
     Request { method: Method::GET, path: path.to_owned(), headers: Vec::new(), body: String::new() }
 }
@@ -48,7 +54,8 @@ pub(super) fn get(path: &str) -> Request {
 /// Status; head and body of the answer.
 pub(super) async fn ask(server: &Server, request: &Request) -> (u16, String) {
     let token = operations::local::read(&server.data()).unwrap().token;
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap();
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).redirect(Policy::none());
+    let client = client.build().unwrap();
     let mut sent = client.request(request.method.clone(), format!("http://{}{}", server.api(), request.path));
     let bearer = format!("Bearer {}", token.expose_secret());
     let usual = [("authorization", bearer), ("content-type", "application/json".to_owned())];
@@ -189,6 +196,9 @@ pub(super) async fn pages(server: &Server, known: &Value, told: &mut Told) {
             // A program asks: nobody was invited, and it has no sessions of its own.
             "/api/v1/users/{user}" => 404,
             "/api/v1/sessions" | "/api/v1/me/totp" | "/api/v1/mutes" | "/api/v1/devices/{user_code}" => 403,
+            // The provider is gone.
+            "/auth/oidc/start" => 503,
+            "/auth/oidc/callback" => 303,
             _ => 200,
         };
         assert_eq!(status, expected, "{template}: {said}");

@@ -1,7 +1,7 @@
 import { useChoose } from '@/layout/personal'
-import { type Theme, usePreferences } from '@/preferences'
+import { type Theme, keysWork, letKeysWork, usePreferences } from '@/preferences'
 import { Card } from '@/ui/card'
-import { Field, Select } from '@/ui/field'
+import { Checkbox, Field, Select } from '@/ui/field'
 import { zoneOfBrowser, zones } from '@/ui/zones'
 
 const THEMES: [Theme, string][] = [
@@ -36,6 +36,12 @@ export function Appearance() {
             ))}
           </Select>
         </Field>
+        <Checkbox
+          label="Single keys work"
+          hint="Such as ? for the list of them. Ctrl K works all the same. In this browser."
+          defaultChecked={keysWork()}
+          onChange={(event) => letKeysWork(event.target.checked)}
+        />
       </div>
     </Card>
   )

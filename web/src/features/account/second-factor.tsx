@@ -1,19 +1,21 @@
 // A code beside the password: switched on with an app that scans the picture, and off again.
-import { useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
+import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { beginSecondFactor, confirmSecondFactor, removeSecondFactor } from '@/api/actions'
-import { explain } from '@/api/errors'
+import { explain, inOneLine } from '@/api/errors'
 import { newKey } from '@/api/keys'
 import { secondFactor } from '@/api/queries'
 import type { Picture, Setup } from '@/api/schema'
 import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { CodeBlock } from '@/ui/code'
+import { bare } from '@/ui/code-field'
 import { useConfirm } from '@/ui/confirm'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
+import { Loaded } from '@/ui/states'
 import { Time } from '@/ui/time'
 import { useToast } from '@/ui/toast'
 
@@ -21,10 +23,18 @@ import { useToast } from '@/ui/toast'
 const FEW = 3
 
 export function SecondFactor() {
-  const { data: now } = useSuspenseQuery(secondFactor())
+  const query = useQuery(secondFactor())
   const [setup, setSetup] = useState<Setup>()
   const [codes, setCodes] = useState<string[]>()
   if (codes) return <Codes codes={codes} close={() => setCodes(undefined)} />
+  const now = query.data
+  if (!now) {
+    return (
+      <Card title="Second factor">
+        <Loaded query={query}>{() => null}</Loaded>
+      </Card>
+    )
+  }
   if (now.enabled) return <On since={now.since} left={now.recovery_codes} />
   return setup ? (
     <Scan
@@ -51,7 +61,7 @@ function Off({ begun }: { begun(setup: Setup): void }) {
       const { setup } = await beginSecondFactor(newKey())
       if (setup) begun(setup)
     } catch (error) {
-      setTrouble(explain(error).detail)
+      setTrouble(inOneLine(explain(error)))
     } finally {
       setBusy(false)
     }
@@ -76,9 +86,9 @@ function Scan({ setup, done, close }: { setup: Setup; done(codes: string[]): voi
   const client = useQueryClient()
   const form = useForm({
     initial: { code: '' },
-    check: ({ code }) => ({ code: /^\d{6}$/.test(code.replaceAll(/\s/g, '')) ? undefined : 'The six digits that the app shows' }),
+    check: ({ code }) => ({ code: /^\d{6}$/.test(bare(code)) ? undefined : 'The six digits that the app shows' }),
     submit: async ({ code }, key) => {
-      const { recovery_codes: codes } = await confirmSecondFactor(code.replaceAll(/\s/g, ''), key)
+      const { recovery_codes: codes } = await confirmSecondFactor(bare(code), key)
       done(codes ?? [])
       await client.invalidateQueries(secondFactor())
     },
@@ -89,7 +99,7 @@ function Scan({ setup, done, close }: { setup: Setup; done(codes: string[]): voi
         <p className="text-sm text-muted">Scan this with an authenticator app, or type the key into it.</p>
         <Qr picture={setup.picture} />
         <CodeBlock text={setup.secret} label="The key" />
-        <Field label="Code" hint="What the app shows then." error={form.errors.code ?? form.trouble?.detail}>
+        <Field label="Code" hint="What the app shows then." error={form.errors.code ?? (form.trouble && inOneLine(form.trouble))}>
           <Input
             inputMode="numeric"
             autoComplete="one-time-code"

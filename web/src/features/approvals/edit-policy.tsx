@@ -2,7 +2,7 @@ import { useQueryClient } from '@tanstack/react-query'
 import { approvalPolicies, setApprovalPolicy } from '@/api/approvals'
 import type { ApprovalPolicy, Role } from '@/api/schema'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -40,12 +40,13 @@ export default function EditPolicy({ app, environment, policy, close }: { app: s
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Approval for ${app} / ${environment}`}
       description="It holds for what is ordered from now on. Whoever orders a deployment never counts, nor do programs."
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="policy" busy={form.busy} disabledReason={policy && !form.changed ? 'Nothing is changed yet' : undefined}>
             {policy ? 'Change' : 'Ask from now on'}
           </Button>

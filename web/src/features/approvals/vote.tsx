@@ -6,7 +6,7 @@ import { ApiError } from '@/api/errors'
 import type { Approval, Verdict } from '@/api/schema'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, TextArea } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -40,15 +40,16 @@ export default function Vote({ approval, verdict, close }: { approval: Approval;
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={approves ? 'Approve of this?' : 'Refuse this?'}
       description={askedOf(approval)}
       focus={safe}
       actions={
         <>
-          <Button ref={safe} onClick={close}>
+          <CloseButton ref={safe}>
             Not now
-          </Button>
+          </CloseButton>
           <Button look={approves ? 'primary' : 'danger'} type="submit" form="vote" busy={form.busy}>
             {approves ? 'Approve' : 'Refuse'}
           </Button>

@@ -1,9 +1,11 @@
 import { useQuery } from '@tanstack/react-query'
-import { useId, useState } from 'react'
+import { useId } from 'react'
 import { audit, tokens } from '@/api/queries'
 import type { AuditRecord } from '@/api/schema'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
 import { Field, Input, Select } from '@/ui/field'
+import { useTyped } from '@/ui/typed'
 import { type AuditSearch, OUTCOMES, fieldOf, instantOf, isFiltered } from './search'
 import { outcomes } from './words'
 
@@ -103,25 +105,16 @@ export function Filter({ search, records, change }: Props) {
   )
 }
 
-/** What is typed; when the address changes, what that says. The field stays, and with it the focus. */
-function useTyped(outside: string): [string, (to: string) => void] {
-  const [value, setValue] = useState(outside)
-  const [seen, setSeen] = useState(outside)
-  if (seen !== outside) {
-    setSeen(outside)
-    setValue(outside)
-  }
-  return [value, setValue]
-}
-
 /** Taken when one leaves it: while it is written it is not the time that is meant. */
 function Instant({ label, at, change }: { label: string; at?: string; change(to: string | undefined): void }) {
-  const [value, setValue] = useTyped(fieldOf(at))
+  const home = useHome()
+  const field = fieldOf(at, home)
+  const [value, setValue] = useTyped(field)
   const done = () => {
-    if (value !== fieldOf(at)) change(instantOf(value))
+    if (value !== field) change(instantOf(value, home))
   }
   return (
-    <Field label={label} className="max-sm:col-span-2">
+    <Field label={label} hint={home} className="max-sm:col-span-2">
       <Input type="datetime-local" value={value} onChange={(event) => setValue(event.target.value)} onBlur={done} />
     </Field>
   )

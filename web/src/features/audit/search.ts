@@ -1,6 +1,7 @@
 // What of the audit log is looked at: the filter in the page's address. Pure.
 import { text } from '@/address'
 import type { AuditOutcome } from '@/api/schema'
+import { instants, wall } from '@/ui/zones'
 
 export const OUTCOMES: AuditOutcome[] = ['done', 'begun', 'failed', 'refused']
 
@@ -48,13 +49,8 @@ export function exportPath(search: AuditSearch): string {
   return query === '' ? '/api/v1/audit/export' : `/api/v1/audit/export?${query}`
 }
 
-/** The instant as a field for date and time takes it, in the browser's zone: `2026-11-21T19:53`. */
-export function fieldOf(instant: string | undefined): string {
-  if (instant === undefined) return ''
-  const at = new Date(instant)
-  const two = (n: number) => String(n).padStart(2, '0')
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`
-}
+/** The instant as a field for date and time takes it, by the clocks of a zone: `2026-11-21T19:53`. */
+export const fieldOf = (instant: string | undefined, zone: string): string => (instant === undefined ? '' : wall(Date.parse(instant), zone))
 
-/** The instant that such a field means; nothing while it is not whole. */
-export const instantOf = (field: string): string | undefined => (field === '' ? undefined : instant(field))
+/** The instant that such a field means, the earlier of two; nothing while it is not whole. */
+export const instantOf = (field: string, zone: string): string | undefined => instants(field, zone)[0]

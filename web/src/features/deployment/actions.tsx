@@ -12,7 +12,6 @@ import { to } from '@/paths'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
 import { hasEnded } from '@/ui/status'
-import { useToast } from '@/ui/toast'
 
 /** What can be done with a deployment, in the state in which it is. */
 export function DeploymentActions({ deployment }: { deployment: Deployment }) {
@@ -20,7 +19,6 @@ export function DeploymentActions({ deployment }: { deployment: Deployment }) {
   const confirm = useConfirm()
   const client = useQueryClient()
   const navigate = useNavigate()
-  const toast = useToast()
   const may = useMay()
   const intention = useRef(new Intention())
   const { data: target } = useQuery(environment(name, place))
@@ -47,17 +45,24 @@ export function DeploymentActions({ deployment }: { deployment: Deployment }) {
       action: 'Go on',
       run: async () => update(await resume(id, intention.current.keyFor(['resume', id, deployment.updated_at]))),
     })
-  const again = async () => {
-    try {
-      const reference = deployment.metadata.reference ?? undefined
-      const order = deployment.source && deployment.kind === 'deploy' ? { reference } : {}
-      const next = await deploy(name, place, order, intention.current.keyFor(['again', id, order]))
-      intention.current.answered()
-      await navigate(to.deployment(next.id))
-    } catch (error) {
-      toast.fail(error)
-    }
-  }
+  const order: { reference?: string } =
+    deployment.source && deployment.kind === 'deploy' ? { reference: deployment.metadata.reference ?? undefined } : {}
+  const askAgain = () =>
+    confirm({
+      title: 'Deploy again?',
+      will: [
+        <>
+          {name} / {place} gets what {order.reference ?? 'its source'} has now.
+        </>,
+        'What serves keeps serving until the new release answers.',
+      ],
+      action: 'Deploy',
+      run: async () => {
+        const next = await deploy(name, place, order, intention.current.keyFor(['again', id, order]))
+        intention.current.answered()
+        await navigate(to.deployment(next.id))
+      },
+    })
 
   if (deployment.stuck) {
     return (
@@ -76,7 +81,7 @@ export function DeploymentActions({ deployment }: { deployment: Deployment }) {
   return (
     <>
       {deployment.kind === 'deploy' && deployment.phase !== 'active' ? (
-        <Button look="primary" onClick={() => void again()} disabledReason={notAllowed ?? (of?.source ? undefined : 'The app has no source of its own')}>
+        <Button look="primary" onClick={askAgain} disabledReason={notAllowed ?? (of?.source ? undefined : 'The app has no source of its own')}>
           <RotateCw aria-hidden /> Deploy again
         </Button>
       ) : null}

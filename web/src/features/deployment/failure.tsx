@@ -1,3 +1,4 @@
+import { useLayoutEffect, useRef } from 'react'
 import type { Failure } from '@/api/schema'
 import { plain } from '@/logs/ansi'
 import { sentence } from '@/api/errors'
@@ -13,18 +14,7 @@ export function FailureNote({ failure }: { failure: Failure }) {
         In the phase {phaseWord(failure.phase).toLowerCase()}. <Words text={sentence(failure.hint)} />
       </p>
       {failure.output && failure.output.length > 0 ? (
-        <pre
-          // The last line is the one that tells most.
-          ref={(element) => {
-            if (element) element.scrollTop = element.scrollHeight
-          }}
-          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-          tabIndex={0}
-          aria-label="The last lines of its output"
-          className="mt-2.5 max-h-80 overflow-auto rounded-md border border-line bg-log px-3 py-2 text-sm leading-5 whitespace-pre-wrap text-text"
-        >
-          {failure.output.map(plain).join('\n')}
-        </pre>
+        <Output text={failure.output.map(plain).join('\n')} />
       ) : null}
       {failure.smoke_tests && failure.smoke_tests.length > 0 ? (
         <ul className="mt-2.5 flex flex-col gap-1">
@@ -37,5 +27,24 @@ export function FailureNote({ failure }: { failure: Failure }) {
         </ul>
       ) : null}
     </Note>
+  )
+}
+
+/** Its last line is the one that tells most: it is seen at first, and whoever reads further up stays there. */
+function Output({ text }: { text: string }) {
+  const box = useRef<HTMLPreElement>(null)
+  useLayoutEffect(() => {
+    if (box.current) box.current.scrollTop = box.current.scrollHeight
+  }, [text])
+  return (
+    <pre
+      ref={box}
+      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex
+      tabIndex={0}
+      aria-label="The last lines of its output"
+      className="mt-2.5 max-h-80 overflow-auto rounded-md border border-line bg-log px-3 py-2 text-sm leading-5 whitespace-pre-wrap text-text"
+    >
+      {text}
+    </pre>
   )
 }

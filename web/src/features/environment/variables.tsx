@@ -10,7 +10,7 @@ import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Code } from '@/ui/code'
 import { useConfirm } from '@/ui/confirm'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, TextArea } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -108,12 +108,13 @@ function Edit({ app, environment, name, done, close }: EditProps) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={name === '' ? 'Add a variable' : `Change ${name}`}
       description="The value is sealed, and nobody can read it back: neither here nor by the API."
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="variable" busy={form.busy}>
             Save
           </Button>

@@ -124,14 +124,14 @@ export function Channels({ channels }: { channels: Channel[] }) {
               }
             >
               <MenuItem onClick={() => setOpened({ what: 'log', channel: row })}>What was sent</MenuItem>
-              <MenuItem disabled={off !== undefined} onClick={() => setOpened({ what: 'change', channel: row })}>
+              <MenuItem disabledReason={off} onClick={() => setOpened({ what: 'change', channel: row })}>
                 Change
               </MenuItem>
-              <MenuItem disabled={off !== undefined} onClick={() => void turn(row)}>
+              <MenuItem disabledReason={off} onClick={() => void turn(row)}>
                 {row.enabled ? 'Turn off' : 'Turn on'}
               </MenuItem>
               <MenuLine />
-              <MenuItem disabled={off !== undefined} onClick={() => remove(row)}>
+              <MenuItem disabledReason={off} onClick={() => remove(row)}>
                 Remove
               </MenuItem>
             </Menu>

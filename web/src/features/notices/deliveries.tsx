@@ -1,5 +1,5 @@
 // What was sent to a channel, and what became of it.
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { keepPreviousData, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useRef, useState } from 'react'
 import { sentence } from '@/api/errors'
 import { Intention } from '@/api/keys'
@@ -9,6 +9,7 @@ import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { Dialog } from '@/ui/dialog'
 import { plural } from '@/ui/format'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 import { Status } from '@/ui/status'
 import { Time } from '@/ui/time'
@@ -16,7 +17,8 @@ import { useToast } from '@/ui/toast'
 import { DELIVERIES } from './words'
 
 export default function Deliveries({ channel, close }: { channel: Channel; close(): void }) {
-  const query = useQuery(deliveries(channel.id))
+  const [cursor, setCursor] = useState<string>()
+  const query = useQuery({ ...deliveries(channel.id, cursor), placeholderData: keepPreviousData })
   return (
     <Dialog open onOpenChange={(open) => (open ? undefined : close())} title={`What was sent to ${channel.name}`} className="sm:w-[44rem]" actions={<Button onClick={close}>Close</Button>}>
       <Loaded query={query}>
@@ -30,7 +32,7 @@ export default function Deliveries({ channel, close }: { channel: Channel; close
                   <One key={delivery.id} channel={channel} delivery={delivery} />
                 ))}
               </ul>
-              {next ? <p className="pt-3 text-sm text-muted">The last 50. All of them: plimsoll channels deliveries {channel.id}</p> : null}
+              <Pager at={cursor} next={next} busy={query.isPlaceholderData} go={setCursor} />
             </>
           )
         }

@@ -7,7 +7,7 @@ import type { Channel, ChannelKind, Target } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -60,11 +60,12 @@ export default function EditChannel({ channel, close }: { channel?: Channel; clo
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={channel ? `Change the channel ${channel.name}` : 'New channel'}
       actions={
         <>
-          <Button onClick={close}>{channel ? 'Keep as it is' : 'Not now'}</Button>
+          <CloseButton>{channel ? 'Keep as it is' : 'Not now'}</CloseButton>
           <Button look="primary" type="submit" form="channel" busy={form.busy}>
             {channel ? 'Change' : 'Make the channel'}
           </Button>
@@ -158,7 +159,7 @@ const Once = ({ name, secret, close }: { name: string; secret: string; close(): 
     firm
     title={`The secret of ${name}`}
     description="The receiver checks with it that a request is from here. It is told this once."
-    actions={<Button onClick={close}>I have put it in its place</Button>}
+    actions={<CloseButton>I have put it in its place</CloseButton>}
   >
     <CodeBlock label="The secret" text={secret} />
   </Dialog>

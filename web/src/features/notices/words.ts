@@ -21,8 +21,12 @@ const WORDS: Record<Exclude<Topic, 'test'>, string> = {
   deployment_recovered: 'A stalled deployment goes on',
   schedule_skipped: 'A schedule did not run',
   window_bypassed: 'A closed window was passed',
+  approval_requested: 'A deployment waits for approval',
+  approval_refused: 'A deployment was refused',
+  approval_expired: 'A deployment was not approved in time',
   server_restored: 'The server was restored from a backup',
   deployment_cancelled: 'A deployment was cancelled',
+  approval_approved: 'A deployment was approved',
   deployment_active: 'A deployment succeeded',
 }
 
@@ -31,7 +35,18 @@ export const TOPICS = Object.keys(WORDS) as (keyof typeof WORDS)[]
 export const topicWord = (topic: Topic) => (topic === 'test' ? 'Somebody tries the channel' : WORDS[topic])
 
 /** What channels are told when nobody chooses: whatever somebody may have to look at. */
-export const USUAL: Topic[] = ['deployment_stuck', 'instance_crash_looping', 'deployment_failed', 'deployment_rolled_back', 'deployment_stalled', 'schedule_skipped', 'window_bypassed']
+export const USUAL: Topic[] = [
+  'deployment_stuck',
+  'instance_crash_looping',
+  'deployment_failed',
+  'deployment_rolled_back',
+  'deployment_stalled',
+  'schedule_skipped',
+  'window_bypassed',
+  'approval_requested',
+  'approval_refused',
+  'approval_expired',
+]
 
 export const KINDS: Record<ChannelKind, string> = { slack: 'Slack', mail: 'Mail', webhook: 'Webhook' }
 

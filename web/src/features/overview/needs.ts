@@ -25,7 +25,7 @@ const CERTIFICATES: Record<CertificateState, string> = {
 }
 
 export function needOf(told: Told): Need {
-  const place = 'app' in told ? `${told.app} / ${told.environment}` : ''
+  const place = 'environment' in told ? `${told.app} / ${told.environment}` : ''
   switch (told.kind) {
     case 'stuck':
       return { key: told.deployment, tone: 'bad', title: `${place} is stuck`, why: told.why, at: told.at, link: to.deployment(told.deployment) }
@@ -44,6 +44,24 @@ export function needOf(told: Told): Need {
         at: told.at,
         link: to.environment(told.app, told.environment),
       }
+    case 'approval':
+      return {
+        key: told.approval,
+        tone: 'warn',
+        title: `${place} waits for your vote`,
+        why: `${told.requested_by} asks for ${told.what}`,
+        at: told.at,
+        link: to.deployment(told.deployment),
+      }
+    case 'channel':
+      return {
+        key: told.channel,
+        tone: 'warn',
+        title: `The channel ${told.name}${told.app ? ` of ${told.app}` : ''} does not work`,
+        why: told.enabled ? 'Messages to it do not arrive.' : 'Its receiver wants nothing more, so it was switched off.',
+        at: told.at,
+        link: to.notifications(),
+      }
     case 'certificate': {
       const soon = told.state === 'expiring' || told.state === 'not_yet_valid'
       return {
@@ -54,5 +72,23 @@ export function needOf(told: Told): Need {
         at: told.at,
       }
     }
+    default:
+      return unknown(told)
+  }
+}
+
+/** What a server of another version than this page tells: in its own words, as far as there are any. */
+function unknown(told: Record<string, unknown>): Need {
+  const text = (...names: string[]) => names.map((name) => told[name]).find((value): value is string => typeof value === 'string' && value !== '')
+  const [kind = 'something', app, environment, deployment] = [text('kind'), text('app'), text('environment'), text('deployment')]
+  const what = `${kind.charAt(0).toUpperCase()}${kind.slice(1).replaceAll('_', ' ')}`
+  const place = [app, environment].filter(Boolean).join(' / ') || text('name')
+  return {
+    key: `${kind} ${text(kind, 'id') ?? deployment ?? `${place ?? ''} ${text('at') ?? ''}`}`,
+    tone: 'warn',
+    title: place ? `${what}: ${place}` : what,
+    why: text('why', 'what', 'message', 'detail') ?? 'This page does not know it yet. Load it again.',
+    at: text('at') ?? new Date().toISOString(),
+    link: deployment ? to.deployment(deployment) : app && environment ? to.environment(app, environment) : app ? to.app(app) : undefined,
   }
 }

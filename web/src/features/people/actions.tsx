@@ -1,14 +1,14 @@
 // What can be done about a person: another role, keeping them out, letting them in again, removing them.
 import { useQueryClient, useSuspenseQuery } from '@tanstack/react-query'
 import { useState } from 'react'
-import { removeUser, setUser } from '@/api/actions'
+import { removeSecondFactor, removeUser, setUser } from '@/api/actions'
 import { newKey } from '@/api/keys'
 import { me, user as userQuery } from '@/api/queries'
 import type { Role, User } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { useForm } from '@/ui/form'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
@@ -92,7 +92,24 @@ export function usePersonActions() {
       })
     })
 
-  return { disable: (person: User) => void disable(person), enable, remove: (person: User, then?: () => Promise<void>) => void remove(person, then) }
+  const forgetFactor = (person: User) =>
+    confirm({
+      title: `Remove the second factor of ${person.name}?`,
+      will: [
+        `${person.email} signs in with the password alone from then on, until they set up another one.`,
+        'The app on their phone and their recovery codes are worth nothing any more.',
+        'Be sure that it is they who ask: who has learned the password gets in then.',
+      ],
+      action: 'Remove the second factor',
+      danger: true,
+      run: async () => {
+        await removeSecondFactor(newKey(), person.id)
+        await refresh()
+        toast.show({ tone: 'good', title: `${person.name} has no second factor now.` })
+      },
+    })
+
+  return { forgetFactor, disable: (person: User) => void disable(person), enable, remove: (person: User, then?: () => Promise<void>) => void remove(person, then) }
 }
 
 export function ChangeRoleButton({ person, size }: { person: User; size?: 'sm' | 'md' }) {
@@ -124,12 +141,13 @@ function ChangeRole({ person, close }: { person: User; close(): void }) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Role of ${person.name} everywhere`}
       description="At every app, and at the server itself. It counts from the next request on. Roles at single apps stay."
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="change-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
             Change
           </Button>

@@ -7,7 +7,7 @@ import type { Invited, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -55,12 +55,13 @@ function Ask({ app, email = '', done, close }: { app?: string; email?: string; d
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={app === undefined ? 'Invite somebody' : `Invite somebody to ${app}`}
       description="It makes a link, which you hand over. Whoever opens it chooses a name and a password, and has the role."
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="invite" busy={form.busy}>
             Make the link
           </Button>
@@ -111,7 +112,7 @@ function Ask({ app, email = '', done, close }: { app?: string; email?: string; d
   )
 }
 
-function Link({ made: { invitation, secret }, close }: { made: Invited; close(): void }) {
+function Link({ made: { invitation, secret, public_url }, close }: { made: Invited; close(): void }) {
   const { email, role, app, expires_at } = invitation
   return (
     <Dialog
@@ -131,7 +132,7 @@ function Link({ made: { invitation, secret }, close }: { made: Invited; close():
             Hand this link to {email ?? 'whom you invite'}. Whoever opens it becomes {roleWord[role].toLowerCase()}{' '}
             {app ? `of ${app}` : 'everywhere'}; it is good once, and expires <Time at={expires_at} />.
           </p>
-          <CodeBlock label="Link of the invitation" text={invitationLink(location.origin, secret)} />
+          <CodeBlock label="Link of the invitation" text={invitationLink(public_url ?? location.origin, secret)} />
           <Note tone="warn" title="It is shown this once">
             Plimsoll does not keep it. If it is lost, withdraw the invitation and make another.
           </Note>

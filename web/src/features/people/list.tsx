@@ -52,16 +52,16 @@ export function PeopleList({ people }: { people: User[] }) {
             >
               {reason ? <MenuLabel>{reason}</MenuLabel> : null}
               {row.disabled ? (
-                <MenuItem disabled={reason !== undefined} onClick={() => enable(row)}>
+                <MenuItem disabledReason={reason} onClick={() => enable(row)}>
                   Enable
                 </MenuItem>
               ) : (
-                <MenuItem disabled={reason !== undefined} onClick={() => disable(row)}>
+                <MenuItem disabledReason={reason} onClick={() => disable(row)}>
                   Disable
                 </MenuItem>
               )}
               <MenuLine />
-              <MenuItem disabled={reason !== undefined} onClick={() => remove(row)}>
+              <MenuItem disabledReason={reason} onClick={() => remove(row)}>
                 Remove
               </MenuItem>
             </Menu>

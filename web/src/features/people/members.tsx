@@ -8,7 +8,7 @@ import type { Member, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -107,12 +107,13 @@ function ChangeRole({ app, member, close }: { app: string; member: Member; close
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Role of ${member.name} in ${app}`}
       description="It counts from the next request on. A role everywhere counts as well, if it is higher."
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="member-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
             Change
           </Button>
@@ -156,12 +157,13 @@ export function AddMember({ app, close, invite }: { app: string; close(): void; 
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`Add somebody to ${app}`}
       description="Who can sign in to this server already. Who can’t is invited instead."
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="add-member" busy={form.busy}>
             Add
           </Button>

@@ -10,7 +10,7 @@ import { promotionPlan } from '@/api/queries'
 import type { AppDetail, PromotionReport } from '@/api/schema'
 import { to as links } from '@/paths'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
@@ -59,16 +59,17 @@ export default function PromoteDialog({ app, from, close }: { app: AppDetail; fr
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={busy}
       title={`Promote ${app.name} from ${from}`}
       description="The very same files, without fetching or building, with the variables of the target."
       focus={safe}
       className="sm:w-[44rem]"
       actions={
         <>
-          <Button ref={safe} onClick={close}>
+          <CloseButton ref={safe}>
             Keep {target} as it is
-          </Button>
+          </CloseButton>
           <Button look={against.length > 0 ? 'danger' : 'primary'} busy={busy} disabledReason={off} onClick={() => void go()}>
             <ArrowUpFromLine aria-hidden /> Promote{report ? ` v${report.promoted.number} to ${target}` : ''}
           </Button>

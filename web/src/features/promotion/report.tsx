@@ -102,7 +102,7 @@ function told({ comparison }: VariableDifference, from: string, to: string): str
   }
 }
 
-const Part = ({ title, children }: { title: string; children: ReactNode }) => (
+export const Part = ({ title, children }: { title: string; children: ReactNode }) => (
   <div className="border-t border-line px-3 py-2.5 text-sm">
     <h3 className="mb-1 text-xs font-medium text-muted">{title}</h3>
     {children}
@@ -132,7 +132,7 @@ const One = ({ commit }: { commit: Commit }) => (
 /** A few at once, the rest behind one click: a promotion after a month brings a hundred. */
 const SHOWN = 5
 
-function Commits({ word, commits }: { word: string; commits: Commit[] }) {
+export function Commits({ word, commits }: { word: string; commits: Commit[] }) {
   if (commits.length === 0) return null
   const [first, rest] = [commits.slice(0, SHOWN), commits.slice(SHOWN)]
   return (
@@ -157,7 +157,7 @@ function Commits({ word, commits }: { word: string; commits: Commit[] }) {
 
 const shown = (value: SettingDifference['live']) => (value === undefined || value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value))
 
-const Setting = ({ difference: { setting, live, promoted } }: { difference: SettingDifference }) => (
+export const Setting = ({ difference: { setting, live, promoted } }: { difference: SettingDifference }) => (
   <li className="break-words">
     <Code className="break-all">{setting}</Code>
     <span className="block">

@@ -1,6 +1,7 @@
 // A day ahead as lanes, one an environment; the table below says the same.
 import { useState } from 'react'
 import type { Ahead, Span } from '@/api/schema'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
 import { cn } from '@/ui/cn'
 import { clock } from '@/ui/format'
@@ -26,6 +27,7 @@ const LOOKS: Record<Span['kind'], string> = {
 
 export function Lanes({ ahead }: { ahead: Ahead }) {
   const [table, setTable] = useState(false)
+  const home = useHome()
   if (ahead.spans.length === 0) {
     return <Empty title="Nothing is planned">Scheduled runs, deploy windows and freezes of the next 24 hours stand here.</Empty>
   }
@@ -39,7 +41,7 @@ export function Lanes({ ahead }: { ahead: Ahead }) {
         <div className="relative mb-1 ml-40 h-5 text-xs text-muted tabular">
           {hours.map(({ hour, at }) => (
             <span key={hour} className="absolute -translate-x-1/2 last:-translate-x-full first:translate-x-0" style={{ left: `${(hour / 24) * 100}%` }}>
-              {clock(at)}
+              {clock(at, home)}
             </span>
           ))}
         </div>
@@ -53,7 +55,7 @@ export function Lanes({ ahead }: { ahead: Ahead }) {
                 return (
                   <div
                     key={`${span.kind} ${span.from} ${'deployment' in span ? span.deployment : ''}`}
-                    title={`${titleOf(span)}, from ${clock(span.from)}${span.until ? ` to ${clock(span.until)}` : ''}`}
+                    title={`${titleOf(span)}, from ${clock(span.from, home)}${span.until ? ` to ${clock(span.until, home)}` : ''}`}
                     className={cn('absolute inset-y-1.5 min-w-1.5 truncate rounded border px-1.5 text-xs leading-5', LOOKS[span.kind])}
                     style={{ left: `${left}%`, width: `${Math.max(0.6, right - left)}%` }}
                   >

@@ -3,29 +3,22 @@ import { useQueryClient } from '@tanstack/react-query'
 import { reschedule } from '@/api/actions'
 import type { Entry, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
-import { usePreferences } from '@/preferences'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { InstantField, meant, wrong } from '@/ui/instant-field'
 import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
-import { wall, zoneOfBrowser } from '@/ui/zones'
-
-const PRIORITIES: [Priority, string][] = [
-  ['critical', 'Critical: before all others'],
-  ['high', 'High: before normal ones that wait'],
-  ['normal', 'Normal'],
-  ['low', 'Low: lets others go first'],
-]
+import { wall } from '@/ui/zones'
+import { PRIORITIES } from './priorities'
 
 export default function Reschedule({ entry, close }: { entry: Entry; close(): void }) {
   const client = useQueryClient()
   const toast = useToast()
   const may = useMay()
-  const { zone } = usePreferences()
-  const home = zone ?? zoneOfBrowser()
+  const home = useHome()
   const { not_before: ordered } = entry
   const urgent = may('admin', entry.app)
   const form = useForm({
@@ -46,11 +39,12 @@ export default function Reschedule({ entry, close }: { entry: Entry; close(): vo
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={`When ${entry.app} / ${entry.environment} begins`}
       actions={
         <>
-          <Button onClick={close}>Keep as it is</Button>
+          <CloseButton>Keep as it is</CloseButton>
           <Button look="primary" type="submit" form="reschedule" busy={form.busy} disabledReason={form.changed ? undefined : 'Nothing is changed yet'}>
             Change
           </Button>

@@ -9,6 +9,7 @@ import type { Entry, Place, Priority } from '@/api/schema'
 import { sentence } from '@/api/errors'
 import { useMay } from '@/api/use-me'
 import { to } from '@/paths'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
 import { clock } from '@/ui/format'
@@ -88,7 +89,7 @@ export function Waiting({ entries }: { entries: Entry[] }) {
               look="quiet"
               size="icon"
               aria-label={`Move ${name} up`}
-              disabledReason={reason ?? (before ? undefined : 'It is the first')}
+              disabledReason={reason ?? (before ? undefined : entry.position > 1 ? 'The one before it is on another page' : 'It is the first')}
               onClick={() => before && void moveTo(entry, { place: 'before', deployment: before.deployment })}
             >
               <ArrowUp aria-hidden />
@@ -97,7 +98,7 @@ export function Waiting({ entries }: { entries: Entry[] }) {
               look="quiet"
               size="icon"
               aria-label={`Move ${name} down`}
-              disabledReason={reason ?? (behind ? undefined : 'It is the last')}
+              disabledReason={reason ?? (behind ? undefined : 'It is the last of this page')}
               onClick={() => behind && void moveTo(entry, { place: 'behind', deployment: behind.deployment })}
             >
               <ArrowDown aria-hidden />
@@ -109,14 +110,14 @@ export function Waiting({ entries }: { entries: Entry[] }) {
                 </Button>
               }
             >
-              <MenuItem disabled={reason !== undefined} onClick={() => void moveTo(entry, { place: 'first' })}>
+              <MenuItem disabledReason={reason} onClick={() => void moveTo(entry, { place: 'first' })}>
                 <ArrowUpToLine aria-hidden /> To the front
               </MenuItem>
-              <MenuItem disabled={reason !== undefined} onClick={() => setChanging(entry)}>
+              <MenuItem disabledReason={reason} onClick={() => setChanging(entry)}>
                 <CalendarClock aria-hidden /> Time and priority
               </MenuItem>
               <MenuLine />
-              <MenuItem disabled={reason !== undefined} onClick={() => askCancel(entry)}>
+              <MenuItem disabledReason={reason} onClick={() => askCancel(entry)}>
                 Cancel the deployment
               </MenuItem>
             </Menu>
@@ -160,13 +161,14 @@ function WaitsFor({ entry: { waiting, waiting_for } }: { entry: Entry }) {
 }
 
 function Begins({ entry: { estimate, not_before: ordered } }: { entry: Entry }) {
+  const home = useHome()
   if (ordered) return <Time at={ordered} absolute />
   if (!estimate) return <span className="text-muted">not known</span>
   return (
     <span>
       <Time at={estimate.at} />
       <span className="block text-sm text-muted tabular">
-        {clock(estimate.early)} to {clock(estimate.late)}
+        {clock(estimate.early, home)} to {clock(estimate.late, home)}
       </span>
     </span>
   )

@@ -6,18 +6,19 @@ import { useRef, useState } from 'react'
 import { rollback } from '@/api/actions'
 import { ApiError, explain } from '@/api/errors'
 import { Intention } from '@/api/keys'
-import { releases } from '@/api/queries'
+import { release as releaseQuery, releases } from '@/api/queries'
 import type { Environment, ReleaseStatus } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { to } from '@/paths'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
 import { plural } from '@/ui/format'
 import { Note } from '@/ui/note'
-import { Empty, Loaded } from '@/ui/states'
+import { Empty, Loaded, Skeleton } from '@/ui/states'
 import { Time } from '@/ui/time'
+import { candidates } from './candidates'
 import { changes } from './changes'
 
 interface Props {
@@ -43,19 +44,23 @@ export function RollbackButton({ environment, release, look }: Props) {
 
 export function RollbackDialog({ environment, release, close }: { environment: Environment; release?: ReleaseStatus; close(): void }) {
   const navigate = useNavigate()
-  const query = useQuery(releases(environment.app, { limit: 50 }))
+  const now = environment.active?.release_number
+  // What has served here: the newest, and those right before what serves, which may be far behind them.
+  const served = { served_in: environment.name, limit: 50 }
+  const newest = useQuery(releases(environment.app, served))
+  const query = useQuery(releases(environment.app, now === undefined ? served : { ...served, cursor: String(now) }))
   const safe = useRef<HTMLButtonElement>(null)
   const intention = useRef(new Intention())
   const [chosen, setChosen] = useState(release?.number)
   const [busy, setBusy] = useState(false)
   const [error, setError] = useState<unknown>()
-  const now = environment.active?.release_number
-  const listed = query.data?.items ?? []
-  // An old one that was chosen on a page of its own may be beyond those that are asked for here.
-  const known = release && !listed.some(({ number }) => number === release.number) ? [...listed, release] : listed
-  const candidates = known.filter(({ number, files_gone_at }) => number !== now && !files_gone_at)
-  const target = candidates.find(({ number }) => number === chosen) ?? candidates.find(({ number }) => number < (now ?? 0)) ?? candidates[0]
-  const serving = known.find(({ number }) => number === now)
+  const known = [...(newest.data?.items ?? []), ...(query.data?.items ?? []), ...(release ? [release] : [])]
+  const { offered, first } = candidates(known, now)
+  const target = offered.find(({ number }) => number === chosen) ?? first
+  const listed = known.find(({ number }) => number === now)
+  const alone = useQuery({ ...releaseQuery(environment.app, now ?? 0), enabled: now !== undefined && !newest.isPending && !listed })
+  const serving = listed ?? alone.data
+  const looking = newest.isPending || alone.isLoading
   const trouble = error === undefined ? undefined : explain(error)
 
   const go = async () => {
@@ -76,15 +81,16 @@ export function RollbackDialog({ environment, release, close }: { environment: E
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={busy}
       title={`Roll back ${environment.app} / ${environment.name}`}
       focus={safe}
       actions={
         <>
-          <Button ref={safe} onClick={close}>
+          <CloseButton ref={safe}>
             Keep v{now}
-          </Button>
-          <Button look="danger" busy={busy} disabledReason={target ? undefined : 'There is no other release'} onClick={() => void go()}>
+          </CloseButton>
+          <Button look="danger" busy={busy} disabledReason={target ? undefined : offered.length > 0 ? 'Choose above what to go back to' : 'There is no other release'} onClick={() => void go()}>
             Roll back{target ? ` to v${target.number}` : ''}
           </Button>
         </>
@@ -92,11 +98,16 @@ export function RollbackDialog({ environment, release, close }: { environment: E
     >
       <Loaded query={query}>
         {() =>
-          target ? (
+          offered.length > 0 ? (
             <div className="flex flex-col gap-4">
               <Field label="To">
-                <Select value={target.number} onChange={(event) => setChosen(Number(event.target.value))}>
-                  {candidates.map(({ number, commit, tags }) => (
+                <Select value={target?.number ?? ''} onChange={(event) => setChosen(Number(event.target.value))}>
+                  {target ? null : (
+                    <option value="" disabled>
+                      All that are left are newer than v{now}
+                    </option>
+                  )}
+                  {offered.map(({ number, commit, tags }) => (
                     <option key={number} value={number}>
                       v{number}
                       {tags.length > 0 ? ` (${tags.join(', ')})` : ''}
@@ -105,17 +116,23 @@ export function RollbackDialog({ environment, release, close }: { environment: E
                   ))}
                 </Select>
               </Field>
-              <Difference from={serving} to={target} />
-              <p className="text-sm text-muted">
-                {environment.instances.length > 0 ? `${plural(environment.instances.length, 'instance')} will be started from v${target.number}, and ` : ''}
-                {environment.urls.join(', ') || 'its address'} will answer from it once it is healthy. Databases are not changed back.
-              </p>
+              {target ? (
+                <>
+                  {looking ? <Skeleton /> : <Difference from={serving} to={target} />}
+                  <p className="text-sm text-muted">
+                    {environment.instances.length > 0 ? `${plural(environment.instances.length, 'instance')} will be started from v${target.number}, and ` : ''}
+                    {environment.urls.join(', ') || 'its address'} will answer from it once it is healthy. Databases are not changed back.
+                  </p>
+                </>
+              ) : null}
               {trouble ? (
                 <Note tone="bad" urgent title={trouble.detail}>
                   {trouble.hint}
                 </Note>
               ) : null}
             </div>
+          ) : looking ? (
+            <Skeleton />
           ) : (
             <Empty title="There is nothing to go back to">Only v{now} has been here, or the files of the others are gone.</Empty>
           )
@@ -134,7 +151,9 @@ function Difference({ from, to: target }: { from?: ReleaseStatus; to: ReleaseSta
         <Side word="Will serve" release={target} />
       </div>
       <div className="px-3 py-2.5">
-        {found.length === 0 ? (
+        {from === undefined ? (
+          <p className="text-sm text-muted">What serves now is not known here: the difference can’t be shown.</p>
+        ) : found.length === 0 ? (
           <p className="text-sm text-muted">Components, routes and variables that it needs are the same; the code differs.</p>
         ) : (
           <ul className="flex flex-col gap-1 text-sm">

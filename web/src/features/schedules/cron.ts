@@ -38,6 +38,12 @@ export function written({ every, time, day, date, zone, fields }: Rhythm): strin
   return `${five} ${zone}`
 }
 
+/** The expression of a form that is filled in; nothing while something is missing. */
+export function whole(rhythm: Rhythm): string | undefined {
+  const missing = rhythm.every === 'other' ? rhythm.fields.trim().split(/\s+/).length !== 5 : rhythm.time === ''
+  return missing ? undefined : written(rhythm)
+}
+
 /** The form of an expression; `other` for what the form has no words for. */
 export function read(cron: string, zone: string): Rhythm {
   const parts = cron.trim().split(/\s+/)

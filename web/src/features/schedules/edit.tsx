@@ -5,7 +5,7 @@ import { app as appQuery, apps } from '@/api/queries'
 import type { Missed, Priority, Schedule } from '@/api/schema'
 import { usePreferences } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { exact } from '@/ui/format'
@@ -13,8 +13,9 @@ import { ZoneField } from '@/ui/instant-field'
 import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
 import { zoneOfBrowser } from '@/ui/zones'
-import { DAYS, type Every, type Rhythm, read, written } from './cron'
+import { DAYS, type Every, type Rhythm, read, whole, written } from './cron'
 import { EnvironmentField } from './environment-field'
+import { NextRuns, usePreview } from './next-runs'
 
 const RHYTHMS: [Every, string][] = [
   ['day', 'Every day'],
@@ -36,7 +37,8 @@ export default function EditSchedule({ schedule, close }: { schedule?: Schedule;
   const client = useQueryClient()
   const toast = useToast()
   const { zone } = usePreferences()
-  const rhythm = read(schedule?.cron ?? '0 6 * * *', zone ?? zoneOfBrowser())
+  const home = zone ?? zoneOfBrowser()
+  const rhythm = read(schedule?.cron ?? '0 6 * * *', home)
   const form = useForm({
     initial: {
       app: '',
@@ -81,16 +83,19 @@ export default function EditSchedule({ schedule, close }: { schedule?: Schedule;
     },
   })
   const { values, set, errors } = form
+  const preview = usePreview(whole(values), home)
+  const typed = values.every === 'other'
   const title = schedule ? `Change the schedule ${schedule.name}` : 'New schedule'
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title={title}
       description={schedule ? `It deploys ${schedule.app} to ${schedule.environment}.` : 'Deploys an environment again and again, with what its source has by then.'}
       actions={
         <>
-          <Button onClick={close}>{schedule ? 'Keep as it is' : 'Not now'}</Button>
+          <CloseButton>{schedule ? 'Keep as it is' : 'Not now'}</CloseButton>
           <Button look="primary" type="submit" form="schedule" busy={form.busy}>
             {schedule ? 'Change' : 'Make the schedule'}
           </Button>
@@ -108,7 +113,8 @@ export default function EditSchedule({ schedule, close }: { schedule?: Schedule;
             ))}
           </Select>
         </Field>
-        <When values={values} set={set} errors={errors} />
+        <When values={values} set={set} errors={typed ? { ...errors, fields: errors.fields ?? preview.error } : errors} />
+        <NextRuns preview={preview} zone={values.zone} home={home} told={typed} />
         <Field label="Runs that were missed" hint="Such as while no server ran.">
           <Select value={values.missed} onChange={(event) => set('missed', event.target.value as Missed)}>
             <option value="run_once">Run once as soon as possible, however many they were</option>

@@ -103,7 +103,7 @@ export function Schedules({ schedules }: { schedules: Schedule[] }) {
       head: <span className="sr-only">Actions</span>,
       right: true,
       cell: (row) => {
-        const off = may('deployer', row.app) !== undefined
+        const off = may('deployer', row.app)
         return (
           <Menu
             trigger={
@@ -112,14 +112,14 @@ export function Schedules({ schedules }: { schedules: Schedule[] }) {
               </Button>
             }
           >
-            <MenuItem disabled={off} onClick={() => setEditing(row)}>
+            <MenuItem disabledReason={off} onClick={() => setEditing(row)}>
               Change
             </MenuItem>
-            <MenuItem disabled={off} onClick={() => void turn(row)}>
+            <MenuItem disabledReason={off} onClick={() => void turn(row)}>
               {row.enabled ? 'Pause' : 'Let it run'}
             </MenuItem>
             <MenuLine />
-            <MenuItem disabled={off} onClick={() => remove(row)}>
+            <MenuItem disabledReason={off} onClick={() => remove(row)}>
               Remove
             </MenuItem>
           </Menu>

@@ -1,12 +1,11 @@
-// What the server is, on which machines it lives, which certificates it shows.
-import { CircleCheck, CircleX, Clock, TriangleAlert } from 'lucide-react'
-import type { Certificate, CertificateState, Cluster, Server, ServerInfo, Standing as ServerStanding } from '@/api/schema'
+// What the server is, and on which machines it lives.
+import { CircleCheck, CircleX, Clock } from 'lucide-react'
+import type { Cluster, Server, ServerInfo, Standing as ServerStanding } from '@/api/schema'
 import { sentence } from '@/api/errors'
 import { Facts } from '@/ui/card'
 import { Code } from '@/ui/code'
 import { number } from '@/ui/format'
 import { Note } from '@/ui/note'
-import { Empty } from '@/ui/states'
 import { type Standing, Status } from '@/ui/status'
 import { type Column, Table } from '@/ui/table'
 import { Time } from '@/ui/time'
@@ -64,36 +63,3 @@ export function Machines({ cluster: { servers, hosts, answered_by: self } }: { c
     </>
   )
 }
-
-const CERTIFICATES: Record<CertificateState, Standing> = {
-  serving: { tone: 'good', word: 'Shown', icon: CircleCheck },
-  expiring: { tone: 'warn', word: 'Ends soon', icon: TriangleAlert },
-  expired: { tone: 'bad', word: 'Expired', icon: CircleX },
-  not_yet_valid: { tone: 'warn', word: 'Not yet valid', icon: Clock },
-  unserved: { tone: 'bad', word: 'Not shown', icon: CircleX },
-}
-
-const columns: Column<Certificate>[] = [
-  {
-    head: 'Names',
-    phone: 'title',
-    className: 'sm:max-w-72',
-    cell: ({ names, warning }) => (
-      <span className="min-w-0">
-        <span className="font-medium break-words">{names.join(', ')}</span>
-        {warning ? <span className="block text-sm text-muted">{sentence(warning)}</span> : null}
-      </span>
-    ),
-  },
-  { head: 'State', cell: ({ state }) => <Status standing={CERTIFICATES[state]} /> },
-  { head: 'Ends', right: true, cell: ({ not_after: at }) => <Time at={at} /> },
-]
-
-export const Certificates = ({ certificates }: { certificates: Certificate[] }) =>
-  certificates.length === 0 ? (
-    <Empty title="No certificate">
-      Apps answer without TLS until one is added: <Code>plimsoll certificates add</Code>
-    </Empty>
-  ) : (
-    <Table label="Certificates" columns={columns} rows={certificates} id={({ id }) => id} />
-  )

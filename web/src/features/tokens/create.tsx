@@ -9,7 +9,7 @@ import type { Created, Grant, Holder, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { Code, CodeBlock } from '@/ui/code'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { Note } from '@/ui/note'
@@ -56,11 +56,12 @@ function Choose({ made, close }: { made(created: Created): void; close(): void }
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title="New token"
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="create-token" busy={form.busy} disabledReason={notToMake(holder, grants, may)}>
             Make the token
           </Button>

@@ -7,7 +7,7 @@ import { useMay } from '@/api/use-me'
 import { EnvironmentField } from '@/features/schedules/environment-field'
 import { usePreferences } from '@/preferences'
 import { Button } from '@/ui/button'
-import { Dialog } from '@/ui/dialog'
+import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
 import { InstantField, ZoneField, meant, wrong } from '@/ui/instant-field'
@@ -62,12 +62,13 @@ export default function AddWindow({ close }: { close(): void }) {
   return (
     <Dialog
       open
-      onOpenChange={(open) => (open || form.busy ? undefined : close())}
+      onOpenChange={(open) => (open ? undefined : close())}
+      busy={form.busy}
       title="New rule"
       description="Rollbacks are never held. What is at work when it begins to hold is not stopped."
       actions={
         <>
-          <Button onClick={close}>Not now</Button>
+          <CloseButton>Not now</CloseButton>
           <Button look="primary" type="submit" form="window" busy={form.busy}>
             Add the rule
           </Button>

@@ -1,16 +1,17 @@
-import { useQuery } from '@tanstack/react-query'
+import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { createFileRoute } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
+import { type ReactNode, useState } from 'react'
 import { approvals } from '@/api/approvals'
 import type { Approval } from '@/api/schema'
 import { ApprovalCard } from '@/features/approvals/approval'
 import { Card } from '@/ui/card'
 import { plural } from '@/ui/format'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 
-const pending = () => approvals({ state: 'pending', limit: 100 })
-const latest = () => approvals({ limit: 50 })
+const pending = (cursor?: string) => approvals({ state: 'pending', limit: 100, cursor })
+const latest = (cursor?: string) => approvals({ limit: 50, cursor })
 
 export const Route = createFileRoute('/_app/approvals')({
   loader: ({ context }) => void context.client.prefetchQuery(pending()),
@@ -18,8 +19,10 @@ export const Route = createFileRoute('/_app/approvals')({
 })
 
 function Approvals() {
-  const waiting = useQuery(pending())
-  const all = useQuery(latest())
+  const [asked, setAsked] = useState<string>()
+  const [decidedAt, setDecidedAt] = useState<string>()
+  const waiting = useQuery({ ...pending(asked), placeholderData: keepPreviousData })
+  const all = useQuery({ ...latest(decidedAt), placeholderData: keepPreviousData })
   return (
     <Page title="Approvals" lead="What waits for somebody’s yes before it begins, and what was decided.">
       <Loaded query={waiting}>
@@ -32,15 +35,22 @@ function Approvals() {
                 <Empty title="Nobody waits for you">What you may approve of stands here. You never vote on what you ordered yourself.</Empty>
               </Group>
               {others.length > 0 ? <Group title="Waits for others" items={others} /> : null}
-              {next ? <p className="text-sm text-muted">Only the newest 100 are shown.</p> : null}
+              <Pager at={asked} next={next} go={setAsked} />
             </>
           )
         }}
       </Loaded>
       <Loaded query={all}>
-        {({ items }) => {
+        {({ items, next }) => {
           const decided = items.filter(({ state }) => state !== 'pending')
-          return decided.length > 0 ? <Group title="Decided" items={decided} /> : null
+          return decided.length > 0 || next || decidedAt ? (
+            <>
+              <Group title="Decided" items={decided}>
+                <Empty title="None among these">What waits is between those that were decided.</Empty>
+              </Group>
+              <Pager at={decidedAt} next={next} go={setDecidedAt} />
+            </>
+          ) : null
         }}
       </Loaded>
     </Page>

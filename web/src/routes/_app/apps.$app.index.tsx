@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { Link, createFileRoute } from '@tanstack/react-router'
-import { Users } from 'lucide-react'
+import { Settings, Users } from 'lucide-react'
 import { app as appQuery, deployments, releases } from '@/api/queries'
 import type { AppDetail } from '@/api/schema'
 import { DeployButton } from '@/features/deploy/deploy'
@@ -41,9 +41,14 @@ function Shown({ app }: { app: AppDetail }) {
       mood={working ? 'running' : undefined}
       trail={[{ word: 'Overview', link: to.overview() }]}
       actions={
-        <ButtonLink {...to.members(app.name)}>
-          <Users aria-hidden /> Members
-        </ButtonLink>
+        <>
+          <ButtonLink {...to.members(app.name)}>
+            <Users aria-hidden /> Members
+          </ButtonLink>
+          <ButtonLink {...to.appSettings(app.name)}>
+            <Settings aria-hidden /> Settings
+          </ButtonLink>
+        </>
       }
       lead={app.source ? <SourceWords source={app.source} /> : 'No source of its own: each deployment brings one.'}
     >

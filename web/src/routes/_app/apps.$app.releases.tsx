@@ -6,9 +6,9 @@ import type { AppDetail } from '@/api/schema'
 import { ReleaseList } from '@/features/environment/releases'
 import { BackTo } from '@/features/rollback/back-to'
 import { to } from '@/paths'
-import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Loaded } from '@/ui/states'
 
 interface Search {
@@ -49,22 +49,7 @@ function Shown({ app }: { app: AppDetail }) {
           {({ items, next }) => (
             <>
               <ReleaseList releases={items} actions={(release) => <BackTo release={release} environments={app.environments} app={app.name} />} />
-              {next || cursor ? (
-                <div className="flex justify-between border-t border-line p-3">
-                  {cursor ? (
-                    <Button size="sm" onClick={() => void navigate({ search: {} })}>
-                      The newest
-                    </Button>
-                  ) : (
-                    <span />
-                  )}
-                  {next ? (
-                    <Button size="sm" onClick={() => void navigate({ search: { cursor: next } })}>
-                      Older ones
-                    </Button>
-                  ) : null}
-                </div>
-              ) : null}
+              <Pager at={cursor} next={next} go={(to) => void navigate({ search: { cursor: to } })} />
             </>
           )}
         </Loaded>

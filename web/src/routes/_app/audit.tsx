@@ -12,6 +12,7 @@ import { to } from '@/paths'
 import { Button, ButtonLink, looks } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 
 export const Route = createFileRoute('/_app/audit')({
@@ -65,22 +66,7 @@ function Shown({ search }: { search: AuditSearch }) {
           ) : (
             <>
               <Records records={items} filter={search} />
-              {next || search.cursor ? (
-                <div className="flex justify-between border-t border-line p-3">
-                  {search.cursor ? (
-                    <Button size="sm" onClick={() => change({ ...search, cursor: undefined })}>
-                      The newest
-                    </Button>
-                  ) : (
-                    <span />
-                  )}
-                  {next ? (
-                    <Button size="sm" onClick={() => change({ ...search, cursor: next })}>
-                      Older ones
-                    </Button>
-                  ) : null}
-                </div>
-              ) : null}
+              <Pager at={search.cursor} next={next} go={(cursor) => change({ ...search, cursor })} />
             </>
           )
         }

@@ -1,6 +1,6 @@
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { createFileRoute, useNavigate } from '@tanstack/react-router'
-import { useState } from 'react'
+import { text } from '@/address'
 import { deployments } from '@/api/queries'
 import type { Phase } from '@/api/schema'
 import { DeploymentList } from '@/features/deployment/list'
@@ -9,8 +9,10 @@ import { Button, ButtonLink } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Input, Select } from '@/ui/field'
 import { Page } from '@/ui/page'
+import { Pager } from '@/ui/pager'
 import { Empty, Loaded } from '@/ui/states'
 import { phaseWord } from '@/ui/status'
+import { useTyped } from '@/ui/typed'
 
 const PHASES: Phase[] = ['queued', 'building', 'health_check', 'active', 'failed', 'rolled_back', 'cancelled']
 
@@ -20,8 +22,6 @@ interface Search {
   phase?: Phase
   cursor?: string
 }
-
-const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
 export const Route = createFileRoute('/_app/deployments/')({
   validateSearch: (search: Record<string, unknown>): Search => ({
@@ -36,10 +36,15 @@ export const Route = createFileRoute('/_app/deployments/')({
 function Deployments() {
   const search = Route.useSearch()
   const navigate = useNavigate({ from: Route.fullPath })
-  const [typed, setTyped] = useState(search.app ?? '')
+  const [app, setApp] = useTyped(search.app ?? '')
+  const [environment, setEnvironment] = useTyped(search.environment ?? '')
   const query = useQuery({ ...deployments({ ...search, limit: 50 }), placeholderData: keepPreviousData })
   const filtered = Boolean(search.app ?? search.environment ?? search.phase)
   const filter = (change: Partial<Search>) => void navigate({ search: { ...search, cursor: undefined, ...change } })
+  const typed = () => {
+    const now = { app: app.trim() || undefined, environment: environment.trim() || undefined }
+    if (now.app !== search.app || now.environment !== search.environment) filter(now)
+  }
   return (
     <Page title="Deployments">
       <Card flush>
@@ -49,18 +54,28 @@ function Deployments() {
           className="flex flex-wrap gap-2 border-b border-line p-3"
           onSubmit={(event) => {
             event.preventDefault()
-            filter({ app: typed.trim() || undefined })
+            typed()
           }}
         >
           <Input
             aria-label="App"
             placeholder="App"
             className="w-44 max-sm:grow"
-            value={typed}
+            value={app}
             autoCapitalize="none"
             spellCheck={false}
-            onChange={(event) => setTyped(event.target.value)}
-            onBlur={() => filter({ app: typed.trim() || undefined })}
+            onChange={(event) => setApp(event.target.value)}
+            onBlur={typed}
+          />
+          <Input
+            aria-label="Environment"
+            placeholder="Environment"
+            className="w-44 max-sm:grow"
+            value={environment}
+            autoCapitalize="none"
+            spellCheck={false}
+            onChange={(event) => setEnvironment(event.target.value)}
+            onBlur={typed}
           />
           <Select
             aria-label="Phase"
@@ -75,14 +90,12 @@ function Deployments() {
               </option>
             ))}
           </Select>
+          {/* Enter in one of several fields sends a form that has such a button. */}
+          <button type="submit" hidden>
+            Filter
+          </button>
           {filtered ? (
-            <Button
-              look="quiet"
-              onClick={() => {
-                setTyped('')
-                void navigate({ search: {} })
-              }}
-            >
+            <Button look="quiet" onClick={() => void navigate({ search: {} })}>
               Show all
             </Button>
           ) : null}
@@ -96,22 +109,7 @@ function Deployments() {
             ) : (
               <>
                 <DeploymentList deployments={items} label="Deployments" />
-                {next || search.cursor ? (
-                  <div className="flex justify-between border-t border-line p-3">
-                    {search.cursor ? (
-                      <Button size="sm" onClick={() => filter({ cursor: undefined })}>
-                        The newest
-                      </Button>
-                    ) : (
-                      <span />
-                    )}
-                    {next ? (
-                      <Button size="sm" onClick={() => void navigate({ search: { ...search, cursor: next } })}>
-                        Older ones
-                      </Button>
-                    ) : null}
-                  </div>
-                ) : null}
+                <Pager at={search.cursor} next={next} go={(cursor) => void navigate({ search: { ...search, cursor } })} />
               </>
             )
           }

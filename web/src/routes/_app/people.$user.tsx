@@ -51,7 +51,7 @@ function Shown({ person }: { person: UserDetail }) {
   const { name, email, everywhere, disabled, created_at, created_by, last_sign_in_at, password, apps, tokens } = person
   const navigate = useNavigate()
   const reason = useMayChange()(person)
-  const { disable, enable, remove } = usePersonActions()
+  const { disable, enable, remove, forgetFactor } = usePersonActions()
   return (
     <Page
       title={name}
@@ -71,7 +71,16 @@ function Shown({ person }: { person: UserDetail }) {
       }
     >
       <div className="grid items-start gap-4 lg:grid-cols-2">
-        <Card title="Account">
+        <Card
+          title="Account"
+          aside={
+            password ? (
+              <Button size="sm" look="quiet" disabledReason={reason} onClick={() => forgetFactor(person)}>
+                Remove the second factor
+              </Button>
+            ) : undefined
+          }
+        >
           <Facts
             facts={[
               ['Role everywhere', everywhereWord(everywhere)],

@@ -56,6 +56,9 @@ impl<G: Deploying> Stage<G> for PullSource {
             Told::Note(line) => sink.say(line),
         };
         let fetched = fetch(world, source, &workspace.source(), &mut tell, &step.cancel).await?;
+        if order.approval.is_some() {
+            as_approved(source, fetched.commit.as_ref())?;
+        }
         state.commit = fetched.commit;
         state.tree = Some(fetched.tree);
         Ok(state)
@@ -136,6 +139,18 @@ pub(crate) async fn fetch(
     Ok(Fetched { commit, tree: tree.digest })
 }
 
+/// Looks whether the repository gave the very commit that others have approved of.
+fn as_approved(pinned: &Source, found: Option<&Commit>) -> Result<(), saga::Failure<Failure>> {
+    let (Source::Git { reference: Some(approved), .. }, Some(found)) = (pinned, found) else { return Ok(()) };
+    match *approved == found.sha {
+        true => Ok(()),
+        false => Err(permanent(
+            format!("the repository gave {} where {approved} was approved of", found.sha),
+            "deploy again, and have it approved",
+        )),
+    }
+}
+
 /// Removes the workspace and whatever still runs in it.
 pub(super) async fn clear(world: &World, state: &State) -> Result<(), saga::Failure<Failure>> {
     let workspace: Workspace = world.layout.workspace(&state.order.deployment);
@@ -197,6 +212,16 @@ mod tests {
     use saga::Verdict;
 
     use super::*;
+
+    #[test]
+    fn nothing_runs_but_the_commit_that_was_approved_of() {
+        let commit = |sha: &str| Commit { sha: sha.repeat(40), summary: String::new(), author: String::new(), time: 0 };
+        let pinned = Source::Git { url: "https://h/a".to_owned(), reference: Some("a".repeat(40)) };
+        assert!(as_approved(&pinned, Some(&commit("a"))).is_ok());
+        let refused = as_approved(&pinned, Some(&commit("b"))).unwrap_err();
+        assert_eq!((refused.verdict, refused.error.cause), (Verdict::Permanent, Cause::Source));
+        assert!(refused.error.message.contains(&"b".repeat(40)), "{}", refused.error.message);
+    }
 
     #[test]
     fn a_cancel_is_told_as_one_wherever_the_source_comes_from() {

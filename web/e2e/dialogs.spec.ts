@@ -1,0 +1,237 @@
+// Where the focus begins in a dialog, and what closes it; and what "Try again" does. Then every dialog as people see it, and the pages
+// as a viewer does: open to everybody as far as a program can tell, on a desktop and on the narrowest phone. Pictures of them are in
+// target/screens.
+import type { Locator, Page } from '@playwright/test'
+import { type Owner, complaints, expect, signedOut, test } from './fixtures'
+import { createApp, deployed } from './flow'
+import type { Server } from './harness'
+import { COLOURS, fits, open, picture, settled, turn } from './look'
+import { Repo } from './repo'
+
+const vera = { name: 'Vera Brandt', email: 'vera.brandt@example.org', password: 'Lantern under the eastern pier 4' }
+
+/** `opens` are the buttons that lead to it, by name, one after the other; what matters in it has to be there. */
+const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?: (dialog: Locator) => Locator }[] = [
+  { name: 'new-app', path: '/', opens: ['New app'] },
+  { name: 'deploy', path: '/apps/galley/production', opens: ['Deploy'] },
+  {
+    name: 'deploy-plan',
+    path: '/apps/galley/production',
+    opens: ['Deploy', 'See what it would do', 'What if a step fails'],
+    shows: (dialog) => dialog.getByText('If all goes well'),
+  },
+  { name: 'rollback', path: '/apps/galley/production', opens: ['Roll back'] },
+  { name: 'promote', path: '/apps/galley/production', opens: ['Promote'] },
+  { name: 'variable', path: '/apps/galley/production', opens: [/^Add/] },
+  { name: 'approval-policy', path: '/apps/galley/production', opens: ['Ask for approval'] },
+  { name: 'source', path: '/apps/galley/settings', opens: ['Change the source'] },
+  { name: 'concurrency', path: '/apps/galley/settings', opens: ['Change how many at the same time'] },
+  { name: 'environment', path: '/apps/galley/settings', opens: ['New environment'] },
+  { name: 'supersede', path: '/apps/galley/settings', opens: ['Change what runs of those that wait for production'] },
+  { name: 'delete-environment', path: '/apps/galley/settings', opens: ['Delete staging'] },
+  { name: 'delete-app', path: '/apps/galley/settings', opens: ['Delete the app'] },
+  { name: 'retention', path: '/settings', opens: ['Change how long things are kept'] },
+  { name: 'sweep', path: '/settings', opens: ['What is old enough'] },
+  { name: 'stalls', path: '/settings', opens: ['Change when a deployment is stalled'] },
+  { name: 'certificate', path: '/settings', opens: ['Add a certificate'] },
+  { name: 'ingress', path: '/settings', opens: ['Restart the ingress'] },
+  { name: 'schedule', path: '/queue', opens: ['New schedule'] },
+  { name: 'rule', path: '/queue', opens: ['New rule'] },
+  { name: 'channel', path: '/notifications', opens: ['New channel'] },
+  { name: 'invite', path: '/people', opens: ['Invite'] },
+  { name: 'second-factor-of', path: `/people/${vera.email}`, opens: ['Remove the second factor'] },
+  { name: 'role', path: `/people/${vera.email}`, opens: [/^Change role/] },
+  { name: 'token', path: '/tokens', opens: ['New token'] },
+]
+
+const viewed: [path: string, title: string][] = [
+  ['/', 'Overview'],
+  ['/apps/galley', 'galley'],
+  ['/apps/galley/production', 'production'],
+  ['/apps/galley/settings', 'Settings'],
+  ['/deployments', 'Deployments'],
+  ['/queue', 'Queue'],
+  ['/bypasses', 'Past closed windows'],
+  ['/approvals', 'Approvals'],
+  ['/notifications', 'Notifications'],
+  ['/people', 'People'],
+  ['/tokens', 'Tokens'],
+  ['/settings', 'Settings'],
+  ['/settings/account', 'Your account'],
+]
+
+const looks = [{ width: 1280 }, { width: 390, narrowest: 360 }] as const
+
+test('a dialog begins at its first field, and stays while what it asked for is on its way', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'buoy', repo)
+  await page.goto('/apps/buoy/production')
+  await page.getByRole('button', { name: 'Deploy', exact: true }).click()
+  const deploy = page.getByRole('dialog', { name: 'Deploy buoy to production' })
+  await expect(deploy.getByLabel('Branch, tag or commit')).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(deploy).toBeHidden()
+
+  // The answer is held back: the dialog says what it waits for.
+  let answer = () => {}
+  const held = new Promise<void>((resolve) => (answer = resolve))
+  await page.route('**/api/v1/apps/buoy/environments/production/variables', async (route) => {
+    await held
+    await route.continue()
+  })
+  await page.getByRole('button', { name: 'Add', exact: true }).click()
+  const dialog = page.getByRole('dialog')
+  await expect(dialog.getByLabel('Name')).toBeFocused()
+  await dialog.getByLabel('Name').fill('ENSIGN')
+  await dialog.getByLabel('Value').fill('red')
+  await dialog.getByRole('button', { name: 'Save', exact: true }).click()
+  const safe = dialog.getByRole('button', { name: 'Not now' })
+  await expect(safe).toHaveAccessibleDescription(/sent already/)
+  await safe.click({ force: true })
+  await page.keyboard.press('Escape')
+  await expect(dialog).toBeVisible()
+  answer()
+  await expect(dialog).toBeHidden()
+  await expect(page.getByText('ENSIGN', { exact: true })).toBeVisible()
+})
+
+test.describe('a page that failed', () => {
+  // One pattern: Playwright takes a pair for a value with its options.
+  test.use({ expected: [/status of 500|route match|the disk is full/] })
+
+  test('is there once it is tried again', async ({ page }) => {
+    const problem = { title: 'It failed', status: 500, code: 'internal', detail: 'the disk is full' }
+    await page.route('**/api/v1/me', (route) => route.fulfill({ status: 500, contentType: 'application/problem+json', body: JSON.stringify(problem) }))
+    await page.goto('/queue')
+    await expect(page.getByRole('alert')).toContainText('The disk is full.')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect(page.getByRole('alert')).toContainText('The disk is full.')
+    await page.unroute('**/api/v1/me')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await expect(page.getByRole('heading', { level: 1, name: 'Queue' })).toBeVisible()
+  })
+})
+
+test.describe('how they look', () => {
+  // One of the looks for each worker.
+  test.describe.configure({ mode: 'parallel' })
+
+  const repos: Repo[] = []
+  let viewer: Owner['state']
+
+  test.beforeAll(async ({ server, owner, browser }) => {
+    test.setTimeout(120_000)
+    expect(owner.state.cookies).not.toEqual([])
+    const repo = new Repo()
+    repos.push(repo)
+    repo.commit({ version: 'v1' })
+    await createApp(server, 'galley', repo)
+    await deployed(server, 'galley')
+    repo.commit({ version: 'v2' })
+    await deployed(server, 'galley')
+    await server.cli('envs', 'create', 'staging', '--app', 'galley')
+    repo.commit({ version: 'v3' })
+    const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
+    await come(await context.newPage(), server)
+    viewer = await context.storageState()
+    await context.close()
+  })
+  test.afterAll(() => {
+    for (const repo of repos) repo.remove()
+  })
+
+  for (const look of looks) {
+    const phone = look.width < 600
+    const viewport = { width: look.width, height: phone ? 844 : 860 }
+    const options = { colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone } as const
+
+    // What is seen of a dialog on a desktop is seen on a phone, with less room.
+    if (phone) test(`every dialog, ${look.width} wide`, async ({ browser, owner, server }) => {
+      test.setTimeout(300_000)
+      const context = await browser.newContext({ ...options, baseURL: server.url, storageState: owner.state })
+      for (const { name, path, opens, shows } of dialogs) {
+        await test.step(name, async () => {
+          const page = await context.newPage()
+          const said = complaints(page)
+          await page.goto(path)
+          await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
+          await settled(page)
+          const dialog = page.getByRole('dialog')
+          for (const [index, button] of opens.entries()) {
+            const within = index === 0 ? page : dialog
+            await within.getByRole('button', { name: button, exact: typeof button === 'string' }).first().click()
+          }
+          await expect(dialog).toBeVisible()
+          if (shows) await expect(shows(dialog)).toBeVisible()
+          await settled(page)
+          await still(page)
+          await inside(dialog, `the dialog ${name}`)
+          await open(page, `the dialog ${name} in light`)
+          await picture(page, `dialog-${name}-light-${look.width}`)
+          await turn(page, 'dark')
+          await open(page, `the dialog ${name} in dark`, COLOURS)
+          await picture(page, `dialog-${name}-dark-${look.width}`)
+          if ('narrowest' in look) {
+            await page.setViewportSize({ ...viewport, width: look.narrowest })
+            await inside(dialog, `the dialog ${name}, ${look.narrowest} wide,`)
+          }
+          expect.soft(said, `the console of the dialog ${name}`).toEqual([])
+          await page.close()
+        })
+      }
+      await context.close()
+    })
+
+    test(`the pages of a viewer, ${look.width} wide`, async ({ browser, server }) => {
+      test.setTimeout(180_000)
+      const context = await browser.newContext({ ...options, baseURL: server.url, storageState: viewer })
+      for (const [path, title] of viewed) {
+        await test.step(path, async () => {
+          const page = await context.newPage()
+          const said = complaints(page)
+          await page.goto(path)
+          await expect.soft(page.getByRole('heading', { level: 1, name: title, exact: true }), `the heading of ${path}`).toBeVisible()
+          await settled(page)
+          await fits(page, path)
+          await open(page, `${path} of a viewer`)
+          await picture(page, `viewer${path.replaceAll('/', '-')}-${look.width}`)
+          if ('narrowest' in look) {
+            await page.setViewportSize({ ...viewport, width: look.narrowest })
+            await fits(page, `${path} of a viewer, ${look.narrowest} wide,`)
+          }
+          expect.soft(said, `nothing is asked by ${path} that would be refused`).toEqual([])
+          await page.close()
+        })
+      }
+      await context.close()
+    })
+  }
+})
+
+async function come(page: Page, server: Server): Promise<void> {
+  const { secret } = await server.json<{ secret: string }>('users', 'invite', vera.email, '--role', 'viewer')
+  await page.goto(`/invitation#${secret}`)
+  await page.getByLabel('Name').fill(vera.name)
+  await page.getByLabel('Password').fill(vera.password)
+  await page.getByRole('button', { name: 'Accept and sign in' }).click()
+  await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
+}
+
+/** Nothing is on its way to where it will stand. */
+async function still(page: Page): Promise<void> {
+  await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((animation) => animation instanceof CSSTransition).map(({ finished }) => finished)))
+}
+
+/** It is within the window, its buttons too, and nothing in it is wider than it. */
+async function inside(dialog: Locator, name: string): Promise<void> {
+  const found = await dialog.evaluate((popup) => {
+    const { left, right, top, bottom } = popup.getBoundingClientRect()
+    const wide = [popup, ...popup.querySelectorAll('*')].filter((part) => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX === 'auto' && part.clientWidth > 0)
+    return {
+      out: left < 0 || top < 0 || right > innerWidth || bottom > innerHeight,
+      // A block of text may scroll by itself.
+      wide: wide.filter((part) => part.tagName !== 'PRE' && part.tagName !== 'TEXTAREA').map((part) => part.outerHTML.slice(0, 160)),
+    }
+  })
+  expect.soft(found, `${name} is within the window`).toEqual({ out: false, wide: [] })
+}
