@@ -96,7 +96,7 @@ async fn who_sends_wrong_tokens_has_to_wait_and_others_do_not() {
     assert_eq!(answers[0].code, ErrorKind::Unauthorized);
     let limited = answers.last().unwrap();
     assert_eq!((limited.code, limited.status), (ErrorKind::RateLimited, 429));
-    assert!(limited.hint.as_ref().unwrap().contains("seconds"), "{limited:?}");
+    assert!(limited.hint.as_ref().unwrap().contains("second"), "{limited:?}");
     let head = http::raw(
         server.api(),
         "GET /api/v1/apps HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer plim_x\r\nConnection: close\r\n\r\n",
