@@ -31,7 +31,7 @@ use crate::sign_in::{self, SignIns};
 use crate::turns::Turns;
 use crate::uploads::{UploadLimits, Uploads};
 use crate::vault::Vault;
-use crate::{audit, dispatch, notices, reconcile, retention, stalls, tick, tokens};
+use crate::{audit, dispatch, forecast, notices, reconcile, retention, stalls, tick, tokens};
 
 /// How to run the control plane.
 #[derive(Debug, Clone)]
@@ -260,6 +260,7 @@ impl Control {
         inner.tasks.spawn(stalls::watch(weak(), stopping.clone()));
         inner.tasks.spawn(retention::keep(weak(), stopping.clone()));
         inner.tasks.spawn(notices::run(weak(), stopping.clone()));
+        inner.tasks.spawn(forecast::keep(weak(), stopping.clone()));
         inner.tasks.spawn(audit::anchors(weak(), stopping.clone()));
         if inner.world.store.kind() == Kind::Postgres {
             inner.tasks.spawn(cluster::watch(weak(), stopping.clone()));

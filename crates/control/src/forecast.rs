@@ -1,8 +1,11 @@
 //! What the queue will do: facts for [`domain::estimate`], gathered.
+//!
+//! That of a short queue is made when somebody asks. That of a long one takes longer than anybody who looks should wait, so
+//! that it is made again and again, and shown meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -13,6 +16,7 @@ use domain::{AppId, DeploymentId, EnvironmentId};
 use store::environments::Environment;
 use store::queue::Filter;
 use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
 use crate::control::Inner;
@@ -24,6 +28,9 @@ const KEEP_SHORT: Duration = Duration::from_millis(300);
 const KEEP_LONG: Duration = Duration::from_secs(5);
 /// The age up to which that of a long queue is shown while a new one is made.
 const STALE: Duration = Duration::from_secs(60);
+/// Between two that are made before anybody asks, of a long queue; and so many times what one took, if that is longer.
+const AGAIN: Duration = Duration::from_secs(15);
+const SHARE: u32 = 50;
 /// Beyond this nobody can say anything useful.
 const MOST: u64 = 100_000;
 /// Deployments that say how long one takes when little is known of an environment.
@@ -84,6 +91,28 @@ pub(crate) async fn foresee(inner: &Arc<Inner>) -> Result<Arc<Foreseen>, StoreEr
         }
         _ => make(inner).await,
     }
+}
+
+/// Until the server stops: foresees a long queue before anybody asks.
+pub(crate) async fn keep(inner: Weak<Inner>, stopping: CancellationToken) {
+    // What waited when the server stopped waits still.
+    let mut pause = Duration::from_secs(1);
+    while stopping.run_until_cancelled(tokio::time::sleep(pause)).await.is_some() {
+        let Some(inner) = inner.upgrade() else { return };
+        let began = Instant::now();
+        if let Err(e) = again(&inner).await {
+            tracing::debug!("the queue can't be foreseen: {e}");
+        }
+        pause = AGAIN.max(began.elapsed() * SHARE);
+    }
+}
+
+async fn again(inner: &Inner) -> Result<(), StoreError> {
+    let long = store::queue::count(&inner.world.store, &Filter::default()).await? > QUICK as u64;
+    if long && inner.foreseen.last().is_none_or(|(at, _)| at.elapsed() > KEEP_LONG) {
+        make(inner).await?;
+    }
+    Ok(())
 }
 
 async fn make(inner: &Inner) -> Result<Arc<Foreseen>, StoreError> {

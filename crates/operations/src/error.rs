@@ -174,8 +174,8 @@ impl Error {
     }
 }
 
-/// What is wrong with the field at `path` of a request, from the words of the decoder. A text of the wrong type is not
-/// repeated: it may be a secret in the wrong place.
+/// What is wrong with the field at `path` of a request, from the words of the decoder. A text of the wrong type, or one that is
+/// none of the known words, is not repeated: it may be a secret in the wrong place.
 pub fn field_complaint(path: &str, words: &str) -> String {
     let words = without_value(words);
     // Errors about unknown and missing fields name them already.
@@ -183,8 +183,13 @@ pub fn field_complaint(path: &str, words: &str) -> String {
     if named { words } else { format!("`{path}`: {words}") }
 }
 
-/// `invalid type: string "hunter2", expected a map` without its value.
+/// `invalid type: string "hunter2", expected a map` and ``unknown variant `hunter2`, expected one of …`` without their values.
 fn without_value(words: &str) -> String {
+    if let Some((_, expected)) =
+        words.strip_prefix("unknown variant `").and_then(|rest| rest.rsplit_once("`, expected "))
+    {
+        return format!("unknown variant, expected {expected}");
+    }
     let parts = words.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "));
     match parts.and_then(|(found, expected)| Some((found.split_once(['"', '`'])?.0.trim_end(), expected))) {
         Some((kind, expected)) => format!("invalid type: {kind}, expected {expected}"),
@@ -227,6 +232,11 @@ mod tests {
                 "limit",
                 "invalid value: integer `-1`, expected u32",
                 "`limit`: invalid value: integer `-1`, expected u32",
+            ),
+            (
+                "server.encryption",
+                "unknown variant `hunter2`, expected `y`, expected one of `tls`, `none`",
+                "`server.encryption`: unknown variant, expected one of `tls`, `none`",
             ),
             (".", "unknown field `x`, expected `y`", "unknown field `x`, expected `y`"),
             ("y", "missing field `y`", "missing field `y`"),

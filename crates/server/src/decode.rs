@@ -271,7 +271,7 @@ mod tests {
             (JSON, br#"{"name":"a","x":1}"#, 400, "unknown field `x`, expected `name` or `source`"),
             (JSON, br#"{"name":"A b"}"#, 400, "`name`: `A b` is not a valid name"),
             (JSON, br#"{"name":"a","source":"x"}"#, 400, "`source`: invalid type: string, expected"),
-            (JSON, br#"{"name":"a","source":{"kind":"svn"}}"#, 400, "unknown variant `svn`"),
+            (JSON, br#"{"name":"a","source":{"kind":"svn"}}"#, 400, "unknown variant, expected"),
             (JSON, br#"{"name":"a","source":{"kind":"git"}}"#, 400, "`source`"),
             (Some("text/plain"), b"{}", 415, "`text/plain`"),
             (Some("application/x-www-form-urlencoded"), b"name=a", 415, "must be JSON"),

@@ -114,8 +114,8 @@ async fn program(sender: &Sender<'_>, with: &[(&str, &str)], told: &mut Told, ma
     let secret = login["secret"].as_str().unwrap().to_owned();
     let bearer = format!("Bearer {secret}");
     sender.good(Method::GET, "/api/v1/me", &[("authorization", &bearer)], Value::Null).await;
+    // The code for people is no secret: it lets in whoever shows the other one, with the rights of who answers it.
     made.sent.extend([device, secret]);
-    made.shown.push(user);
 }
 
 /// A token that is signed, of one that is not.
