@@ -9,7 +9,7 @@ test('what was done is listed with its person, filtered by the address, exported
   await page.getByLabel('Git repository').fill(repo.path)
   await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
   await expect(page.getByRole('heading', { level: 1, name: 'recorded' })).toBeVisible()
-  // There is no page for this setting: the API is asked as a page would.
+  // As a page would.
   const status = await page.evaluate(async () => {
     const headers = { 'content-type': 'application/json' }
     return (await fetch('/api/v1/apps/recorded/concurrency', { method: 'PUT', headers, body: '{"limit":3}' })).status
@@ -24,7 +24,7 @@ test('what was done is listed with its person, filtered by the address, exported
   await expect(created).toContainText('web')
   await expect(created).toContainText('127.0.0.1')
   await expect(created).toContainText('Done')
-  const changed = records.getByRole('row').filter({ hasText: 'apps.set_concurrency' })
+  const changed = records.getByRole('row').filter({ hasText: 'apps.set_concurrency' }).filter({ hasText: 'recorded' })
   await expect(changed).toContainText(/2\s*became\s*→\s*3/)
 
   // By the command line, it is somebody else.

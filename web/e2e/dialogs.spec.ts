@@ -8,7 +8,7 @@ import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
 import { Repo } from './repo'
 
-const vera = { name: 'Vera Brandt', email: 'vera.brandt@example.org', password: 'Lantern under the eastern pier 4' }
+const vera = { name: 'Dora Falk', email: 'dora.falk@example.org', password: 'Lantern under the eastern pier 4' }
 
 /** `opens` are the buttons that lead to it, by name, one after the other; what matters in it has to be there. */
 const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?: (dialog: Locator) => Locator }[] = [

@@ -5,7 +5,7 @@ import { accepted } from './flow'
 
 // Their own: to confirm gives the session another cookie, and that of the worker's owner is everybody's.
 const mara = { name: 'Mara Holm', email: 'mara.holm@example.org', password: 'Ballast under the southern crane 6' }
-const vera = { name: 'Vera Brandt', email: 'vera.brandt@example.org', password: 'Lantern under the eastern pier 4' }
+const vera = { name: 'Sofia Lind', email: 'sofia.lind@example.org', password: 'Lantern under the eastern pier 4' }
 const PASSWORD = 'not-for-any-eyes-but-the-mail-server'
 
 test.use({ storageState: signedOut, serverArgs: ['--allow-outgoing', '127.0.0.0/8'], expected: [/status of 4(0[13]|22)/] })
