@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
-use domain::queue::choose;
+use domain::queue::{Candidate, choose};
 use domain::{DeploymentId, ServerId};
 use saga::{Begun, Cancel, Engine, Fence, SagaId};
 use store::appends::Append;
@@ -118,6 +118,7 @@ async fn due(worker: &Arc<Worker>) -> Result<(), StoreError> {
 async fn choice(worker: &Worker, session: &impl Session) -> Result<Vec<DeploymentId>, StoreError> {
     let now = Utc::now();
     let heads = store::queue::heads(session, HOST, now, None).await?;
+    let heads: Vec<Candidate> = heads.into_iter().map(|head| head.candidate).collect();
     store::windows::list(session, Some(now)).await?;
     let apps = store::queue::facts(session, &heads.iter().map(|head| head.app.clone()).collect()).await?;
     let start = choose(heads, &apps, worker.slots, now, |_| None).start;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use domain::access::Sees;
 use domain::queue::{Candidate, Facts, Priority};
-use domain::{AppId, DeploymentId, EnvironmentId, ServerId};
+use domain::{AppId, DeploymentId, EnvironmentId, Name, ServerId};
 use sea_orm::sea_query::{Expr, ExprTrait};
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
@@ -224,6 +224,14 @@ pub enum Direction {
     Behind,
 }
 
+/// The first of an environment's queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    pub candidate: Candidate,
+    /// Of its environment: what windows are for.
+    pub name: Name,
+}
+
 /// The first of each environment's queue on `host` whose time has come, where nothing is at work; by a loose scan of
 /// the index, so that a long queue of one costs no more than a short one. With `only`, the first of that priority.
 pub async fn heads(
@@ -231,7 +239,7 @@ pub async fn heads(
     host: &str,
     now: DateTime<Utc>,
     only: Option<Priority>,
-) -> Result<Vec<Candidate>, StoreError> {
+) -> Result<Vec<Head>, StoreError> {
     let connection = session.connection();
     // SQLite can't join with what depends on another table's row, so there the row is found twice.
     let head = match connection.get_database_backend() {
@@ -245,14 +253,15 @@ pub async fn heads(
          SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 AND q.environment_id > place.id) \
          FROM place WHERE place.id IS NOT NULL) \
          SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
-         e.running FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL {head}"
+         e.running, e.name FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL {head}"
     );
     let only: Value = match only {
         Some(priority) => priority.as_str().into(),
         None => Value::String(None),
     };
     let rows = rows(connection, &sql, [host.into(), time::to_db(now).into(), only]).await?;
-    rows.iter().map(candidate).collect()
+    let head = |row| Ok(Head { candidate: candidate(row)?, name: parse(&row.try_get::<String>("", "name")?)? });
+    rows.iter().map(head).collect()
 }
 
 const FIRST_OF_PLACE: &str = "FROM queue q WHERE q.host = $1 AND q.environment_id = place.id \

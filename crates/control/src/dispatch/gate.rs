@@ -43,14 +43,8 @@ impl Gate {
         }
         let ids: BTreeSet<&EnvironmentId> = candidates.iter().map(|c| &c.environment).collect();
         let names = store::environments::names(session, &ids.into_iter().collect::<Vec<_>>()).await?;
-        let mut closed = BTreeMap::new();
-        for candidate in candidates {
-            let Some(name) = names.get(&candidate.environment) else { continue };
-            let rules = rules(records, &candidate.app, name);
-            if let Verdict::Closed { until, why, .. } = window::verdict(&rules, now) {
-                closed.insert(candidate.environment.clone(), Closed { name: why, until });
-            }
-        }
+        let named = candidates.iter().filter_map(|c| Some((c, names.get(&c.environment)?)));
+        let closed = closed(records, named, now);
         let held = candidates.iter().filter(|c| closed.contains_key(&c.environment)).map(|c| &c.deployment);
         let held: Vec<&DeploymentId> = held.collect();
         let passing = store::bypasses::among(session, &held).await?;
@@ -68,29 +62,51 @@ impl Gate {
         (!self.passing.contains(&candidate.deployment)).then(|| closed.clone())
     }
 
-    /// The heads of queues, with those in front that go past what holds them; and when the next window opens.
+    /// The heads of queues that windows do not hold, with those in front that go past what holds others; and when the next
+    /// window opens. A look of three queries at most, however many wait.
     pub(crate) async fn heads(
         session: &impl Session,
         host: &str,
         now: DateTime<Utc>,
     ) -> Result<(Vec<Candidate>, Self), StoreError> {
         let mut heads = store::queue::heads(session, host, now, None).await?;
-        let mut gate = Self::of(session, &heads, now).await?;
-        if !gate.closed.is_empty() {
-            let mut passing = store::queue::passing(session, host, now).await?;
-            passing.retain(|c| gate.closed.contains_key(&c.environment));
-            gate.passing.extend(passing.iter().map(|c| c.deployment.clone()));
-            heads.retain(|c| !gate.passing.contains(&c.deployment));
-            passing.append(&mut heads);
-            heads = passing;
+        let records = match heads.is_empty() {
+            true => Vec::new(),
+            false => store::windows::list(session, Some(now)).await?,
+        };
+        let closed = closed(&records, heads.iter().map(|head| (&head.candidate, &head.name)), now);
+        let mut candidates = Vec::new();
+        if !closed.is_empty() {
+            candidates = store::queue::passing(session, host, now).await?;
+            candidates.retain(|c| closed.contains_key(&c.environment));
+            heads.retain(|head| !closed.contains_key(&head.candidate.environment));
         }
-        Ok((heads, gate))
+        let passing = candidates.iter().map(|c| c.deployment.clone()).collect();
+        candidates.extend(heads.into_iter().map(|head| head.candidate));
+        Ok((candidates, Self { closed, passing }))
     }
 
     /// When the first of what is closed opens.
     pub(crate) fn opens(&self) -> Option<DateTime<Utc>> {
         self.closed.values().filter_map(|closed| closed.until).min()
     }
+}
+
+/// The environments of these that windows have closed.
+fn closed<'a>(
+    records: &[Record],
+    candidates: impl Iterator<Item = (&'a Candidate, &'a Name)>,
+    now: DateTime<Utc>,
+) -> BTreeMap<EnvironmentId, Closed> {
+    if records.is_empty() {
+        return BTreeMap::new();
+    }
+    let closed =
+        candidates.filter_map(|(candidate, name)| match window::verdict(&rules(records, &candidate.app, name), now) {
+            Verdict::Closed { until, why, .. } => Some((candidate.environment.clone(), Closed { name: why, until })),
+            Verdict::Open { .. } => None,
+        });
+    closed.collect()
 }
 
 /// The rules that hold in an environment.

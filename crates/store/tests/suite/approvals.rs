@@ -279,7 +279,7 @@ pub(crate) async fn held(db: Database) {
     queue::set_held(&tx, &waiting[2], false).await.unwrap();
     bypasses::approve(&tx, &waiting[0], Some("Ann, Zoë")).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(heads().await.into_iter().map(|c| c.deployment).collect::<Vec<_>>(), waiting[1..2]);
+    assert_eq!(heads().await.into_iter().map(|head| head.candidate.deployment).collect::<Vec<_>>(), waiting[1..2]);
     assert_eq!(queue::head_of(&store, &place.id).await.unwrap().as_ref(), Some(&waiting[1]));
     assert_eq!(starts::ready(&store, &waiting).await.unwrap().len(), 2);
     assert_eq!(queue::next_time(&store, "here", now()).await.unwrap(), Some(later));

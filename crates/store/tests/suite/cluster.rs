@@ -191,13 +191,14 @@ pub(crate) async fn heads(db: Database) {
     queue::insert(&tx, &entry(&single, 500)).await.unwrap();
     tx.commit().await.unwrap();
 
-    let ids = |heads: Vec<domain::queue::Candidate>| heads.into_iter().map(|c| c.deployment).collect::<Vec<_>>();
+    let ids = |heads: Vec<queue::Head>| heads.into_iter().map(|head| head.candidate.deployment).collect::<Vec<_>>();
     let found = ids(queue::heads(&store, "here", now, None).await.unwrap());
     assert_eq!(found, [of_long[1].clone(), single.deployment.id.clone()], "one of each that may, and no more");
     assert_eq!(ids(queue::heads(&store, "here", soon, None).await.unwrap())[0], of_long[0]);
     let critical = ids(queue::heads(&store, "here", now, Some(Priority::Critical)).await.unwrap());
     assert_eq!(critical, [of_long[199].clone()]);
     assert_eq!(ids(queue::heads(&store, "there", now, None).await.unwrap()), [away.deployment.id]);
+    assert_eq!(queue::heads(&store, "there", now, None).await.unwrap()[0].name.as_str(), "two");
     assert_eq!(queue::heads(&store, "nowhere", now, None).await.unwrap(), []);
     assert_eq!(queue::next_time(&store, "here", now).await.unwrap(), Some(soon));
     assert_eq!(queue::next_time(&store, "here", soon).await.unwrap(), None);
