@@ -5,7 +5,7 @@ import { Provider } from './provider'
 
 const SECRET = 'what-this-server-proves-itself-with-there'
 const mara = { name: 'Mara Lund', email: 'mara.lund@example.org', password: 'Ballast under the southern crane 6' }
-const zoe = { email: 'zoe.lind@example.org', name: 'Zoe Lind' }
+const zoe = { email: 'nora.berg@example.org', name: 'Nora Berg' }
 
 // Who was not let in is told so by a status, too; and the provider's pages are its own.
 test.use({ storageState: signedOut, serverArgs: ['--allow-outgoing', '127.0.0.0/8'], expected: [/status of 4(0[0134]|22)/] })
