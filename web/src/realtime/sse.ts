@@ -125,22 +125,23 @@ function endOf(data: string): Ending {
 
 /** Waits; less when the network or the reader comes back. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
-  // A worker has no page.
-  const page = typeof document === 'undefined' ? undefined : document
   return new Promise((resolve) => {
+    const over = new AbortController()
     const go = () => {
       clearTimeout(timer)
-      removeEventListener('online', go)
-      page?.removeEventListener('visibilitychange', seen)
-      signal.removeEventListener('abort', go)
+      over.abort()
       resolve()
     }
-    const seen = () => {
-      if (page?.visibilityState === 'visible') go()
-    }
     const timer = setTimeout(go, ms)
-    addEventListener('online', go)
-    page?.addEventListener('visibilitychange', seen)
-    signal.addEventListener('abort', go)
+    const once = { signal: over.signal }
+    signal.addEventListener('abort', go, once)
+    addEventListener('online', go, once)
+    // A worker has no page.
+    if (typeof document === 'undefined') return
+    const page = document
+    const seen = () => {
+      if (page.visibilityState === 'visible') go()
+    }
+    page.addEventListener('visibilitychange', seen, once)
   })
 }
