@@ -77,8 +77,6 @@ pub struct Preferences {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub zone: Option<String>,
-    /// Whether notices come by mail, too.
-    pub mail: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -105,7 +103,7 @@ impl Operation for SetPreferences {
     const METHOD: Method = Method::Put;
     const PATH: &'static str = "/api/v1/me/preferences";
     const EFFECT: Effect = Effect::Write;
-    const SUMMARY: &'static str = "Set your preferences: theme, zone, mail";
+    const SUMMARY: &'static str = "Set your preferences: theme, zone";
     const PERMISSION: Permission = Permission::Mine;
 
     fn place(_: &Self::Request) -> Place<'_> {

@@ -299,7 +299,7 @@ async fn without_a_record_nothing_is_done() {
     let known = json!({
         "user": "zoe@example.org", "role": "viewer", "invitation": invitation, "session": "ses_01jd0000000000000000000000",
         "page": "guide", "words": "queue",
-        "current": "not of a machine", "new": "nor is this of one", "preferences": { "mail": true }, "code": "123456",
+        "current": "not of a machine", "new": "nor is this of one", "preferences": { "theme": "dark" }, "code": "123456",
         "approval": "apr_01jd0000000000000000000000", "subject": "commit:0123abcd#1", "verdict": "approve",
         "user_code": "WDJB-MJHT",
         "app": "shop", "environment": "staging", "from": "production", "name": "other", "number": 1, "limit": 1, "size": 1,

@@ -1223,7 +1223,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Set your preferences: theme, zone, mail */
+        /** Set your preferences: theme, zone */
         put: operations["me.set_preferences"];
         post?: never;
         delete?: never;
@@ -4367,11 +4367,6 @@ export interface components {
         };
         /** @description How a person likes it. What is absent is as the browser has it. */
         Preferences: {
-            /**
-             * @description Whether notices come by mail, too.
-             * @default false
-             */
-            mail?: boolean;
             theme?: components["schemas"]["Theme"] | null;
             /** @description IANA name of the zone in which times are shown, such as `Europe/Berlin`. */
             zone?: string | null;
@@ -8649,7 +8644,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Set your preferences: theme, zone, mail */
+            /** @description Set your preferences: theme, zone */
             200: {
                 headers: {
                     "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];

@@ -2,11 +2,9 @@ import { useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { createApp } from '@/api/actions'
 import { to } from '@/paths'
-import { Button } from '@/ui/button'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
-import { Note } from '@/ui/note'
+import { FormDialog } from '@/ui/form-dialog'
 
 /** An app and where its source comes from. Its first environment comes with its first deployment. */
 export function CreateApp({ close }: { close(): void }) {
@@ -34,36 +32,21 @@ export function CreateApp({ close }: { close(): void }) {
     onChange: (event: { target: { value: string } }) => form.set(name, event.target.value),
   })
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title="New app"
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="create-app" busy={form.busy}>
-            Create
-          </Button>
-        </>
-      }
+      action="Create"
     >
-      <form id="create-app" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field label="Name" hint="It answers at this name below the server’s domain." error={form.errors.name}>
-          <Input {...text('name')} placeholder="shop" />
-        </Field>
-        <Field label="Git repository" error={form.errors.url}>
-          <Input {...text('url')} placeholder="https://git.example.org/team/shop.git" />
-        </Field>
-        <Field label="Branch, tag or commit" hint="Empty: the repository’s default branch" error={form.errors.reference}>
-          <Input {...text('reference')} placeholder="default branch" />
-        </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      <Field label="Name" hint="It answers at this name below the server’s domain." error={form.errors.name}>
+        <Input {...text('name')} placeholder="shop" />
+      </Field>
+      <Field label="Git repository" error={form.errors.url}>
+        <Input {...text('url')} placeholder="https://git.example.org/team/shop.git" />
+      </Field>
+      <Field label="Branch, tag or commit" hint="Empty: the repository’s default branch" error={form.errors.reference}>
+        <Input {...text('reference')} placeholder="default branch" />
+      </Field>
+    </FormDialog>
   )
 }

@@ -40,7 +40,7 @@ export function useChoose(): (change: Partial<Preferences>) => Promise<void> {
     // A token that is no person's has nobody to remember it for.
     if (!person.email) return
     const { theme, zone } = { ...now, ...change }
-    const preferences = { ...person.preferences, theme: theme === 'system' ? null : theme, zone: zone ?? null }
+    const preferences = { theme: theme === 'system' ? null : theme, zone: zone ?? null }
     // Before the answer: a page that opens meanwhile must not take the old choice back.
     client.setQueryData(me().queryKey, (before) => before && { ...before, preferences })
     try {

@@ -4,6 +4,7 @@ import { Button } from './button'
 import { CloseButton, Dialog } from './dialog'
 import type { Form } from './form'
 import { Note } from './note'
+import { Words } from './words'
 
 interface Props {
   form: Pick<Form<object>, 'busy' | 'trouble' | 'onSubmit'>
@@ -42,8 +43,8 @@ export function FormDialog({ form, close, title, description, action, off, safe 
       <form id={id} onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
         {children}
         {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
+          <Note tone="bad" urgent title={<Words text={form.trouble.detail} />}>
+            {form.trouble.hint ? <Words text={form.trouble.hint} /> : null}
           </Note>
         ) : null}
       </form>

@@ -1,11 +1,9 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { approvalPolicies, setApprovalPolicy } from '@/api/approvals'
 import type { ApprovalPolicy, Role } from '@/api/schema'
-import { Button } from '@/ui/button'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
-import { Note } from '@/ui/note'
+import { FormDialog } from '@/ui/form-dialog'
 import { useToast } from '@/ui/toast'
 import { lifetimeInWords } from './words'
 
@@ -38,69 +36,56 @@ export default function EditPolicy({ app, environment, policy, close }: { app: s
   const { values, set, errors } = form
   const times = TIMES.includes(values.expires_in) ? TIMES : [values.expires_in, ...TIMES]
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={`Approval for ${app} / ${environment}`}
       description="It holds for what is ordered from now on. Whoever orders a deployment never counts, nor do programs."
-      actions={
-        <>
-          <CloseButton>Keep as it is</CloseButton>
-          <Button look="primary" type="submit" form="policy" busy={form.busy} disabledReason={policy && !form.changed ? 'Nothing is changed yet' : undefined}>
-            {policy ? 'Change' : 'Ask from now on'}
-          </Button>
-        </>
-      }
+      action={policy ? 'Change' : 'Ask from now on'}
+      safe="Keep as it is"
+      off={policy && !form.changed ? 'Nothing is changed yet' : undefined}
     >
-      <form id="policy" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <div className="grid gap-4 sm:grid-cols-2">
-          <Field label="How many approve" error={errors.required}>
-            <Select value={values.required} onChange={(event) => set('required', Number(event.target.value))}>
-              {[1, 2, 3, 4, 5].map((count) => (
-                <option key={count} value={count}>
-                  {count === 1 ? 'One person' : `${count} people`}
-                </option>
-              ))}
-            </Select>
-          </Field>
-          <Field label="Who may" error={errors.role}>
-            <Select value={values.role} onChange={(event) => set('role', event.target.value as Role)}>
-              {ROLES.map(([value, word]) => (
-                <option key={value} value={value}>
-                  {word}
-                </option>
-              ))}
-            </Select>
-          </Field>
-        </div>
-        <Field label="Votes may take" hint="Then the deployment ends without having begun." error={errors.expires_in}>
-          <Select value={values.expires_in} onChange={(event) => set('expires_in', event.target.value)}>
-            {times.map((time) => (
-              <option key={time} value={time}>
-                {lifetimeInWords(time)}
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field label="How many approve" error={errors.required}>
+          <Select value={values.required} onChange={(event) => set('required', Number(event.target.value))}>
+            {[1, 2, 3, 4, 5].map((count) => (
+              <option key={count} value={count}>
+                {count === 1 ? 'One person' : `${count} people`}
               </option>
             ))}
           </Select>
         </Field>
-        <Checkbox
-          label="Rollbacks wait, too"
-          hint="They end outages: usually they should not wait."
-          checked={values.rollbacks}
-          onChange={(event) => set('rollbacks', event.target.checked)}
-        />
-        <Checkbox
-          label="Ask about going past a closed window"
-          hint="Whoever wants to is named with who approved of it."
-          checked={values.bypasses}
-          onChange={(event) => set('bypasses', event.target.checked)}
-        />
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+        <Field label="Who may" error={errors.role}>
+          <Select value={values.role} onChange={(event) => set('role', event.target.value as Role)}>
+            {ROLES.map(([value, word]) => (
+              <option key={value} value={value}>
+                {word}
+              </option>
+            ))}
+          </Select>
+        </Field>
+      </div>
+      <Field label="Votes may take" hint="Then the deployment ends without having begun." error={errors.expires_in}>
+        <Select value={values.expires_in} onChange={(event) => set('expires_in', event.target.value)}>
+          {times.map((time) => (
+            <option key={time} value={time}>
+              {lifetimeInWords(time)}
+            </option>
+          ))}
+        </Select>
+      </Field>
+      <Checkbox
+        label="Rollbacks wait, too"
+        hint="They end outages: usually they should not wait."
+        checked={values.rollbacks}
+        onChange={(event) => set('rollbacks', event.target.checked)}
+      />
+      <Checkbox
+        label="Ask about going past a closed window"
+        hint="Whoever wants to is named with who approved of it."
+        checked={values.bypasses}
+        onChange={(event) => set('bypasses', event.target.checked)}
+      />
+    </FormDialog>
   )
 }

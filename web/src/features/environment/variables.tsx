@@ -10,10 +10,9 @@ import { Button } from '@/ui/button'
 import { Card } from '@/ui/card'
 import { Code } from '@/ui/code'
 import { useConfirm } from '@/ui/confirm'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input, TextArea } from '@/ui/field'
 import { useForm } from '@/ui/form'
-import { Note } from '@/ui/note'
+import { FormDialog } from '@/ui/form-dialog'
 import { Empty, Loaded } from '@/ui/states'
 import { useToast } from '@/ui/toast'
 
@@ -106,49 +105,34 @@ function Edit({ app, environment, name, done, close }: EditProps) {
     },
   })
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={name === '' ? 'Add a variable' : `Change ${name}`}
       description="The value is sealed, and nobody can read it back: neither here nor by the API."
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="variable" busy={form.busy}>
-            Save
-          </Button>
-        </>
-      }
+      action="Save"
     >
-      <form id="variable" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        {name === '' ? (
-          <Field label="Name" error={form.errors.name}>
-            <Input
-              value={form.values.name}
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              className="font-mono"
-              onChange={(event) => form.set('name', event.target.value)}
-            />
-          </Field>
-        ) : null}
-        <Field label="Value" error={form.errors.value} hint="As it is typed: spaces and line ends count.">
-          <TextArea
-            value={form.values.value}
+      {name === '' ? (
+        <Field label="Name" error={form.errors.name}>
+          <Input
+            value={form.values.name}
             autoComplete="off"
+            autoCapitalize="none"
             spellCheck={false}
             className="font-mono"
-            onChange={(event) => form.set('value', event.target.value)}
+            onChange={(event) => form.set('name', event.target.value)}
           />
         </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      ) : null}
+      <Field label="Value" error={form.errors.value} hint="As it is typed: spaces and line ends count.">
+        <TextArea
+          value={form.values.value}
+          autoComplete="off"
+          spellCheck={false}
+          className="font-mono"
+          onChange={(event) => form.set('value', event.target.value)}
+        />
+      </Field>
+    </FormDialog>
   )
 }

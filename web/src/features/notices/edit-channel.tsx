@@ -5,12 +5,11 @@ import { createChannel, updateChannel } from '@/api/notices'
 import { apps } from '@/api/queries'
 import type { Channel, ChannelKind, Target } from '@/api/schema'
 import { useMay } from '@/api/use-me'
-import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
 import { CloseButton, Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
-import { Note } from '@/ui/note'
+import { FormDialog } from '@/ui/form-dialog'
 import { useToast } from '@/ui/toast'
 import { KINDS, TOPICS, USUAL, listed, topicWord } from './words'
 
@@ -58,78 +57,64 @@ export default function EditChannel({ channel, close }: { channel?: Channel; clo
   if (secret !== undefined) return <Once name={form.values.name} secret={secret} close={close} />
   const { values, set, errors } = form
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={channel ? `Change the channel ${channel.name}` : 'New channel'}
-      actions={
-        <>
-          <CloseButton>{channel ? 'Keep as it is' : 'Not now'}</CloseButton>
-          <Button look="primary" type="submit" form="channel" busy={form.busy}>
-            {channel ? 'Change' : 'Make the channel'}
-          </Button>
-        </>
-      }
+      action={channel ? 'Change' : 'Make the channel'}
+      safe={channel ? 'Keep as it is' : 'Not now'}
     >
-      <form id="channel" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        {channel ? null : (
-          <div className="grid gap-4 sm:grid-cols-2">
-            <Field label="Way">
-              <Select value={values.kind} onChange={(event) => set('kind', event.target.value as ChannelKind)}>
-                {Object.entries(KINDS).map(([value, word]) => (
-                  <option key={value} value={value}>
-                    {word}
-                  </option>
-                ))}
-              </Select>
-            </Field>
-            <Of value={values.app} onChange={(app) => set('app', app)} error={errors.app} everywhere={everywhere} />
-          </div>
-        )}
-        <Field label="Name" error={errors.name}>
-          <Input value={values.name} maxLength={60} autoComplete="off" placeholder="on call" onChange={(event) => set('name', event.target.value)} />
-        </Field>
-        {values.kind === 'mail' ? (
-          <Field label="To" hint="Mailboxes, with commas between" error={errors.to}>
-            <Input value={values.to} autoComplete="off" autoCapitalize="none" spellCheck={false} placeholder="ann@example.org, on-call@example.org" onChange={(event) => set('to', event.target.value)} />
+      {channel ? null : (
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Field label="Way">
+            <Select value={values.kind} onChange={(event) => set('kind', event.target.value as ChannelKind)}>
+              {Object.entries(KINDS).map(([value, word]) => (
+                <option key={value} value={value}>
+                  {word}
+                </option>
+              ))}
+            </Select>
           </Field>
-        ) : (
-          <Field
-            label={values.kind === 'slack' ? 'Address that Slack gave' : 'Address'}
-            hint={channel ? `Empty: as it is, at ${channel.address}. It is sealed, and nobody can read it back.` : 'It is sealed, and nobody can read it back.'}
-            error={errors.url}
-          >
-            {/* Whoever reads over a shoulder could write there. */}
-            <Input type="password" value={values.url} autoComplete="off" spellCheck={false} onChange={(event) => set('url', event.target.value)} />
-          </Field>
-        )}
-        <fieldset className="flex flex-col gap-1.5">
-          <legend className="mb-1 text-sm font-medium">Told when</legend>
-          {TOPICS.map((topic) => (
-            <Checkbox
-              key={topic}
-              label={topicWord(topic)}
-              checked={values.topics.includes(topic)}
-              onChange={(event) => set('topics', event.target.checked ? [...values.topics, topic] : values.topics.filter((other) => other !== topic))}
-            />
-          ))}
-          {errors.topics ? (
-            <p className="text-sm text-bad" role="alert">
-              {errors.topics}
-            </p>
-          ) : null}
-        </fieldset>
-        <Field label="Environments" hint="Names with commas between; empty: all of them" error={errors.environments}>
-          <Input value={values.environments} autoComplete="off" autoCapitalize="none" spellCheck={false} placeholder="production" onChange={(event) => set('environments', event.target.value)} />
+          <Of value={values.app} onChange={(app) => set('app', app)} error={errors.app} everywhere={everywhere} />
+        </div>
+      )}
+      <Field label="Name" error={errors.name}>
+        <Input value={values.name} maxLength={60} autoComplete="off" placeholder="on call" onChange={(event) => set('name', event.target.value)} />
+      </Field>
+      {values.kind === 'mail' ? (
+        <Field label="To" hint="Mailboxes, with commas between" error={errors.to}>
+          <Input value={values.to} autoComplete="off" autoCapitalize="none" spellCheck={false} placeholder="ann@example.org, on-call@example.org" onChange={(event) => set('to', event.target.value)} />
         </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
+      ) : (
+        <Field
+          label={values.kind === 'slack' ? 'Address that Slack gave' : 'Address'}
+          hint={channel ? `Empty: as it is, at ${channel.address}. It is sealed, and nobody can read it back.` : 'It is sealed, and nobody can read it back.'}
+          error={errors.url}
+        >
+          {/* Whoever reads over a shoulder could write there. */}
+          <Input type="password" value={values.url} autoComplete="off" spellCheck={false} onChange={(event) => set('url', event.target.value)} />
+        </Field>
+      )}
+      <fieldset className="flex flex-col gap-1.5">
+        <legend className="mb-1 text-sm font-medium">Told when</legend>
+        {TOPICS.map((topic) => (
+          <Checkbox
+            key={topic}
+            label={topicWord(topic)}
+            checked={values.topics.includes(topic)}
+            onChange={(event) => set('topics', event.target.checked ? [...values.topics, topic] : values.topics.filter((other) => other !== topic))}
+          />
+        ))}
+        {errors.topics ? (
+          <p className="text-sm text-bad" role="alert">
+            {errors.topics}
+          </p>
         ) : null}
-      </form>
-    </Dialog>
+      </fieldset>
+      <Field label="Environments" hint="Names with commas between; empty: all of them" error={errors.environments}>
+        <Input value={values.environments} autoComplete="off" autoCapitalize="none" spellCheck={false} placeholder="production" onChange={(event) => set('environments', event.target.value)} />
+      </Field>
+    </FormDialog>
   )
 }
 

@@ -8,10 +8,9 @@ import type { Role, User } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { plural } from '@/ui/format'
-import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
 import { RoleField } from './role-field'
 
@@ -139,29 +138,16 @@ function ChangeRole({ person, close }: { person: User; close(): void }) {
     },
   })
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={`Role of ${person.name} everywhere`}
       description="At every app, and at the server itself. It counts from the next request on. Roles at single apps stay."
-      actions={
-        <>
-          <CloseButton>Keep as it is</CloseButton>
-          <Button look="primary" type="submit" form="change-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
-            Change
-          </Button>
-        </>
-      }
+      action="Change"
+      safe="Keep as it is"
+      off={form.changed ? undefined : 'It is that already'}
     >
-      <form id="change-role" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <RoleField none value={form.values.everywhere} onChange={(role) => form.set('everywhere', role)} error={form.errors.everywhere} />
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      <RoleField none value={form.values.everywhere} onChange={(role) => form.set('everywhere', role)} error={form.errors.everywhere} />
+    </FormDialog>
   )
 }

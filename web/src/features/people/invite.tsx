@@ -7,9 +7,10 @@ import type { Invited, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { CodeBlock } from '@/ui/code'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { Dialog } from '@/ui/dialog'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { Note } from '@/ui/note'
 import { Time } from '@/ui/time'
 import { RoleField } from './role-field'
@@ -53,62 +54,47 @@ function Ask({ app, email = '', done, close }: { app?: string; email?: string; d
   })
   const place = form.values.app.trim() || undefined
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={app === undefined ? 'Invite somebody' : `Invite somebody to ${app}`}
       description="It makes a link, which you hand over. Whoever opens it chooses a name and a password, and has the role."
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="invite" busy={form.busy}>
-            Make the link
-          </Button>
-        </>
-      }
+      action="Make the link"
     >
-      <form id="invite" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field label="E-mail" hint="What they sign in with. Empty: whoever has the link says one." error={form.errors.email}>
+      <Field label="E-mail" hint="What they sign in with. Empty: whoever has the link says one." error={form.errors.email}>
+        <Input
+          type="email"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          placeholder="zoe@example.org"
+          value={form.values.email}
+          onChange={(event) => form.set('email', event.target.value)}
+        />
+      </Field>
+      {app === undefined ? (
+        <Field label="App" hint="Empty: every app, and the server itself" error={form.errors.app}>
           <Input
-            type="email"
             autoComplete="off"
             autoCapitalize="none"
             spellCheck={false}
-            placeholder="zoe@example.org"
-            value={form.values.email}
-            onChange={(event) => form.set('email', event.target.value)}
+            placeholder="every app"
+            value={form.values.app}
+            onChange={(event) => form.set('app', event.target.value)}
           />
         </Field>
-        {app === undefined ? (
-          <Field label="App" hint="Empty: every app, and the server itself" error={form.errors.app}>
-            <Input
-              autoComplete="off"
-              autoCapitalize="none"
-              spellCheck={false}
-              placeholder="every app"
-              value={form.values.app}
-              onChange={(event) => form.set('app', event.target.value)}
-            />
-          </Field>
-        ) : null}
-        <RoleField value={form.values.role} onChange={(role) => form.set('role', role)} app={place} error={form.errors.role} />
-        <Field label="Good for" error={form.errors.expires_in}>
-          <Select value={form.values.expires_in} onChange={(event) => form.set('expires_in', event.target.value)}>
-            {LASTS.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </Select>
-        </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      ) : null}
+      <RoleField value={form.values.role} onChange={(role) => form.set('role', role)} app={place} error={form.errors.role} />
+      <Field label="Good for" error={form.errors.expires_in}>
+        <Select value={form.values.expires_in} onChange={(event) => form.set('expires_in', event.target.value)}>
+          {LASTS.map(([value, word]) => (
+            <option key={value} value={value}>
+              {word}
+            </option>
+          ))}
+        </Select>
+      </Field>
+    </FormDialog>
   )
 }
 

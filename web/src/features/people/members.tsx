@@ -8,9 +8,9 @@ import type { Member, Role } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { Button } from '@/ui/button'
 import { useConfirm } from '@/ui/confirm'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Input } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { Note } from '@/ui/note'
 import { Status } from '@/ui/status'
 import { type Column, Table } from '@/ui/table'
@@ -105,30 +105,17 @@ function ChangeRole({ app, member, close }: { app: string; member: Member; close
     },
   })
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={`Role of ${member.name} in ${app}`}
       description="It counts from the next request on. A role everywhere counts as well, if it is higher."
-      actions={
-        <>
-          <CloseButton>Keep as it is</CloseButton>
-          <Button look="primary" type="submit" form="member-role" busy={form.busy} disabledReason={form.changed ? undefined : 'It is that already'}>
-            Change
-          </Button>
-        </>
-      }
+      action="Change"
+      safe="Keep as it is"
+      off={form.changed ? undefined : 'It is that already'}
     >
-      <form id="member-role" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <RoleField app={app} value={form.values.role} onChange={(role) => form.set('role', role)} error={form.errors.role} />
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      <RoleField app={app} value={form.values.role} onChange={(role) => form.set('role', role)} error={form.errors.role} />
+    </FormDialog>
   )
 }
 
@@ -155,52 +142,37 @@ export function AddMember({ app, close, invite }: { app: string; close(): void; 
     },
   })
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={`Add somebody to ${app}`}
       description="Who can sign in to this server already. Who can’t is invited instead."
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="add-member" busy={form.busy}>
-            Add
-          </Button>
-        </>
-      }
+      action="Add"
     >
-      <form id="add-member" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field label="E-mail" error={form.errors.user}>
-          <Input
-            type="email"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            placeholder="zoe@example.org"
-            value={form.values.user}
-            onChange={(event) => form.set('user', event.target.value)}
-          />
-        </Field>
-        <RoleField app={app} value={form.values.role} onChange={(role) => form.set('role', role)} error={form.errors.role} />
-        {stranger === undefined ? null : (
-          <Note
-            tone="warn"
-            urgent
-            title={`Nobody signs in here as ${stranger}`}
-            actions={
-              <Button size="sm" onClick={() => invite(stranger)}>
-                Invite them
-              </Button>
-            }
-          />
-        )}
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      <Field label="E-mail" error={form.errors.user}>
+        <Input
+          type="email"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          placeholder="zoe@example.org"
+          value={form.values.user}
+          onChange={(event) => form.set('user', event.target.value)}
+        />
+      </Field>
+      <RoleField app={app} value={form.values.role} onChange={(role) => form.set('role', role)} error={form.errors.role} />
+      {stranger === undefined ? null : (
+        <Note
+          tone="warn"
+          urgent
+          title={`Nobody signs in here as ${stranger}`}
+          actions={
+            <Button size="sm" onClick={() => invite(stranger)}>
+              Invite them
+            </Button>
+          }
+        />
+      )}
+    </FormDialog>
   )
 }

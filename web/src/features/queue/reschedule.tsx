@@ -4,12 +4,10 @@ import { reschedule } from '@/api/actions'
 import type { Entry, Priority } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { useHome } from '@/preferences'
-import { Button } from '@/ui/button'
-import { CloseButton, Dialog } from '@/ui/dialog'
 import { Field, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { InstantField, meant, wrong } from '@/ui/instant-field'
-import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
 import { wall } from '@/ui/zones'
 import { PRIORITIES } from './priorities'
@@ -37,44 +35,31 @@ export default function Reschedule({ entry, close }: { entry: Entry; close(): vo
   })
   const { values, set, errors } = form
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={`When ${entry.app} / ${entry.environment} begins`}
-      actions={
-        <>
-          <CloseButton>Keep as it is</CloseButton>
-          <Button look="primary" type="submit" form="reschedule" busy={form.busy} disabledReason={form.changed ? undefined : 'Nothing is changed yet'}>
-            Change
-          </Button>
-        </>
-      }
+      action="Change"
+      safe="Keep as it is"
+      off={form.changed ? undefined : 'Nothing is changed yet'}
     >
-      <form id="reschedule" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <InstantField
-          label="Not before"
-          hint="Empty: as soon as its turn comes"
-          home={home}
-          value={values.not_before}
-          onChange={(time) => set('not_before', time)}
-          error={errors.not_before}
-        />
-        <Field label="Priority" hint={urgent && `Critical: ${urgent.charAt(0).toLowerCase()}${urgent.slice(1)}`} error={errors.priority}>
-          <Select value={values.priority} onChange={(event) => set('priority', event.target.value as Priority)}>
-            {PRIORITIES.map(([value, word]) => (
-              <option key={value} value={value} disabled={value === 'critical' && urgent !== undefined && entry.priority !== 'critical'}>
-                {word}
-              </option>
-            ))}
-          </Select>
-        </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      <InstantField
+        label="Not before"
+        hint="Empty: as soon as its turn comes"
+        home={home}
+        value={values.not_before}
+        onChange={(time) => set('not_before', time)}
+        error={errors.not_before}
+      />
+      <Field label="Priority" hint={urgent && `Critical: ${urgent.charAt(0).toLowerCase()}${urgent.slice(1)}`} error={errors.priority}>
+        <Select value={values.priority} onChange={(event) => set('priority', event.target.value as Priority)}>
+          {PRIORITIES.map(([value, word]) => (
+            <option key={value} value={value} disabled={value === 'critical' && urgent !== undefined && entry.priority !== 'critical'}>
+              {word}
+            </option>
+          ))}
+        </Select>
+      </Field>
+    </FormDialog>
   )
 }

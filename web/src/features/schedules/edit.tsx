@@ -3,16 +3,14 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { createSchedule, updateSchedule } from '@/api/actions'
 import { app as appQuery, apps } from '@/api/queries'
 import type { Missed, Priority, Schedule } from '@/api/schema'
-import { usePreferences } from '@/preferences'
-import { Button } from '@/ui/button'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { PRIORITIES } from '@/features/queue/priorities'
+import { useHome } from '@/preferences'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { exact } from '@/ui/format'
 import { ZoneField } from '@/ui/instant-field'
-import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
-import { zoneOfBrowser } from '@/ui/zones'
 import { DAYS, type Every, type Rhythm, read, whole, written } from './cron'
 import { EnvironmentField } from './environment-field'
 import { NextRuns, usePreview } from './next-runs'
@@ -26,18 +24,14 @@ const RHYTHMS: [Every, string][] = [
   ['other', 'As a cron expression'],
 ]
 
-const PRIORITIES: [Priority, string][] = [
-  ['low', 'Low: lets others go first'],
-  ['normal', 'Normal'],
-  ['high', 'High: before normal ones that wait'],
-]
+// What is critical is so once, and for a reason that is on record.
+const USUAL = PRIORITIES.filter(([priority]) => priority !== 'critical')
 
 /** Changes `schedule`; makes one without. */
 export default function EditSchedule({ schedule, close }: { schedule?: Schedule; close(): void }) {
   const client = useQueryClient()
   const toast = useToast()
-  const { zone } = usePreferences()
-  const home = zone ?? zoneOfBrowser()
+  const home = useHome()
   const rhythm = read(schedule?.cron ?? '0 6 * * *', home)
   const form = useForm({
     initial: {
@@ -87,47 +81,33 @@ export default function EditSchedule({ schedule, close }: { schedule?: Schedule;
   const typed = values.every === 'other'
   const title = schedule ? `Change the schedule ${schedule.name}` : 'New schedule'
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title={title}
       description={schedule ? `It deploys ${schedule.app} to ${schedule.environment}.` : 'Deploys an environment again and again, with what its source has by then.'}
-      actions={
-        <>
-          <CloseButton>{schedule ? 'Keep as it is' : 'Not now'}</CloseButton>
-          <Button look="primary" type="submit" form="schedule" busy={form.busy}>
-            {schedule ? 'Change' : 'Make the schedule'}
-          </Button>
-        </>
-      }
+      action={schedule ? 'Change' : 'Make the schedule'}
+      safe={schedule ? 'Keep as it is' : 'Not now'}
     >
-      <form id="schedule" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        {schedule ? null : <What form={form} />}
-        <Field label="Runs" error={errors.cron ?? errors.every}>
-          <Select value={values.every} onChange={(event) => set('every', event.target.value as Every)}>
-            {RHYTHMS.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </Select>
-        </Field>
-        <When values={values} set={set} errors={typed ? { ...errors, fields: errors.fields ?? preview.error } : errors} />
-        <NextRuns preview={preview} zone={values.zone} home={home} told={typed} />
-        <Field label="Runs that were missed" hint="Such as while no server ran.">
-          <Select value={values.missed} onChange={(event) => set('missed', event.target.value as Missed)}>
-            <option value="run_once">Run once as soon as possible, however many they were</option>
-            <option value="skip">Wait for the next one</option>
-          </Select>
-        </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      {schedule ? null : <What form={form} />}
+      <Field label="Runs" error={errors.cron ?? errors.every}>
+        <Select value={values.every} onChange={(event) => set('every', event.target.value as Every)}>
+          {RHYTHMS.map(([value, word]) => (
+            <option key={value} value={value}>
+              {word}
+            </option>
+          ))}
+        </Select>
+      </Field>
+      <When values={values} set={set} errors={typed ? { ...errors, fields: errors.fields ?? preview.error } : errors} />
+      <NextRuns preview={preview} zone={values.zone} home={home} told={typed} />
+      <Field label="Runs that were missed" hint="Such as while no server ran.">
+        <Select value={values.missed} onChange={(event) => set('missed', event.target.value as Missed)}>
+          <option value="run_once">Run once as soon as possible, however many they were</option>
+          <option value="skip">Wait for the next one</option>
+        </Select>
+      </Field>
+    </FormDialog>
   )
 }
 
@@ -168,7 +148,7 @@ function What({ form: { values, set, errors } }: { form: Form }) {
         </Field>
         <Field label="Priority" error={errors.priority}>
           <Select value={values.priority} onChange={(event) => set('priority', event.target.value as Priority)}>
-            {PRIORITIES.map(([value, word]) => (
+            {USUAL.map(([value, word]) => (
               <option key={value} value={value}>
                 {word}
               </option>

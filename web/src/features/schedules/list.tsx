@@ -9,7 +9,7 @@ import { Intention } from '@/api/keys'
 import type { Schedule } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { to } from '@/paths'
-import { usePreferences } from '@/preferences'
+import { useHome } from '@/preferences'
 import { Button } from '@/ui/button'
 import { Code } from '@/ui/code'
 import { useConfirm } from '@/ui/confirm'
@@ -20,7 +20,6 @@ import { Status } from '@/ui/status'
 import { type Column, Table } from '@/ui/table'
 import { Time } from '@/ui/time'
 import { useToast } from '@/ui/toast'
-import { zoneOfBrowser } from '@/ui/zones'
 import { inWords, zoneOf } from './cron'
 
 const EditSchedule = lazy(() => import('./edit'))
@@ -30,7 +29,7 @@ export function Schedules({ schedules }: { schedules: Schedule[] }) {
   const confirm = useConfirm()
   const toast = useToast()
   const may = useMay()
-  const { zone } = usePreferences()
+  const home = useHome()
   const intention = useRef(new Intention())
   const [editing, setEditing] = useState<Schedule>()
   const refresh = () => Promise.all([['schedules'], ['queue']].map((queryKey) => client.invalidateQueries({ queryKey })))
@@ -61,7 +60,6 @@ export function Schedules({ schedules }: { schedules: Schedule[] }) {
   if (schedules.length === 0) {
     return <Empty title="Nothing is deployed by the clock">A schedule deploys an environment again and again, such as each night with what is newest by then.</Empty>
   }
-  const home = zone ?? zoneOfBrowser()
   const columns: Column<Schedule>[] = [
     {
       head: 'Schedule',

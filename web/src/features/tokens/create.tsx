@@ -5,17 +5,18 @@ import { useRef, useState } from 'react'
 import { createToken } from '@/api/actions'
 import { type Grants, roleAt } from '@/api/auth'
 import { apps, me, tokens } from '@/api/queries'
-import type { Created, Grant, Holder, Role } from '@/api/schema'
+import type { Created, Grant, Holder } from '@/api/schema'
 import { useMay } from '@/api/use-me'
+import { ROLES } from '@/features/people/roles'
 import { Button } from '@/ui/button'
 import { Code, CodeBlock } from '@/ui/code'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { Dialog } from '@/ui/dialog'
 import { Checkbox, Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { Note } from '@/ui/note'
 import { LIFETIMES, grantWords, notToMake } from './words'
 
-const ROLES: Role[] = ['viewer', 'deployer', 'admin', 'owner']
 /** More are for the CLI. */
 const MOST = 10
 
@@ -54,116 +55,102 @@ function Choose({ made, close }: { made(created: Created): void; close(): void }
     )
   const places = known?.items.filter((app) => roleAt(self.grants, app.name)) ?? []
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title="New token"
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="create-token" busy={form.busy} disabledReason={notToMake(holder, grants, may)}>
-            Make the token
-          </Button>
-        </>
-      }
+      action="Make the token"
+      off={notToMake(holder, grants, may)}
     >
-      <form id="create-token" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field label="Name" hint="What or who shows it: it is in the audit log." error={form.errors.name}>
-          <Input
-            value={name}
-            placeholder="ci"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            onChange={(event) => form.set('name', event.target.value)}
-          />
-        </Field>
-        <Field
-          label="For"
-          hint={
-            holder === 'me'
-              ? 'It acts in your name, is never worth more than you are, and ends with you.'
-              : 'It acts in its own name, and stays when you go.'
-          }
-        >
-          <Select value={holder} onChange={(event) => form.set('holder', event.target.value === 'machine' ? 'machine' : 'me')}>
-            <option value="me">Me</option>
-            <option value="machine">A machine</option>
-          </Select>
-        </Field>
-        <fieldset className="flex flex-col gap-2">
-          <legend className="mb-1 text-sm font-medium">What it may do</legend>
-          {grants.map((grant, at) => (
-            // Rows have nothing else to be told apart by, and hold no state of their own.
-            // oxlint-disable-next-line react/no-array-index-key
-            <div key={at} className="flex items-center gap-2">
-              <Select
-                aria-label={at === 0 ? 'Role' : `Role ${at + 1}`}
-                value={grant.role}
-                onChange={(event) => change(at, { role: ROLES.find((role) => role === event.target.value) ?? 'viewer' })}
-              >
-                {ROLES.map((role) => (
-                  <option key={role}>{role}</option>
-                ))}
-              </Select>
-              <Select
-                aria-label={at === 0 ? 'Where' : `Where ${at + 1}`}
-                value={grant.app ?? ''}
-                onChange={(event) => change(at, { app: event.target.value || undefined })}
-              >
-                <option value="">everywhere</option>
-                {grant.app && !places.some((app) => app.name === grant.app) ? <option value={grant.app}>at {grant.app}</option> : null}
-                {places.map((app) => (
-                  <option key={app.id} value={app.name}>
-                    at {app.name}
-                  </option>
-                ))}
-              </Select>
-              {grants.length > 1 ? (
-                <Button
-                  look="quiet"
-                  size="icon"
-                  aria-label={`Without ${grantWords(grant)}`}
-                  onClick={() => form.set('grants', grants.toSpliced(at, 1))}
-                >
-                  <X aria-hidden />
-                </Button>
-              ) : null}
-            </div>
-          ))}
-          <Button
-            size="sm"
-            look="quiet"
-            className="self-start"
-            disabledReason={grants.length >= MOST ? `There are ${MOST}; the command line takes more` : undefined}
-            onClick={() => form.set('grants', [...grants, first(self.grants)])}
-          >
-            <Plus aria-hidden /> Another role
-          </Button>
-        </fieldset>
-        <Checkbox
-          label="It only looks"
-          hint="Whatever its roles are, it changes nothing."
-          checked={form.values.read_only}
-          onChange={(event) => form.set('read_only', event.target.checked)}
+      <Field label="Name" hint="What or who shows it: it is in the audit log." error={form.errors.name}>
+        <Input
+          value={name}
+          placeholder="ci"
+          autoComplete="off"
+          autoCapitalize="none"
+          spellCheck={false}
+          onChange={(event) => form.set('name', event.target.value)}
         />
-        <Field label="Ends" error={form.errors.expires_in}>
-          <Select value={form.values.expires_in} onChange={(event) => form.set('expires_in', event.target.value)}>
-            {LIFETIMES.map(([value, word]) => (
-              <option key={value} value={value}>
-                {word}
-              </option>
-            ))}
-          </Select>
-        </Field>
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+      </Field>
+      <Field
+        label="For"
+        hint={
+          holder === 'me'
+            ? 'It acts in your name, is never worth more than you are, and ends with you.'
+            : 'It acts in its own name, and stays when you go.'
+        }
+      >
+        <Select value={holder} onChange={(event) => form.set('holder', event.target.value === 'machine' ? 'machine' : 'me')}>
+          <option value="me">Me</option>
+          <option value="machine">A machine</option>
+        </Select>
+      </Field>
+      <fieldset className="flex flex-col gap-2">
+        <legend className="mb-1 text-sm font-medium">What it may do</legend>
+        {grants.map((grant, at) => (
+          // Rows have nothing else to be told apart by, and hold no state of their own.
+          // oxlint-disable-next-line react/no-array-index-key
+          <div key={at} className="flex items-center gap-2">
+            <Select
+              aria-label={at === 0 ? 'Role' : `Role ${at + 1}`}
+              value={grant.role}
+              onChange={(event) => change(at, { role: ROLES.find((role) => role === event.target.value) ?? 'viewer' })}
+            >
+              {ROLES.map((role) => (
+                <option key={role}>{role}</option>
+              ))}
+            </Select>
+            <Select
+              aria-label={at === 0 ? 'Where' : `Where ${at + 1}`}
+              value={grant.app ?? ''}
+              onChange={(event) => change(at, { app: event.target.value || undefined })}
+            >
+              <option value="">everywhere</option>
+              {grant.app && !places.some((app) => app.name === grant.app) ? <option value={grant.app}>at {grant.app}</option> : null}
+              {places.map((app) => (
+                <option key={app.id} value={app.name}>
+                  at {app.name}
+                </option>
+              ))}
+            </Select>
+            {grants.length > 1 ? (
+              <Button
+                look="quiet"
+                size="icon"
+                aria-label={`Without ${grantWords(grant)}`}
+                onClick={() => form.set('grants', grants.toSpliced(at, 1))}
+              >
+                <X aria-hidden />
+              </Button>
+            ) : null}
+          </div>
+        ))}
+        <Button
+          size="sm"
+          look="quiet"
+          className="self-start"
+          disabledReason={grants.length >= MOST ? `There are ${MOST}; the command line takes more` : undefined}
+          onClick={() => form.set('grants', [...grants, first(self.grants)])}
+        >
+          <Plus aria-hidden /> Another role
+        </Button>
+      </fieldset>
+      <Checkbox
+        label="It only looks"
+        hint="Whatever its roles are, it changes nothing."
+        checked={form.values.read_only}
+        onChange={(event) => form.set('read_only', event.target.checked)}
+      />
+      <Field label="Ends" error={form.errors.expires_in}>
+        <Select value={form.values.expires_in} onChange={(event) => form.set('expires_in', event.target.value)}>
+          {LIFETIMES.map(([value, word]) => (
+            <option key={value} value={value}>
+              {word}
+            </option>
+          ))}
+        </Select>
+      </Field>
+    </FormDialog>
   )
 }
 

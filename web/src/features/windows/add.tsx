@@ -5,23 +5,19 @@ import { app as appQuery, apps } from '@/api/queries'
 import type { NewRule } from '@/api/schema'
 import { useMay } from '@/api/use-me'
 import { EnvironmentField } from '@/features/schedules/environment-field'
-import { usePreferences } from '@/preferences'
-import { Button } from '@/ui/button'
-import { CloseButton, Dialog } from '@/ui/dialog'
+import { useHome } from '@/preferences'
 import { Field, Input, Select } from '@/ui/field'
 import { useForm } from '@/ui/form'
+import { FormDialog } from '@/ui/form-dialog'
 import { InstantField, ZoneField, meant, wrong } from '@/ui/instant-field'
-import { Note } from '@/ui/note'
 import { useToast } from '@/ui/toast'
-import { zoneOfBrowser } from '@/ui/zones'
 import { WEEK, daysWritten } from './words'
 
 export default function AddWindow({ close }: { close(): void }) {
   const client = useQueryClient()
   const toast = useToast()
   const may = useMay()
-  const { zone } = usePreferences()
-  const home = zone ?? zoneOfBrowser()
+  const home = useHome()
   const { data: known } = useQuery(apps({ limit: 500 }))
   const form = useForm({
     initial: {
@@ -60,78 +56,63 @@ export default function AddWindow({ close }: { close(): void }) {
   const { data: of } = useQuery({ ...appQuery(values.app ?? ''), enabled: Boolean(values.app) })
   const everywhere = may('admin')
   return (
-    <Dialog
-      open
-      onOpenChange={(open) => (open ? undefined : close())}
-      busy={form.busy}
+    <FormDialog
+      form={form}
+      close={close}
       title="New rule"
       description="Rollbacks are never held. What is at work when it begins to hold is not stopped."
-      actions={
-        <>
-          <CloseButton>Not now</CloseButton>
-          <Button look="primary" type="submit" form="window" busy={form.busy}>
-            Add the rule
-          </Button>
-        </>
-      }
+      action="Add the rule"
     >
-      <form id="window" onSubmit={form.onSubmit} noValidate className="flex flex-col gap-4">
-        <Field label="Rule">
-          <Select value={values.kind} onChange={(event) => set('kind', event.target.value as NewRule['kind'])}>
-            <option value="deploy">Deploy window: deployments begin only then</option>
-            <option value="freeze">Freeze: none begins then</option>
+      <Field label="Rule">
+        <Select value={values.kind} onChange={(event) => set('kind', event.target.value as NewRule['kind'])}>
+          <option value="deploy">Deploy window: deployments begin only then</option>
+          <option value="freeze">Freeze: none begins then</option>
+        </Select>
+      </Field>
+      <div className="grid gap-4 sm:grid-cols-2">
+        <Field label="App" error={errors.app}>
+          <Select value={values.app ?? '?'} onChange={(event) => set('app', event.target.value)}>
+            {everywhere === undefined ? <option value="">All apps</option> : <option value="?">Choose one</option>}
+            {(known?.items ?? [])
+              .filter(({ name }) => may('admin', name) === undefined)
+              .map(({ name }) => (
+                <option key={name} value={name}>
+                  {name}
+                </option>
+              ))}
           </Select>
         </Field>
-        <div className="grid gap-4 sm:grid-cols-2">
-          <Field label="App" error={errors.app}>
-            <Select value={values.app ?? '?'} onChange={(event) => set('app', event.target.value)}>
-              {everywhere === undefined ? <option value="">All apps</option> : <option value="?">Choose one</option>}
-              {(known?.items ?? [])
-                .filter(({ name }) => may('admin', name) === undefined)
-                .map(({ name }) => (
-                  <option key={name} value={name}>
-                    {name}
-                  </option>
-                ))}
-            </Select>
-          </Field>
-          <EnvironmentField
-            value={values.environment}
-            onChange={(name) => set('environment', name)}
-            names={of?.environments.map(({ name }) => name) ?? ['production', 'staging']}
-            hint="Empty: all of them"
-            error={errors.environment}
-          />
-        </div>
-        {values.kind === 'deploy' ? (
-          <>
-            <Days chosen={values.days} onChange={(days) => set('days', days)} error={errors.days} />
-            <div className="grid grid-cols-2 gap-4">
-              <Field label="From" error={errors.opens}>
-                <Input type="time" value={values.opens} onChange={(event) => set('opens', event.target.value)} />
-              </Field>
-              <Field label="To" hint="The next day’s when it is not after the begin" error={errors.closes}>
-                <Input type="time" value={values.closes} onChange={(event) => set('closes', event.target.value)} />
-              </Field>
-            </div>
-            <ZoneField value={values.zone} onChange={(next) => set('zone', next)} error={errors.zone} />
-          </>
-        ) : (
-          <>
-            <Field label="Why" hint="It is told to those who wait." error={errors.reason}>
-              <Input value={values.reason} maxLength={200} autoComplete="off" onChange={(event) => set('reason', event.target.value)} />
+        <EnvironmentField
+          value={values.environment}
+          onChange={(name) => set('environment', name)}
+          names={of?.environments.map(({ name }) => name) ?? ['production', 'staging']}
+          hint="Empty: all of them"
+          error={errors.environment}
+        />
+      </div>
+      {values.kind === 'deploy' ? (
+        <>
+          <Days chosen={values.days} onChange={(days) => set('days', days)} error={errors.days} />
+          <div className="grid grid-cols-2 gap-4">
+            <Field label="From" error={errors.opens}>
+              <Input type="time" value={values.opens} onChange={(event) => set('opens', event.target.value)} />
             </Field>
-            <InstantField label="From" hint="Empty: from now on" home={home} value={values.from} onChange={(time) => set('from', time)} error={errors.from} />
-            <InstantField label="Until" hint="Empty: until it is removed" home={home} value={values.until} onChange={(time) => set('until', time)} error={errors.until} />
-          </>
-        )}
-        {form.trouble ? (
-          <Note tone="bad" urgent title={form.trouble.detail}>
-            {form.trouble.hint}
-          </Note>
-        ) : null}
-      </form>
-    </Dialog>
+            <Field label="To" hint="The next day’s when it is not after the begin" error={errors.closes}>
+              <Input type="time" value={values.closes} onChange={(event) => set('closes', event.target.value)} />
+            </Field>
+          </div>
+          <ZoneField value={values.zone} onChange={(next) => set('zone', next)} error={errors.zone} />
+        </>
+      ) : (
+        <>
+          <Field label="Why" hint="It is told to those who wait." error={errors.reason}>
+            <Input value={values.reason} maxLength={200} autoComplete="off" onChange={(event) => set('reason', event.target.value)} />
+          </Field>
+          <InstantField label="From" hint="Empty: from now on" home={home} value={values.from} onChange={(time) => set('from', time)} error={errors.from} />
+          <InstantField label="Until" hint="Empty: until it is removed" home={home} value={values.until} onChange={(time) => set('until', time)} error={errors.until} />
+        </>
+      )}
+    </FormDialog>
   )
 }
 
