@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub const CLIENT: &str = "plimsoll-at-home";
 pub const SECRET: &str = "canary-provider-secret-31415";
+/// What opens the rest that is known of who came.
+pub const ACCESS: &str = "canary-provider-access-27182";
 
 /// Runs until it is dropped.
 pub struct Provider {
@@ -27,6 +29,8 @@ struct State {
     key: KeyPair,
     /// Whoever comes next.
     subject: Value,
+    /// Of whom its tokens say no more than the subject.
+    terse: bool,
     lie: Lie,
     /// By code: challenge of PKCE, nonce, the address to go back to.
     codes: HashMap<String, Asked>,
@@ -60,10 +64,12 @@ pub enum Lie {
     OtherKey,
     /// No ID token at all.
     Nothing,
+    /// A token of one, and the address of another.
+    Userinfo,
 }
 
 impl Lie {
-    pub const ALL: [Lie; 11] = [
+    pub const ALL: [Lie; 12] = [
         Lie::Nonce,
         Lie::Issuer,
         Lie::Audience,
@@ -75,6 +81,7 @@ impl Lie {
         Lie::ClientSecret,
         Lie::OtherKey,
         Lie::Nothing,
+        Lie::Userinfo,
     ];
 }
 
@@ -87,6 +94,7 @@ impl Provider {
         let state = Arc::new(Mutex::new(State {
             key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
             subject: json!({ "sub": "248289761001" }),
+            terse: false,
             lie: Lie::None,
             codes: HashMap::new(),
         }));
@@ -109,6 +117,11 @@ impl Provider {
     /// Who comes next, by claims: `sub`, `email`, `email_verified`, `name`.
     pub fn next_is(&self, subject: Value) {
         self.state.lock().unwrap().subject = subject;
+    }
+
+    /// From now on it tells addresses and names only to who asks for them with an access token.
+    pub fn be_terse(&self) {
+        self.state.lock().unwrap().terse = true;
     }
 
     pub fn lie(&self, lie: Lie) {
@@ -157,6 +170,10 @@ async fn answer(mut stream: TcpStream, address: SocketAddr, state: Arc<Mutex<Sta
             Ok(tokens) => ("200 OK", None, tokens),
             Err(why) => ("400 Bad Request", None, json!({ "error": why })),
         },
+        "/userinfo" => match state.lock().unwrap().userinfo(&head) {
+            Ok(claims) => ("200 OK", None, claims),
+            Err(why) => ("401 Unauthorized", None, json!({ "error": why })),
+        },
         _ => ("404 Not Found", None, Value::Null),
     };
     let location = location.map(|to| format!("location: {to}\r\n")).unwrap_or_default();
@@ -182,6 +199,7 @@ fn description(issuer: &str) -> Value {
         "issuer": issuer,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
         "jwks_uri": format!("{issuer}/keys"),
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
@@ -223,16 +241,30 @@ impl State {
         if challenge != asked.challenge || field("redirect_uri") != asked.redirect {
             return Err("invalid_grant");
         }
-        let mut tokens = json!({ "access_token": "opaque", "token_type": "Bearer" });
+        let mut tokens = json!({ "access_token": ACCESS, "token_type": "Bearer" });
         if self.lie != Lie::Nothing {
             tokens["id_token"] = Value::String(self.id_token(issuer, &asked.nonce));
         }
         Ok(tokens)
     }
 
+    fn userinfo(&self, head: &str) -> Result<Value, &'static str> {
+        if header(head, "authorization").as_deref() != Some(format!("Bearer {ACCESS}").as_str()) {
+            return Err("invalid_token");
+        }
+        let mut claims = self.subject.clone();
+        if self.lie == Lie::Userinfo {
+            claims["sub"] = json!("another");
+        }
+        Ok(claims)
+    }
+
     fn id_token(&self, issuer: &str, nonce: &str) -> String {
         let now = chrono::Utc::now().timestamp();
         let mut claims = self.subject.clone();
+        if self.terse || self.lie == Lie::Userinfo {
+            claims = json!({ "sub": claims["sub"] });
+        }
         claims["iss"] = json!(issuer);
         claims["aud"] = json!(CLIENT);
         claims["nonce"] = json!(nonce);
@@ -248,7 +280,7 @@ impl State {
             Lie::Old => (claims["iat"], claims["exp"]) = (json!(now - 3600), json!(now + 3600)),
             Lie::Unsigned => head = json!({ "alg": "none" }),
             Lie::PublicKeyAsSecret | Lie::ClientSecret => head = json!({ "alg": "HS256", "typ": "JWT" }),
-            Lie::None | Lie::OtherKey | Lie::Nothing => {}
+            Lie::None | Lie::OtherKey | Lie::Nothing | Lie::Userinfo => {}
         }
         let message = format!("{}.{}", base64(head.to_string().as_bytes()), base64(claims.to_string().as_bytes()));
         let signature = match self.lie {

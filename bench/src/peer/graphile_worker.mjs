@@ -3,7 +3,7 @@
 import { Logger, makeWorkerUtils, run } from 'graphile-worker';
 import pg from 'pg';
 
-const { DATABASE_URL, JOBS, IN_FLIGHT, BATCHED } = process.env;
+const { DATABASE_URL, JOBS, IN_FLIGHT, BATCHED, AT_ONCE } = process.env;
 const logger = new Logger(() => () => {});
 const pgPool = new pg.Pool({ connectionString: DATABASE_URL, max: 14 });
 pgPool.on('error', () => {});
@@ -32,5 +32,5 @@ let done = 0;
 setInterval(() => console.log(`done ${done}`), 10);
 // With BATCHED it fetches many jobs at a time and writes the ends of many at a time, which is off unless asked for.
 const batched = { localQueue: { size: +IN_FLIGHT }, completeJobBatchDelay: 0, failJobBatchDelay: 0 };
-const worker = { concurrentJobs: 10, pollInterval: 100, ...(BATCHED ? batched : {}) };
+const worker = { concurrentJobs: +(AT_ONCE ?? 10), pollInterval: 100, ...(BATCHED ? batched : {}) };
 await run({ pgPool, preset: { worker }, noHandleSignals: true, logger, taskList: { pass: async () => void done++ } });

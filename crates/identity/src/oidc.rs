@@ -9,11 +9,13 @@ use std::task::{Context, Poll};
 use chrono::{DateTime, TimeDelta, Utc};
 use openidconnect::core::{
     CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreIdToken, CoreIdTokenVerifier,
-    CoreJwsSigningAlgorithm, CoreProviderMetadata,
+    CoreJwsSigningAlgorithm, CoreProviderMetadata, CoreUserInfoClaims,
 };
 use openidconnect::{
-    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IssuerUrl, Nonce,
-    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+    AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndUserName, IssuerUrl,
+    LocalizedClaim, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SubjectIdentifier, TokenResponse,
+    UserInfoError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -154,7 +156,8 @@ impl Provider {
         Ok((url.into(), asked))
     }
 
-    /// Who came back with this code and state.
+    /// Who came back with this code and state. A provider that leaves the address out of its token is asked for it apart, as the
+    /// specification lets it: its answer counts for the very subject of the token alone.
     ///
     /// # Errors
     /// `Strange` for another state; `NoToken`, `Untrue`, `Unreached`, `Unfit`.
@@ -191,7 +194,24 @@ impl Provider {
             openidconnect::RequestTokenError::Other(e) => OidcError::NoToken(e),
         })?;
         let token = tokens.id_token().ok_or_else(|| OidcError::NoToken("it sent no ID token".to_owned()))?;
-        believed(token, tokens.access_token(), &oidc.id_token_verifier(), client, asked, now)
+        let mut subject = believed(token, tokens.access_token(), &oidc.id_token_verifier(), client, asked, now)?;
+        if subject.email.is_none() && self.metadata.userinfo_endpoint().is_some() {
+            let more: CoreUserInfoClaims = oidc
+                .user_info(tokens.access_token().clone(), Some(SubjectIdentifier::new(subject.subject.clone())))
+                .map_err(|e| OidcError::Unfit(e.to_string()))?
+                .request_async(&http)
+                .await
+                .map_err(|e| match e {
+                    UserInfoError::Request(e) => OidcError::Unreached(e.to_string()),
+                    UserInfoError::ClaimsVerification(e) => OidcError::Untrue(told(&e)),
+                    // Of what can't be read, which is about somebody, nothing.
+                    _ => OidcError::Unfit("what it says of who came can't be read".to_owned()),
+                })?;
+            subject.email = more.email().map(|email| email.as_str().to_owned());
+            subject.email_verified = more.email_verified().unwrap_or(false);
+            subject.name = subject.name.or_else(|| plain(more.name()));
+        }
+        Ok(subject)
     }
 
     /// By its own words; the one that every provider takes when it says nothing.
@@ -245,8 +265,13 @@ fn believed(
         subject: subject.to_owned(),
         email: claims.email().map(|email| email.as_str().to_owned()),
         email_verified: claims.email_verified().unwrap_or(false),
-        name: claims.name().and_then(|name| name.get(None)).map(|name| name.as_str().to_owned()),
+        name: plain(claims.name()),
     })
+}
+
+/// The one that is of no language.
+fn plain(name: Option<&LocalizedClaim<EndUserName>>) -> Option<String> {
+    name?.get(None).map(|name| name.as_str().to_owned())
 }
 
 /// With its causes.

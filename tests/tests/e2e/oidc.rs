@@ -1,7 +1,7 @@
 //! Signing in by a provider's word: the whole way there and back, and every lie on it.
 
 use plimsoll_tests::Server;
-use plimsoll_tests::oidc::{CLIENT, Lie, Provider, SECRET};
+use plimsoll_tests::oidc::{ACCESS, CLIENT, Lie, Provider, SECRET};
 use plimsoll_tests::server::files_below;
 use reqwest::Method;
 use reqwest::header::{LOCATION, SET_COOKIE};
@@ -160,6 +160,29 @@ async fn who_was_invited_comes_by_the_provider_and_comes_again() {
     }
     let log = server.log();
     assert!(!log.contains(SECRET) && !log.contains(code) && !audit.contains(SECRET));
+}
+
+/// The specification lets a provider keep its token short, and many do.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_whom_the_token_names_no_address_the_provider_is_asked() {
+    let (server, provider, ann) = with_provider().await;
+    provider.be_terse();
+    let invitation = json!({ "email": "zoe@example.org", "role": "viewer" });
+    assert_eq!(ann.ask(Method::POST, "invitations", invitation).await.0, 201);
+    provider.next_is(json!({ "sub": "666", "email": "zoe@example.org", "email_verified": false }));
+    let mut browser = Browser::new(&server);
+    assert_eq!(browser.sign_in("/").await, "/sign-in?trouble=nobody", "not verified there either");
+    provider.next_is(zoe());
+    assert_eq!(browser.sign_in("/").await, "/");
+    let me = browser.me().await.body;
+    assert_eq!((&me["name"], &me["email"]), (&json!("Zoë"), &json!("zoe@example.org")), "{me}");
+    // Who has no address at all there is still who they are.
+    provider.next_is(json!({ "sub": "248" }));
+    assert_eq!(Browser::new(&server).sign_in("/").await, "/");
+    for path in files_below(&server.data()) {
+        assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(ACCESS), "{}", path.display());
+    }
+    assert!(!server.log().contains(ACCESS));
 }
 
 #[tokio::test(flavor = "multi_thread")]
