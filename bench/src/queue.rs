@@ -33,7 +33,8 @@ pub(crate) async fn run() -> Outcome {
         let s = if servers == 1 { "" } else { "s" };
         let name = |what: &str| format!("queue, {servers} server{s}: jobs {what}");
         for peer in [Peer::GraphileWorker, Peer::PgBoss] {
-            for (how, ways) in [("batched", &[Way::Batched][..]), ("one by one", &[Way::AsItComes, Way::AsManyAtOnce])] {
+            let one_by_one = [Way::AsItComes, Way::AsManyAtOnce];
+            for (how, ways) in [("batched", &[Way::Batched][..]), ("one by one", &one_by_one)] {
                 let figure = Figure::new(name("ended"), ours.ended, "/s", Goal::RatioAtLeast(1.0));
                 figures.push(match best(&postgres, peer, servers, ways).await {
                     Ok(theirs) => figure.against(format!("{}, {how}", peer.name()), theirs.ended),
