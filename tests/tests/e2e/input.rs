@@ -84,7 +84,7 @@ async fn the_api_refuses_what_it_does_not_understand_and_whom_it_does_not_know()
         (r#"{"name":""}"#, "name"),
         (r#"{"name":"../../etc"}"#, "name"),
         (r#"{"name":"hello","colour":"red"}"#, "colour"),
-        (r#"{"name":"hello","source":{"kind":"floppy"}}"#, "floppy"),
+        (r#"{"name":"hello","source":{"kind":"floppy"}}"#, "`source.kind`: unknown variant"),
         (r#"{"name":7}"#, "name"),
         (r#"{}"#, "name"),
         ("[]", ""),

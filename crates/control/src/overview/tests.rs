@@ -197,8 +197,11 @@ async fn ones_own_votes_and_channels_are_told_and_nobody_elses() {
         counts: true,
     };
     store::approvals::vote(&tx, &voted.id, &vote).await.unwrap();
-    let of = |app: &App| Channel { app: Some((app.id.clone(), app.name.clone())), ..channel(Some(at("10:00"))) };
-    let (of_shop, of_blog, of_server) = (of(&shop), of(&blog), channel(Some(at("10:05"))));
+    let of = |app: &App, failing: &str| Channel {
+        app: Some((app.id.clone(), app.name.clone())),
+        ..channel(Some(at(failing)))
+    };
+    let (of_shop, of_blog, of_server) = (of(&shop, "10:00"), of(&blog, "10:01"), channel(Some(at("10:05"))));
     for channel in [&of_shop, &of_blog, &of_server, &channel(None)] {
         store::channels::insert(&tx, channel).await.unwrap();
     }
