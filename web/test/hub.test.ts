@@ -116,6 +116,27 @@ it('what failed is asked for again once the server answers', async () => {
   leave()
 })
 
+it('what is asked for the first time while it becomes old is asked for again', async () => {
+  streams = [() => events(1)]
+  persons = [person('usr_ada')]
+  const { client } = follow()
+  // The first look is still on its way when the event comes.
+  const answers = ['before', 'after']
+  const queryFn = vi.fn<() => Promise<string>>(async () => {
+    const answer = answers.shift() ?? 'once more'
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+    return answer
+  })
+  const observer = new QueryObserver(client, { queryKey: ['tokens'], queryFn, staleTime: Infinity })
+  const leave = observer.subscribe(() => {})
+  await vi.advanceTimersByTimeAsync(1100)
+  expect(observer.getCurrentResult().data).toBe('before')
+  await vi.advanceTimersByTimeAsync(5000)
+  expect(observer.getCurrentResult().data).toBe('after')
+  expect(queryFn).toHaveBeenCalledTimes(2)
+  leave()
+})
+
 it('says what is true: only what shows something tries by itself', () => {
   expect(explain(new NetworkError()).hint).toContain('Sending it again is harmless')
   expect([502, 503, 504, 500, 404].map((status) => willPass(new StrangeAnswer(status)))).toEqual([true, true, true, false, false])

@@ -6,6 +6,7 @@ import { ApiError } from '@/api/errors'
 import { me } from '@/api/queries'
 import type { Event } from '@/api/schema'
 import { setConnection } from './connection'
+import { outdate } from './outdate'
 import { type Ending, backoff } from './sse'
 import { whoIs } from './tabs'
 import { followAgain, followTopic, isSignedOut } from './topic'
@@ -115,7 +116,7 @@ export function followEvents(client: QueryClient, { signal, person, onOther, onE
     gathering = undefined
     const keys = [...old.values()]
     old = new Map()
-    for (const queryKey of keys) void client.invalidateQueries({ queryKey })
+    for (const queryKey of keys) outdate(client, queryKey)
   }
   const begin = () => {
     leave = followTopic('events', {
@@ -124,7 +125,7 @@ export function followEvents(client: QueryClient, { signal, person, onOther, onE
         if (state !== 'connected') return
         attempt = 0
         // Without a place nobody tells what happened meanwhile.
-        if (fresh) void client.invalidateQueries()
+        if (fresh) outdate(client)
         // What failed while the server was away is there now.
         else void client.refetchQueries({ type: 'active', predicate: ({ state: { status } }) => status === 'error' })
       },
@@ -134,7 +135,7 @@ export function followEvents(client: QueryClient, { signal, person, onOther, onE
         const restored = event.kind === 'server_restored'
         if (event.cursor <= newest && !restored) return
         newest = event.cursor
-        if (restored) void client.invalidateQueries()
+        if (restored) outdate(client)
         for (const key of touched(event)) old.set(JSON.stringify(key), key)
         gathering ??= setTimeout(flush, GATHER)
         onEvent?.(event)
