@@ -24,8 +24,8 @@ use store::transfer::{Import, Row, Snapshot, TABLES};
 use store::{DatabaseUrl, Store, StoreError, apps, environments, queue, releases};
 use ulid::Ulid;
 
-use crate::Outcome;
 use crate::figure::{Figure, Goal, quantile};
+use crate::{Outcome, table};
 
 const APPS: usize = 10_000;
 const DEPLOYMENTS: usize = 1_000_000;
@@ -78,6 +78,8 @@ async fn measure(
     figures.extend(queue(name, &store, &past).await?);
     figures.extend(sums(name, &store, &past).await?);
     store.close().await;
+    // It takes long enough for somebody to want to see the first half.
+    table::print(&figures);
     Ok(figures)
 }
 
