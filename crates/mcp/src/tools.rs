@@ -125,6 +125,8 @@ fn shown_arguments(tool: &Tool) -> String {
     needed.into_iter().map(str::to_owned).chain(more).collect::<Vec<_>>().join(", ")
 }
 
+// Once for each operation: inlined, all would be one function, over which the optimiser sits for minutes.
+#[inline(never)]
 fn describe<O: Operation>() -> Tool {
     let mut input = schema::input::<O::Request>();
     let mut output = schema::output::<O::Response>();

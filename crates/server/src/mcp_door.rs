@@ -49,13 +49,22 @@ impl Contract for InProcess {
         macro_rules! by_name {
             ($($operation:ty),* $(,)?) => {
                 match call.operation {
-                    $( <$operation as Operation>::NAME => one::<$operation>(control, call).boxed(), )*
+                    $( <$operation as Operation>::NAME => boxed::<$operation>(control, call), )*
                     other => nothing(other).boxed(),
                 }
             };
         }
         operations::for_each_operation!(by_name)
     }
+}
+
+// As `routes::mount_call`.
+#[inline(never)]
+fn boxed<O: Operation>(control: Control, call: Call) -> BoxFuture<'static, Result<Value, Error>>
+where
+    Control: Handle<O>,
+{
+    one::<O>(control, call).boxed()
 }
 
 async fn one<O: Operation>(control: Control, call: Call) -> Result<Value, Error>

@@ -103,6 +103,8 @@ impl Builder {
         Self { generator: settings.into_generator(), paths: Map::new(), schemas: Map::new(), tags: Vec::new() }
     }
 
+    // As `routes::mount_call`.
+    #[inline(never)]
     fn operation<O: Operation>(&mut self) {
         let fields = Fields::of::<O::Request>(&mut self.generator);
         let (mut parameters, rest) = fields.parameters(O::PATH);

@@ -77,6 +77,8 @@ fn operations() -> Router<Plane> {
         .route(operations::uploads::CONTENT, put(uploads::receive))
 }
 
+// Once for each operation: inlined, all would be one function, over which the optimiser sits for minutes.
+#[inline(never)]
 fn mount_call<O: Operation>(router: Router<Plane>) -> Router<Plane>
 where
     Control: Handle<O>,
