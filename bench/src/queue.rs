@@ -23,8 +23,8 @@ const SERVERS: [usize; 2] = [1, 3];
 
 /// Deployments of a saga of one stage that does nothing, each in the queue of one of 1,000 environments: put in, then taken out
 /// by one server, and by three: a process each with a store, a dispatcher and an engine. The time is from the word to begin
-/// until nothing is left that has not ended. The same of graphile-worker and pg-boss: with their batches on; and job by job, as many at once
-/// as they come with or as we have, whichever is faster.
+/// until nothing is left that has not ended. The same of graphile-worker and pg-boss: with their batches on; and job by job, as many
+/// at once as they come with or as we have, whichever is faster.
 pub(crate) async fn run() -> Outcome {
     let postgres = Postgres::start_durable();
     let mut figures = Vec::new();

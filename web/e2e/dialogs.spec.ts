@@ -8,7 +8,7 @@ import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
 import { Repo } from './repo'
 
-const vera = { name: 'Dora Falk', email: 'dora.falk@example.org', password: 'Lantern under the eastern pier 4' }
+const dora = { name: 'Dora Falk', email: 'dora.falk@example.org', password: 'Lantern under the eastern pier 4' }
 
 /** `opens` are the buttons that lead to it, by name, one after the other; what matters in it has to be there. */
 const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?: (dialog: Locator) => Locator }[] = [
@@ -39,8 +39,8 @@ const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?:
   { name: 'rule', path: '/queue', opens: ['New rule'] },
   { name: 'channel', path: '/notifications', opens: ['New channel'] },
   { name: 'invite', path: '/people', opens: ['Invite'] },
-  { name: 'second-factor-of', path: `/people/${vera.email}`, opens: ['Remove the second factor'] },
-  { name: 'role', path: `/people/${vera.email}`, opens: [/^Change role/] },
+  { name: 'second-factor-of', path: `/people/${dora.email}`, opens: ['Remove the second factor'] },
+  { name: 'role', path: `/people/${dora.email}`, opens: [/^Change role/] },
   { name: 'token', path: '/tokens', opens: ['New token'] },
 ]
 
@@ -209,10 +209,10 @@ test.describe('how they look', () => {
 })
 
 async function come(page: Page, server: Server): Promise<void> {
-  const { secret } = await server.json<{ secret: string }>('users', 'invite', vera.email, '--role', 'viewer')
+  const { secret } = await server.json<{ secret: string }>('users', 'invite', dora.email, '--role', 'viewer')
   await page.goto(`/invitation#${secret}`)
-  await page.getByLabel('Name').fill(vera.name)
-  await page.getByLabel('Password').fill(vera.password)
+  await page.getByLabel('Name').fill(dora.name)
+  await page.getByLabel('Password').fill(dora.password)
   await page.getByRole('button', { name: 'Accept and sign in' }).click()
   await expect(page.getByRole('heading', { level: 1, name: 'Overview' })).toBeVisible()
 }

@@ -5,7 +5,7 @@ import { Provider } from './provider'
 
 const SECRET = 'what-this-server-proves-itself-with-there'
 const mara = { name: 'Mara Lund', email: 'mara.lund@example.org', password: 'Ballast under the southern crane 6' }
-const zoe = { email: 'nora.berg@example.org', name: 'Nora Berg' }
+const nora = { email: 'nora.berg@example.org', name: 'Nora Berg' }
 
 // Who was not let in is told so by a status, too; and the provider's pages are its own.
 test.use({ storageState: signedOut, serverArgs: ['--allow-outgoing', '127.0.0.0/8'], expected: [/status of 4(0[0134]|22)/] })
@@ -19,7 +19,7 @@ test('a provider is set up, lets in who was invited, is asked again before somet
     client: 'plimsoll',
     secret: SECRET,
     redirect: `${server.url}/auth/oidc/callback`,
-    people: { zoe, mallory: { email: 'mallory@example.org', name: 'Mallory' } },
+    people: { nora, mallory: { email: 'mallory@example.org', name: 'Mallory' } },
   })
   const visitor = async () => {
     const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
@@ -67,18 +67,18 @@ test('a provider is set up, lets in who was invited, is asked again before somet
     await expect(mallory.getByRole('alert')).toContainText('Nobody here knows you by that account')
     await mallory.context().close()
 
-    await server.cli('users', 'invite', zoe.email, '--role', 'deployer')
+    await server.cli('users', 'invite', nora.email, '--role', 'deployer')
     const invited = await visitor()
     await invited.goto('/queue')
     await invited.getByRole('button', { name: 'Sign in with Harbour Office' }).click()
-    await provider.letIn(invited, 'zoe')
+    await provider.letIn(invited, 'nora')
     await expect(invited.getByRole('heading', { level: 1, name: 'Queue' })).toBeVisible()
     await invited.goto('/settings/account')
-    await expect(invited.getByRole('region', { name: 'You' })).toContainText(zoe.name)
-    await expect(invited.getByRole('region', { name: 'You' })).toContainText(zoe.email)
+    await expect(invited.getByRole('region', { name: 'You' })).toContainText(nora.name)
+    await expect(invited.getByRole('region', { name: 'You' })).toContainText(nora.email)
 
     // She has no password to confirm with: she comes in anew, and is asked nothing then.
-    await server.later(zoe.email)
+    await server.later(nora.email)
     const second = invited.getByRole('region', { name: 'Second factor' })
     await second.getByRole('button', { name: 'Set up' }).click()
     await invited.getByRole('dialog', { name: 'Confirm that it is you' }).getByRole('button', { name: 'Sign in with Harbour Office anew' }).click()

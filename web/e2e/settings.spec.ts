@@ -5,7 +5,7 @@ import { accepted } from './flow'
 
 // Their own: to confirm gives the session another cookie, and that of the worker's owner is everybody's.
 const mara = { name: 'Mara Holm', email: 'mara.holm@example.org', password: 'Ballast under the southern crane 6' }
-const vera = { name: 'Sofia Lind', email: 'sofia.lind@example.org', password: 'Lantern under the eastern pier 4' }
+const sofia = { name: 'Sofia Lind', email: 'sofia.lind@example.org', password: 'Lantern under the eastern pier 4' }
 const PASSWORD = 'not-for-any-eyes-but-the-mail-server'
 
 test.use({ storageState: signedOut, serverArgs: ['--allow-outgoing', '127.0.0.0/8'], expected: [/status of 4(0[13]|22)/] })
@@ -83,7 +83,7 @@ test('a mail server is named, mail arrives, and its password is never shown', as
   // Who looks only sees what there is, and why it is not theirs to change.
   const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
   const viewer = await context.newPage()
-  await accepted(viewer, server, vera, '--role', 'viewer')
+  await accepted(viewer, server, sofia, '--role', 'viewer')
   await viewer.goto('/settings/mail')
   await expect(viewer.getByRole('region', { name: 'Mail server' })).toContainText('as deploy')
   await expect(viewer.getByRole('button', { name: 'Change' })).toHaveAccessibleDescription(/needs the role admin/)
