@@ -2,7 +2,7 @@
 // as a viewer does: open to everybody as far as a program can tell, on a desktop and on the narrowest phone. Pictures of them are in
 // target/screens.
 import type { Locator, Page } from '@playwright/test'
-import { type Owner, complaints, expect, signedOut, test } from './fixtures'
+import { type Owner, expect, signedOut, test } from './fixtures'
 import { createApp, deployed } from './flow'
 import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
@@ -143,16 +143,12 @@ test.describe('how they look', () => {
   for (const look of looks) {
     const phone = look.width < 600
     const viewport = { width: look.width, height: phone ? 844 : 860 }
-    const options = { colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone } as const
+    test.describe(`${look.width} wide`, () => {
+      test.use({ colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone })
 
-    // What is seen of a dialog on a desktop is seen on a phone, with less room.
-    if (phone) test(`every dialog, ${look.width} wide`, async ({ browser, owner, server }) => {
-      test.setTimeout(300_000)
-      const context = await browser.newContext({ ...options, baseURL: server.url, storageState: owner.state })
-      for (const { name, path, opens, shows } of dialogs) {
-        await test.step(name, async () => {
-          const page = await context.newPage()
-          const said = complaints(page)
+      // What is seen of a dialog on a desktop is seen on a phone, with less room.
+      for (const { name, path, opens, shows } of phone ? dialogs : [])
+        test(`the dialog ${name}`, async ({ page }) => {
           await page.goto(path)
           await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
           await settled(page)
@@ -175,35 +171,27 @@ test.describe('how they look', () => {
             await page.setViewportSize({ ...viewport, width: look.narrowest })
             await inside(dialog, `the dialog ${name}, ${look.narrowest} wide,`)
           }
-          expect.soft(said, `the console of the dialog ${name}`).toEqual([])
-          await page.close()
         })
-      }
-      await context.close()
-    })
 
-    test(`the pages of a viewer, ${look.width} wide`, async ({ browser, server }) => {
-      test.setTimeout(180_000)
-      const context = await browser.newContext({ ...options, baseURL: server.url, storageState: viewer })
-      for (const [path, title] of viewed) {
-        await test.step(path, async () => {
-          const page = await context.newPage()
-          const said = complaints(page)
-          await page.goto(path)
-          await expect.soft(page.getByRole('heading', { level: 1, name: title, exact: true }), `the heading of ${path}`).toBeVisible()
-          await settled(page)
-          await fits(page, path)
-          await open(page, `${path} of a viewer`)
-          await picture(page, `viewer${path.replaceAll('/', '-')}-${look.width}`)
-          if ('narrowest' in look) {
-            await page.setViewportSize({ ...viewport, width: look.narrowest })
-            await fits(page, `${path} of a viewer, ${look.narrowest} wide,`)
-          }
-          expect.soft(said, `nothing is asked by ${path} that would be refused`).toEqual([])
-          await page.close()
-        })
-      }
-      await context.close()
+      test.describe('of a viewer', () => {
+        // oxlint-disable-next-line no-empty-pattern
+        test.use({ storageState: async ({}, use) => use(viewer) })
+
+        for (const [path, title] of viewed)
+          // Nothing is asked by it that would be refused: that would be said on the console.
+          test(`the page ${path}`, async ({ page }) => {
+            await page.goto(path)
+            await expect.soft(page.getByRole('heading', { level: 1, name: title, exact: true }), `the heading of ${path}`).toBeVisible()
+            await settled(page)
+            await fits(page, path)
+            await open(page, `${path} of a viewer`)
+            await picture(page, `viewer${path.replaceAll('/', '-')}-${look.width}`)
+            if ('narrowest' in look) {
+              await page.setViewportSize({ ...viewport, width: look.narrowest })
+              await fits(page, `${path} of a viewer, ${look.narrowest} wide,`)
+            }
+          })
+      })
     })
   }
 })

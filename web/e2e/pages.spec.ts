@@ -1,6 +1,6 @@
 // Every page as people see it: light and dark, on a desktop and on a phone. Nobody is shut out by how it is made, nothing
 // complains, nothing scrolls sideways. Pictures of them are in target/screens.
-import { type Owner, complaints, expect, person, signedOut, test } from './fixtures'
+import { type Owner, expect, person, signedOut, test } from './fixtures'
 import { Gate, createApp, deployed, ended, order } from './flow'
 import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
@@ -52,7 +52,7 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
 /** Each is seen in light and in dark, once loaded; the narrowest of a width is about room alone. */
 const looks = [{ width: 1280 }, { width: 390, narrowest: 360 }] as const
 
-// One of the looks for each worker, as this file takes longest.
+// A test for each page, so that a slow machine has a minute for each, and half of them for each worker: this file takes longest.
 test.describe.configure({ mode: 'parallel' })
 
 let seed: Seed
@@ -108,38 +108,35 @@ async function peopled(server: Server, { email }: Owner): Promise<void> {
 }
 
 for (const look of looks) {
-  test(`every page, ${look.width} wide`, async ({ browser, owner, server }) => {
-    test.setTimeout(300_000)
-    const phone = look.width < 600
-    const viewport = { width: look.width, height: phone ? 844 : 860 }
-    const options = { colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone, baseURL: server.url } as const
-    const inside = await browser.newContext({ ...options, storageState: owner.state })
-    const outside = await browser.newContext({ ...options, storageState: signedOut })
+  const phone = look.width < 600
+  const viewport = { width: look.width, height: phone ? 844 : 860 }
+
+  test.describe(`${look.width} wide`, () => {
+    test.use({ colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone })
+
     for (const { name, path, title, out } of pages) {
-      await test.step(name, async () => {
-        const page = await (out ? outside : inside).newPage()
-        const said = complaints(page)
-        await page.goto(path(seed))
-        const heading = page.getByRole('heading', { level: 1, name: title, exact: true })
-        await expect.soft(heading, `the heading of ${name}`).toBeVisible()
-        await settled(page)
-        await fits(page, name)
-        await open(page, `${name} in light`)
-        await picture(page, `${name}-light-${look.width}`)
-        await turn(page, 'dark')
-        // The same elements in other colours.
-        await open(page, `${name} in dark`, COLOURS)
-        await picture(page, `${name}-dark-${look.width}`)
-        if ('narrowest' in look) {
-          await page.setViewportSize({ ...viewport, width: look.narrowest })
-          await fits(page, `${name}, ${look.narrowest} wide,`)
-        }
-        expect.soft(said.filter((line) => !/status of 40[14]/.test(line)), `the console of ${name}`).toEqual([])
-        await page.close()
+      test.describe(() => {
+        if (out) test.use({ storageState: signedOut })
+
+        test(`the page ${name}`, async ({ page }) => {
+          await page.goto(path(seed))
+          const heading = page.getByRole('heading', { level: 1, name: title, exact: true })
+          await expect.soft(heading, `the heading of ${name}`).toBeVisible()
+          await settled(page)
+          await fits(page, name)
+          await open(page, `${name} in light`)
+          await picture(page, `${name}-light-${look.width}`)
+          await turn(page, 'dark')
+          // The same elements in other colours.
+          await open(page, `${name} in dark`, COLOURS)
+          await picture(page, `${name}-dark-${look.width}`)
+          if ('narrowest' in look) {
+            await page.setViewportSize({ ...viewport, width: look.narrowest })
+            await fits(page, `${name}, ${look.narrowest} wide,`)
+          }
+        })
       })
     }
-    await inside.close()
-    await outside.close()
   })
 }
 
