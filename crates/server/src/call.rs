@@ -4,69 +4,91 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use control::{Admitted, Caller, Control, Handle};
+use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode};
 use operations::{Effect, Error, ErrorKind, Operation};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::problem::Problem;
 use crate::{Plane, decode, idempotency};
 
+/// What answers an operation's route. A pointer, and what it answers boxed: the libraries around it are compiled once, not for
+/// each operation.
+pub(crate) type Call = fn(State<Plane>, Extension<Caller>, Request) -> BoxFuture<'static, Result<Response, Problem>>;
+
 /// Reads the request of `O`, carries it out, writes the response.
-pub(crate) async fn call<O: Operation>(
+pub(crate) fn call<O: Operation>(
     State(plane): State<Plane>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Result<Response, Problem>
+) -> BoxFuture<'static, Result<Response, Problem>>
 where
     Control: Handle<O>,
 {
-    // Nothing that only looks has a use for a key.
-    let key = if O::EFFECT == Effect::Read { None } else { idempotency::header(request.headers())? };
-    let request = decode::request::<O>(request).await?;
-    Ok(match carry_out::<O>(plane.control, caller, request, key).await? {
-        Answer::New(response) => success::<O>(&response),
-        Answer::Recorded(response) => replayed::<O>(&response),
+    Box::pin(async move {
+        // Nothing that only looks has a use for a key.
+        let key = if O::EFFECT == Effect::Read { None } else { idempotency::header(request.headers())? };
+        let request = decode::request::<O>(request).await?;
+        Ok(match carry_out::<O>(plane.control, caller, request, key).await? {
+            Answer::New(response) => success::<O>(&response),
+            Answer::Recorded(response) => replayed::<O>(&response),
+        })
     })
 }
 
 /// Carries out one operation for `caller`, whichever door the request came through.
-pub(crate) async fn carry_out<O: Operation>(
+pub(crate) fn carry_out<O: Operation>(
     control: Control,
     mut caller: Caller,
     request: O::Request,
     key: Option<String>,
-) -> Result<Answer<O::Response>, Error>
+) -> BoxFuture<'static, Result<Answer<O::Response>, Error>>
 where
     Control: Handle<O>,
 {
     if O::EFFECT == Effect::Read {
-        let who = control.admit::<O>(caller, &request).await?;
-        let result = Handle::<O>::handle(&control, &who, request).await;
-        return told(&control, &who, result).await.map(Answer::New);
+        return Box::pin(async move {
+            let who = control.admit::<O>(caller, &request).await?;
+            let result = Handle::<O>::handle(&control, &who, request).await;
+            told(&control, &who, result).await.map(Answer::New)
+        });
     }
-    caller.key = key.map(|key| idempotency::bind::<O>(key, &request)).transpose()?;
-    caller.gone = CancellationToken::new();
-    let _waits = caller.gone.clone().drop_guard();
-    let work = async move {
-        let who = match control.admit::<O>(caller.clone(), &request).await {
-            Ok(who) => who,
-            // Perhaps this very request has removed it: its answer stays the same for who asked for it.
-            Err(missing) if missing.code == ErrorKind::NotFound => {
-                return control.replay::<O>(&caller).await?.map(Answer::Recorded).ok_or(missing);
-            }
-            Err(error) => return Err(error),
-        };
-        let replay = || control.replay::<O>(&who);
-        let handle = Handle::<O>::handle(&control, &who, request);
-        let result = if who.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) };
-        told(&control, &who, result).await
-    };
-    // In a task of its own: a client that leaves must not stop half-way what it asked for. It is only told.
-    match tokio::spawn(work.in_current_span()).await {
-        Ok(result) => result,
+    Box::pin(async move {
+        caller.key = key.map(|key| idempotency::bind::<O>(key, &request)).transpose()?;
+        caller.gone = CancellationToken::new();
+        let _waits = caller.gone.clone().drop_guard();
+        to_its_end(Box::pin(async move {
+            let who = match control.admit::<O>(caller.clone(), &request).await {
+                Ok(who) => who,
+                // Perhaps this very request has removed it: its answer stays the same for who asked for it.
+                Err(missing) if missing.code == ErrorKind::NotFound => {
+                    return control.replay::<O>(&caller).await?.map(Answer::Recorded).ok_or(missing);
+                }
+                Err(error) => return Err(error),
+            };
+            let replay = || control.replay::<O>(&who);
+            let handle = Handle::<O>::handle(&control, &who, request);
+            let result = if who.key.is_some() { once(replay, handle).await } else { handle.await.map(Answer::New) };
+            told(&control, &who, result).await
+        }))
+        .await
+    })
+}
+
+/// Runs `work` in a task of its own: a client that leaves must not stop half-way what it asked for. It is only told.
+async fn to_its_end<R: Send + 'static>(work: BoxFuture<'static, Result<R, Error>>) -> Result<R, Error> {
+    let (tell, heard) = oneshot::channel();
+    let task: BoxFuture<'static, ()> = Box::pin(async move {
+        // Nobody hears it who has left.
+        let _ = tell.send(work.await);
+    });
+    match tokio::spawn(task.in_current_span()).await {
         Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-        Err(_) => Err(Error::unavailable("the server is stopping").hint("Try again once it is back")),
+        Ok(()) | Err(_) => heard
+            .await
+            .unwrap_or_else(|_| Err(Error::unavailable("the server is stopping").hint("Try again once it is back"))),
     }
 }
 

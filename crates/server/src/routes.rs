@@ -83,7 +83,7 @@ fn mount_call<O: Operation>(router: Router<Plane>) -> Router<Plane>
 where
     Control: Handle<O>,
 {
-    mount::<O, _, _, _>(router, call::call::<O>)
+    mount::<O, _, _, _>(router, call::call::<O> as call::Call)
 }
 
 fn mount<O, S, H, T>(router: Router<S>, handler: H) -> Router<S>
