@@ -13,8 +13,8 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AccessToken, AccessTokenHash, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndUserName,
-    IssuerUrl, LocalizedClaim, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
-    SubjectIdentifier, TokenResponse, UserInfoError,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, LocalizedClaim, Nonce, OAuth2TokenResponse,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, SubjectIdentifier, TokenResponse, UserInfoError,
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -68,6 +68,9 @@ const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
 /// Of a subject; the specification says so.
 const LONGEST_SUBJECT: usize = 255;
 
+/// The library's client of a provider that has described itself, before it is told where browsers come back to.
+type Us = CoreClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointMaybeSet, EndpointMaybeSet>;
+
 /// As what we are known to the provider.
 pub struct Client {
     pub id: String,
@@ -94,6 +97,12 @@ pub struct Subject {
     /// The provider has made sure that the address is theirs.
     pub email_verified: bool,
     pub name: Option<String>,
+}
+
+/// Who came back, and what lets the provider be asked more of them.
+pub struct Came {
+    pub subject: Subject,
+    access: AccessToken,
 }
 
 /// Why nobody came of it. For the log and for who sets it up; who signs in is told less.
@@ -137,12 +146,7 @@ impl Provider {
 
     /// Where to send the browser, and what it is to keep.
     pub fn ask(&self, client: &Client, scopes: &[String]) -> Result<(String, Asked), OidcError> {
-        let oidc = CoreClient::from_provider_metadata(
-            self.metadata.clone(),
-            ClientId::new(client.id.clone()),
-            Some(ClientSecret::new(client.secret.expose_secret().to_owned())),
-        )
-        .set_redirect_uri(redirect(client)?);
+        let oidc = self.known_as(client).set_redirect_uri(redirect(client)?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let (url, state, nonce) = oidc
@@ -155,8 +159,7 @@ impl Provider {
         Ok((url.into(), asked))
     }
 
-    /// Who came back with this code and state. A provider that leaves the address out of its token is asked for it apart, as the
-    /// specification lets it: its answer counts for the very subject of the token alone.
+    /// Who came back with this code and state.
     ///
     /// # Errors
     /// `Strange` for another state; `NoToken`, `Untrue`, `Unreached`, `Unfit`.
@@ -168,18 +171,12 @@ impl Provider {
         code: &str,
         now: DateTime<Utc>,
         fetch: &dyn Fetch,
-    ) -> Result<Subject, OidcError> {
+    ) -> Result<Came, OidcError> {
         // By digests, so that how long it takes says nothing of where they differ.
         if crate::digest::of(state) != crate::digest::of(&asked.state) {
             return Err(OidcError::Strange);
         }
-        let oidc = CoreClient::from_provider_metadata(
-            self.metadata.clone(),
-            ClientId::new(client.id.clone()),
-            Some(ClientSecret::new(client.secret.expose_secret().to_owned())),
-        )
-        .set_redirect_uri(redirect(client)?)
-        .set_auth_type(self.how_to_prove());
+        let oidc = self.known_as(client).set_redirect_uri(redirect(client)?).set_auth_type(self.how_to_prove());
         let http = |request: HttpRequest| fetch.fetch(request);
         let exchange = oidc
             .exchange_code(AuthorizationCode::new(code.to_owned()))
@@ -193,24 +190,45 @@ impl Provider {
             openidconnect::RequestTokenError::Other(e) => OidcError::NoToken(e),
         })?;
         let token = tokens.id_token().ok_or_else(|| OidcError::NoToken("it sent no ID token".to_owned()))?;
-        let mut subject = believed(token, tokens.access_token(), &oidc.id_token_verifier(), client, asked, now)?;
-        if subject.email.is_none() && self.metadata.userinfo_endpoint().is_some() {
-            let more: CoreUserInfoClaims = oidc
-                .user_info(tokens.access_token().clone(), Some(SubjectIdentifier::new(subject.subject.clone())))
-                .map_err(|e| OidcError::Unfit(e.to_string()))?
-                .request_async(&http)
-                .await
-                .map_err(|e| match e {
-                    UserInfoError::Request(e) => OidcError::Unreached(e.to_string()),
-                    UserInfoError::ClaimsVerification(e) => OidcError::Untrue(told(&e)),
-                    // Of what can't be read, which is about somebody, nothing.
-                    _ => OidcError::Unfit("what it says of who came can't be read".to_owned()),
-                })?;
-            subject.email = more.email().map(|email| email.as_str().to_owned());
-            subject.email_verified = more.email_verified().unwrap_or(false);
-            subject.name = subject.name.or_else(|| plain(more.name()));
+        let subject = believed(token, tokens.access_token(), &oidc.id_token_verifier(), client, asked, now)?;
+        Ok(Came { subject, access: tokens.access_token().clone() })
+    }
+
+    /// Who came, with their address as far as the provider tells it: where it leaves it out of its token, it is asked for it apart,
+    /// as the specification lets it. Its answer counts for the very subject of the token alone.
+    ///
+    /// # Errors
+    /// `Untrue`, `Unreached`, `Unfit`.
+    pub async fn with_address(&self, client: &Client, came: Came, fetch: &dyn Fetch) -> Result<Subject, OidcError> {
+        let Came { mut subject, access } = came;
+        if subject.email.is_some() || self.metadata.userinfo_endpoint().is_none() {
+            return Ok(subject);
         }
+        let http = |request: HttpRequest| fetch.fetch(request);
+        let more: CoreUserInfoClaims = self
+            .known_as(client)
+            .user_info(access, Some(SubjectIdentifier::new(subject.subject.clone())))
+            .map_err(|e| OidcError::Unfit(e.to_string()))?
+            .request_async(&http)
+            .await
+            .map_err(|e| match e {
+                UserInfoError::Request(e) => OidcError::Unreached(e.to_string()),
+                UserInfoError::ClaimsVerification(e) => OidcError::Untrue(told(&e)),
+                // Of what can't be read, which is about somebody, nothing.
+                _ => OidcError::Unfit("what it says of who came can't be read".to_owned()),
+            })?;
+        subject.email = more.email().map(|email| email.as_str().to_owned());
+        subject.email_verified = more.email_verified().unwrap_or(false);
+        subject.name = subject.name.or_else(|| plain(more.name()));
         Ok(subject)
+    }
+
+    fn known_as(&self, client: &Client) -> Us {
+        CoreClient::from_provider_metadata(
+            self.metadata.clone(),
+            ClientId::new(client.id.clone()),
+            Some(ClientSecret::new(client.secret.expose_secret().to_owned())),
+        )
     }
 
     /// By its own words; the one that every provider takes when it says nothing.

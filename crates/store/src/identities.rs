@@ -43,7 +43,7 @@ pub async fn of_user(session: &impl Session, user: &UserId) -> Result<Vec<Identi
     query.all(session.connection()).await?.into_iter().map(Identity::try_from).collect()
 }
 
-/// Notes that they came by it, and what the provider calls them by now.
+/// Notes that they came by it, and what the provider calls them by now, when it has said that.
 pub async fn used(
     tx: &Tx,
     issuer: &str,
@@ -51,11 +51,13 @@ pub async fn used(
     email: Option<&str>,
     at: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let update = Entity::update_many()
-        .col_expr(Column::Email, Expr::value(email.map(text)))
+    let mut update = Entity::update_many()
         .col_expr(Column::UsedAt, Expr::value(time::to_db(at)))
         .filter(Column::Issuer.eq(issuer))
         .filter(Column::Subject.eq(subject));
+    if let Some(email) = email {
+        update = update.col_expr(Column::Email, Expr::value(text(email)));
+    }
     update.exec(tx.connection()).await?;
     Ok(())
 }

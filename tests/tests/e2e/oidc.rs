@@ -179,6 +179,9 @@ async fn of_whom_the_token_names_no_address_the_provider_is_asked() {
     // Who has no address at all there is still who they are.
     provider.next_is(json!({ "sub": "248" }));
     assert_eq!(Browser::new(&server).sign_in("/").await, "/");
+    // Nor does it matter for who is known what the provider does when it is asked for more.
+    provider.lie(Lie::Userinfo);
+    assert_eq!(Browser::new(&server).sign_in("/").await, "/");
     for path in files_below(&server.data()) {
         assert!(!String::from_utf8_lossy(&std::fs::read(&path).unwrap()).contains(ACCESS), "{}", path.display());
     }

@@ -297,7 +297,13 @@ impl Control {
     ) -> Result<Subject, OidcError> {
         let way = self.way().await?;
         let provider = Provider::discover(&kept.issuer, &way).await?;
-        provider.answer(client, asked, state, code, Utc::now(), &way).await
+        let came = provider.answer(client, asked, state, code, Utc::now(), &way).await?;
+        // Who is known by their subject needs no address, and comes in whatever else the provider does.
+        let Subject { issuer, subject, .. } = &came.subject;
+        match identities::find(self.store(), issuer, subject).await {
+            Ok(Some(_)) => Ok(came.subject),
+            Ok(None) | Err(_) => provider.with_address(client, came, &way).await,
+        }
     }
 
     /// The person whom a subject is here; linked or made, if that may be. Or why it is nobody.
