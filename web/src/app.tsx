@@ -55,6 +55,8 @@ export const router = createRouter({
   defaultPreloadStaleTime: 0,
   scrollRestoration: true,
   defaultPendingMs: 150,
+  // What is there is shown: a page that is held back for the sake of its placeholder is late.
+  defaultPendingMinMs: 0,
   defaultPendingComponent: () => (
     <div className="p-6">
       <Skeleton lines={6} />
