@@ -24,6 +24,7 @@ mod sign_in;
 mod site;
 mod start;
 mod steps;
+mod stolen;
 mod switch;
 mod table;
 mod ui;
@@ -33,7 +34,7 @@ mod watchers;
 use futures::FutureExt;
 use futures::future::LocalBoxFuture;
 
-use figure::Figure;
+use figure::{Figure, Goal};
 
 /// A benchmark gives its figures, or says in a word why it was skipped.
 type Outcome = Result<Vec<Figure>, String>;
@@ -76,11 +77,17 @@ async fn main() {
         eprintln!("there is no benchmark {}; there are: {}", unknown.join(", "), known.join(", "));
         std::process::exit(2);
     }
-    let mut figures = Vec::new();
+    let mut figures: Vec<Figure> = Vec::new();
     for benchmark in ALL.iter().filter(|b| chosen.is_empty() || chosen.iter().any(|name| name == b.name)) {
         eprintln!("{} …", benchmark.name);
+        let before = stolen::ticks();
         match (benchmark.run)().await {
-            Ok(found) => figures.extend(found),
+            Ok(found) => {
+                figures.extend(found);
+                figures.extend(
+                    before.zip(stolen::ticks()).map(|(then, now)| quiet(benchmark.name, now.share_since(then))),
+                );
+            }
             Err(why) => eprintln!("{} skipped: {why}", benchmark.name),
         }
     }
@@ -89,4 +96,9 @@ async fn main() {
     if figures.iter().any(|figure| !figure.is_met()) {
         std::process::exit(1);
     }
+}
+
+/// A row that says how far the others of this benchmark are to be believed.
+fn quiet(name: &str, share: f64) -> Figure {
+    Figure::new(format!("{name}: of the processors, taken by the host"), share * 100.0, "%", Goal::Shown)
 }
