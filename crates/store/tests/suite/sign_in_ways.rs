@@ -43,7 +43,11 @@ pub(crate) async fn identities(db: Database) {
     let tx = store.write().await.unwrap();
     let later = kept() + TimeDelta::days(1);
     identities::used(&tx, &hers.issuer, &hers.subject, None, later).await.unwrap();
-    let expected = Identity { email: None, used_at: later, ..hers.clone() };
+    let expected = Identity { used_at: later, ..hers.clone() };
+    let found = identities::find(&tx, &hers.issuer, &hers.subject).await.unwrap();
+    assert_eq!(found, Some(expected), "an address that was not told is no other one");
+    identities::used(&tx, &hers.issuer, &hers.subject, Some("z@example.org"), later).await.unwrap();
+    let expected = Identity { email: Some("z@example.org".into()), used_at: later, ..hers.clone() };
     assert_eq!(identities::find(&tx, &hers.issuer, &hers.subject).await.unwrap(), Some(expected));
     assert_eq!(identities::of_user(&tx, &ann.id).await.unwrap(), [other], "that of others stays");
     // Who goes is nobody's subject any more.
