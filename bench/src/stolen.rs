@@ -1,9 +1,10 @@
 //! What the host of a virtual machine has taken of its processors: figures of such minutes say little.
 
-/// The ticks of all processors since the machine has started.
+/// Ticks of all processors together since the machine has started.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticks {
-    all: u64,
+    /// In which there was something to do, `stolen` included.
+    wanted: u64,
     stolen: u64,
 }
 
@@ -15,8 +16,8 @@ pub(crate) fn ticks() -> Option<Ticks> {
 impl Ticks {
     /// Of what was wanted between then and now, the share that the host has taken away: idle time was wanted by nobody. From 0 to 1.
     pub(crate) fn share_since(self, then: Ticks) -> f64 {
-        let busy = self.all.saturating_sub(then.all);
-        if busy == 0 { 0.0 } else { self.stolen.saturating_sub(then.stolen) as f64 / busy as f64 }
+        let wanted = self.wanted.saturating_sub(then.wanted);
+        if wanted == 0 { 0.0 } else { self.stolen.saturating_sub(then.stolen) as f64 / wanted as f64 }
     }
 }
 
@@ -25,7 +26,7 @@ fn parse(stat: &str) -> Option<Ticks> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let ticks: Vec<u64> = line.split_whitespace().map_while(|ticks| ticks.parse().ok()).collect();
     let [user, nice, system, _idle, _iowait, irq, softirq, stolen, ..] = ticks[..] else { return None };
-    Some(Ticks { all: user + nice + system + irq + softirq + stolen, stolen })
+    Some(Ticks { wanted: user + nice + system + irq + softirq + stolen, stolen })
 }
 
 #[cfg(test)]

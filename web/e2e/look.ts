@@ -36,9 +36,9 @@ export async function picture(page: Page, name: string): Promise<void> {
 /** Open to everybody, as far as a program can tell: by all rules, or by those named. */
 export async function open(page: Page, name: string, rules?: string[]): Promise<void> {
   const axe = new AxeBuilder({ page })
-  // Nothing is told of what is well: that takes longest.
   // Otherwise each result is put together in a page of its own, which is for frames of other origins: there are none.
   axe.setLegacyMode(true)
+  // Nothing is told of what is well: that takes longest.
   axe.options({ resultTypes: ['violations'] })
   const { violations } = await (rules ? axe.withRules(rules) : axe.withTags(STANDARD)).analyze()
   const told = violations.map(({ id, impact, nodes }) => ({ id, impact, where: nodes.map(({ html }) => html.slice(0, 200)) }))

@@ -52,7 +52,7 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
 /** Each is seen in light and in dark, once loaded; the narrowest of a width is about room alone. */
 const looks = [{ width: 1280 }, { width: 390, narrowest: 360 }] as const
 
-// A test for each page, so that a slow machine has a minute for each, and half of them for each worker: this file takes longest.
+// A test for each page, with a limit of its own; half of them for each worker, as this file takes longest.
 test.describe.configure({ mode: 'parallel' })
 
 let seed: Seed

@@ -302,6 +302,7 @@ impl Control {
         let Subject { issuer, subject, .. } = &came.subject;
         match identities::find(self.store(), issuer, subject).await {
             Ok(Some(_)) => Ok(came.subject),
+            // A database that does not answer is said by the transaction that follows.
             Ok(None) | Err(_) => provider.with_address(client, came, &way).await,
         }
     }
