@@ -21,6 +21,8 @@ use crate::tls::Tls;
 pub(crate) struct Connection {
     pub(crate) shared: Arc<Shared>,
     pub(crate) peer: Peer,
+    /// The door's, by tokens of its own: those of all connections would be locked by all workers for each request.
+    pub(crate) ending: Ending,
     pub(crate) heads: Arc<Heads>,
     _place: Place,
 }
@@ -52,6 +54,11 @@ pub(crate) struct Ending {
 }
 
 impl Ending {
+    /// Whatever ends this ends that one.
+    fn child(&self) -> Self {
+        Self { handed_over: self.handed_over.child_token(), stop: self.stop.child_token() }
+    }
+
     /// No connection is accepted any more.
     pub(crate) async fn begun(&self) {
         tokio::select! {
@@ -85,7 +92,7 @@ pub(crate) async fn accept(listener: TcpListener, scheme: Scheme, door: Arc<Door
         match accepted {
             Ok((stream, address)) => {
                 if let Some(place) = door.places.take(place, address.ip()) {
-                    let connection = Connection::new(&door.shared, address, scheme, place);
+                    let connection = Connection::new(&door, address, scheme, place);
                     let (shared, door) = (&door.shared, door.clone());
                     let serve = move |stream| serve::serve(stream, address, connection, door);
                     shared.workers.spawn(&shared.tasks, stream, serve);
@@ -101,11 +108,12 @@ pub(crate) async fn accept(listener: TcpListener, scheme: Scheme, door: Arc<Door
 }
 
 impl Connection {
-    fn new(shared: &Arc<Shared>, address: SocketAddr, scheme: Scheme, place: Place) -> Self {
-        shared.connections.fetch_add(1, Ordering::Relaxed);
+    fn new(door: &Door, address: SocketAddr, scheme: Scheme, place: Place) -> Self {
+        door.shared.connections.fetch_add(1, Ordering::Relaxed);
         Self {
-            shared: shared.clone(),
+            shared: door.shared.clone(),
             peer: Peer::new(address.ip(), scheme == Scheme::Https),
+            ending: door.ending.child(),
             heads: Arc::default(),
             _place: place,
         }

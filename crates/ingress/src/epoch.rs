@@ -128,6 +128,12 @@ impl InFlight {
         self.served = Some(standby.clone());
     }
 
+    /// Of the release whose request it is.
+    pub(crate) fn release_header(&self) -> &HeaderValue {
+        let standby = self.behind.as_ref().filter(|_| self.served.is_some());
+        &standby.unwrap_or(&self.epoch).release_header
+    }
+
     /// Whose request it is: component and release.
     pub(crate) fn who(&self) -> (&Name, &ReleaseId) {
         let of = &self.counters().of;

@@ -73,15 +73,15 @@ impl<'a> Errand<'a> {
         Self { connection, host, request, arrived, attempt, upgrade }
     }
 
-    /// Until somebody took it, or nobody can be waited for. After that `matched` and `release` say whose it was.
-    pub(crate) async fn deliver(mut self, matched: &mut Matched, release: &mut HeaderValue) -> Answer {
+    /// Until somebody took it, or nobody can be waited for. After that `matched` says whose it was.
+    pub(crate) async fn deliver(mut self, matched: &mut Matched) -> Answer {
         let limits = &self.connection.shared.limits;
         loop {
-            *release = matched.in_flight.epoch.release_header.clone();
             let (target, of_route, in_flight) = matched.split();
             let pool = match target {
                 LiveTarget::Upstreams(pool) => pool,
                 LiveTarget::Static { root, prefix, single_page } => {
+                    let release = in_flight.release_header();
                     return Answer::File(static_files::serve(root, prefix, *single_page, release, self.request).await);
                 }
             };
@@ -90,7 +90,7 @@ impl<'a> Errand<'a> {
             }
             let response_head = of_route.response_head.unwrap_or(limits.response_head);
             self.attempt.answer_within(response_head);
-            let trouble = match self.round(pool, in_flight, release).await {
+            let trouble = match self.round(pool, in_flight).await {
                 Ok(answer) => return answer,
                 Err(trouble) => trouble,
             };
@@ -111,12 +111,7 @@ impl<'a> Errand<'a> {
 
     /// To the next upstream in turn that can be reached; if none can, to a standby. An error means that nobody took it, so
     /// that it may go elsewhere.
-    async fn round(
-        &mut self,
-        pool: &Pool,
-        in_flight: &mut InFlight,
-        release: &mut HeaderValue,
-    ) -> Result<Answer, Option<Trouble>> {
+    async fn round(&mut self, pool: &Pool, in_flight: &mut InFlight) -> Result<Answer, Option<Trouble>> {
         let Pool { upstreams, standby, turn } = pool;
         let count = upstreams.len();
         if count + standby.len() == 0 {
@@ -144,7 +139,6 @@ impl<'a> Errand<'a> {
             match self.attempt.send(&standby.upstream, in_flight).await {
                 Sent::Answered(reply, exchange) => {
                     in_flight.fall_back(&standby.counters);
-                    *release = standby.release_header.clone();
                     return Ok(self.accept(reply, exchange));
                 }
                 Sent::Failed(trouble) => return Ok(failed(trouble)),

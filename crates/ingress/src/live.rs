@@ -9,7 +9,6 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use domain::{DeploymentId, EnvironmentId};
-use http::HeaderValue;
 use tokio_util::task::TaskTracker;
 
 use crate::counters::Counters;
@@ -85,7 +84,6 @@ pub(crate) struct LiveStandby {
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) epoch: Arc<Epoch>,
-    pub(crate) release_header: HeaderValue,
 }
 
 /// Where a request goes, and its place in the counts.
@@ -285,8 +283,6 @@ fn compile(routes: &EnvironmentRoutes, previous: Option<&LiveEnvironment>, book:
                         upstream: Arc::new(Upstream::new(s.address)),
                         counters: book.counters(&routes.environment, &s.release, &route.component),
                         epoch: book.epoch_of(routes, &s.release),
-                        release_header: HeaderValue::from_str(s.release.as_str())
-                            .unwrap_or_else(|_| HeaderValue::from_static("invalid")),
                     })
                     .collect(),
                 turn: AtomicUsize::new(0),

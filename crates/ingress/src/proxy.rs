@@ -38,20 +38,22 @@ pub(crate) async fn answer(connection: Arc<Connection>, mut request: Request<Inc
     let Some(mut matched) = shared.enter(&host.name, request.uri().path(), arrived) else {
         return Page::new(StatusCode::NOT_FOUND, request.headers()).response(None);
     };
-    let mut release = matched.in_flight.epoch.release_header.clone();
-    let answer = match matched.split().0 {
-        LiveTarget::Static { root, prefix, single_page } => {
-            Answer::File(static_files::serve(root, prefix, *single_page, &release, &request).await)
+    let answer = match matched.split() {
+        (LiveTarget::Static { root, prefix, single_page }, _, in_flight) => {
+            let release = in_flight.release_header();
+            Answer::File(static_files::serve(root, prefix, *single_page, release, &request).await)
         }
-        LiveTarget::Upstreams(_) => {
-            let errand = Errand::new(&connection, &host, &request, arrived, body, client);
-            errand.deliver(&mut matched, &mut release).await
+        (LiveTarget::Upstreams(_), ..) => {
+            Errand::new(&connection, &host, &request, arrived, body, client).deliver(&mut matched).await
         }
     };
     let verifies = request.headers().get(&VERIFY).is_some_and(|offered| shared.secret.is(offered.as_bytes()));
-    let deployment = verifies.then(|| matched.in_flight.epoch.deployment_header.clone());
+    let served_by = verifies.then(|| {
+        let in_flight = &matched.in_flight;
+        (in_flight.release_header().clone(), in_flight.epoch.deployment_header.clone())
+    });
     let mut response = respond(answer, matched.in_flight, &connection, &host, &request);
-    if let Some(deployment) = deployment {
+    if let Some((release, deployment)) = served_by {
         response.headers_mut().insert(RELEASE.clone(), release);
         response.headers_mut().insert(DEPLOYMENT.clone(), deployment);
     }

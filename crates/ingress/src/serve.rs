@@ -62,8 +62,9 @@ where
 {
     let limits = &door.shared.limits;
     let stream = Watched::new(stream, connection.heads.clone(), limits.head_time);
+    let ending = connection.ending.clone();
     let connection = Arc::new(connection);
-    let service = service_fn(|request| answer(connection.clone(), door.clone(), request));
+    let service = service_fn(|request| answer(connection.clone(), door, request));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         // It runs between requests, too; the time for the head alone is kept by the stream.
@@ -76,11 +77,12 @@ where
     }
     let mut serving = std::pin::pin!(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     tokio::select! {
+        biased;
         ended = serving.as_mut() => return Ok(ended?),
-        () = door.ending.stop.cancelled() => {}
+        () = ending.stop.cancelled() => {}
         // One more request is answered, and told to close the connection: a client that sends it at this moment
         // loses nothing. So only those that have nothing to say are closed here.
-        () = lingered(&door.ending, limits.linger) => {}
+        () = lingered(&ending, limits.linger) => {}
     }
     serving.as_mut().graceful_shutdown();
     Ok(serving.await?)
@@ -93,7 +95,7 @@ async fn lingered(ending: &Ending, linger: Duration) {
 
 async fn answer(
     connection: Arc<Connection>,
-    door: Arc<Door>,
+    door: &Door,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     if !connection.peer.secure
@@ -108,7 +110,7 @@ async fn answer(
     let mut response = proxy::answer(connection.clone(), request).await;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         connection.heads.end();
-    } else if door.ending.handed_over.is_cancelled() {
+    } else if connection.ending.handed_over.is_cancelled() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -126,6 +128,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = &door.shared.limits;
+    let ending = connection.ending.clone();
     let connection = Arc::new(connection);
     // Frames tell where heads and bodies end.
     connection.heads.end();
@@ -143,7 +146,7 @@ where
     loop {
         let leave = tokio::select! {
             ended = serving.as_mut() => return Ok(ended?),
-            () = door.ending.begun(), if left.is_none() => true,
+            () = ending.begun(), if left.is_none() => true,
             _ = clock.tick() => {
                 let since = millis(activity.begun.elapsed()).saturating_sub(activity.last.load(Ordering::Relaxed));
                 // A client may pause one response while it asks for others, but not for ever.
@@ -194,7 +197,7 @@ async fn answer_h2(
         return Page::new(StatusCode::BAD_REQUEST, request.headers()).last_response(None);
     }
     as_http1(&mut request);
-    let Ok(mut response) = answer(connection, door, request).await;
+    let Ok(mut response) = answer(connection, &door, request).await;
     // There is no such header in HTTP/2.
     response.headers_mut().remove(CONNECTION);
     response

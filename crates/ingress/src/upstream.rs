@@ -27,8 +27,13 @@ const MOST: usize = 64 << 10;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     /// By worker, as a connection belongs to the event loop in which it was made.
-    idle: Box<[Mutex<Vec<Idle>>]>,
+    idle: Box<[Free]>,
 }
+
+/// Of one worker. On a cache line of its own, so that no worker waits for what another one has written.
+#[derive(Default)]
+#[repr(align(128))]
+struct Free(Mutex<Vec<Idle>>);
 
 struct Idle {
     link: Link,
@@ -44,7 +49,7 @@ pub(crate) struct Link {
 
 impl Upstream {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, idle: (0..workers::count()).map(|_| Mutex::default()).collect() }
+        Self { address, idle: (0..workers::count()).map(|_| Free::default()).collect() }
     }
 
     /// A free connection, the one last used.
@@ -99,8 +104,8 @@ impl Upstream {
     }
 }
 
-fn lock(idle: &Mutex<Vec<Idle>>) -> MutexGuard<'_, Vec<Idle>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(idle: &Free) -> MutexGuard<'_, Vec<Idle>> {
+    idle.0.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {

@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 const MOST: usize = 16;
 /// Threads that look at files, for each worker.
+const NEAR: Duration = Duration::from_secs(5);
 const MOST_BLOCKING: usize = 32;
 
 thread_local! {
@@ -79,6 +80,15 @@ impl Drop for Workers {
     }
 }
 
+/// A timer that is nearer than those of requests. Without any, the first one of each moment makes the event loop wake itself, which
+/// is a system call.
+async fn stay_near() {
+    let mut near = tokio::time::interval(NEAR);
+    loop {
+        near.tick().await;
+    }
+}
+
 fn start(n: usize, stop: CancellationToken) -> io::Result<Handle> {
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -88,7 +98,12 @@ fn start(n: usize, stop: CancellationToken) -> io::Result<Handle> {
     let handle = runtime.handle().clone();
     std::thread::Builder::new().name(format!("worker-{n}")).spawn(move || {
         CURRENT.set(n);
-        runtime.block_on(stop.cancelled());
+        runtime.block_on(async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = stay_near() => {}
+            }
+        });
         runtime.shutdown_background();
     })?;
     Ok(handle)
