@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Took, World};
+use super::{Entry, Took, World};
 use crate::id::{AppId, DeploymentId, EnvironmentId};
 use crate::queue::{CONCURRENCY, Closed, Waiting, turn};
 use crate::window::{self, Verdict};
@@ -40,7 +40,7 @@ struct App<'a> {
 
 #[derive(Default)]
 struct Pool<'a> {
-    /// By how much the rank differs from the time at which they came: their order, once the app had a turn since.
+    /// By rank: among those of one app nothing else decides.
     candidates: BTreeSet<Key<'a>>,
     head: Option<Key<'a>>,
 }
@@ -61,8 +61,6 @@ struct Game<'a> {
     /// Ends of deployments, and entries whose time comes.
     events: BinaryHeap<Reverse<(DateTime<Utc>, Event)>>,
     starts: Vec<Option<DateTime<Utc>>>,
-    /// When the last of those that wait came, in microseconds.
-    newest: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +81,6 @@ pub(super) fn play(world: &World, now: DateTime<Utc>, length: impl Fn(&Took) -> 
         stale: BTreeSet::new(),
         events: BinaryHeap::new(),
         starts: vec![None; world.waiting.len()],
-        newest: world.waiting.iter().map(|entry| entry.enqueued_at.timestamp_micros()).max().unwrap_or(i64::MIN),
     };
     for (host, free) in &world.slots {
         game.hosts.insert(host, Slots { free: *free, wanting: BTreeSet::new() });
@@ -190,7 +187,7 @@ impl<'a> Game<'a> {
         for (n, is_there) in before.map(|n| (n, false)).into_iter().chain(wanted.map(|n| (n, true))) {
             let entry = &self.world.waiting[n];
             let pool = self.apps.entry(&entry.app).or_default().on.entry(&entry.host).or_default();
-            let key = (debt(self.world, n), &entry.deployment, n);
+            let key = (entry.rank, &entry.deployment, n);
             let _ = if is_there { pool.candidates.insert(key) } else { pool.candidates.remove(&key) };
             self.stale.insert(&entry.app);
         }
@@ -225,15 +222,11 @@ impl<'a> Game<'a> {
                 if full {
                     continue;
                 }
-                let waiting = &self.world.waiting;
-                let turn_of = |n: usize| turn(waiting[n].rank, waiting[n].enqueued_at, app.last_started);
-                // When nothing came since its last turn, the debts alone decide, and they never change.
-                let first = match app.last_started >= self.newest {
-                    true => pool.candidates.first().map(|key| (turn_of(key.2), key.1, key.2)),
-                    false => pool.candidates.iter().map(|key| (turn_of(key.2), key.1, key.2)).min(),
-                };
-                pool.head = first;
-                slots.wanting.extend(first);
+                pool.head = pool.candidates.first().map(|(rank, deployment, n)| {
+                    let Entry { enqueued_at, not_before, .. } = &self.world.waiting[*n];
+                    (turn(*rank, *enqueued_at, *not_before, app.last_started), *deployment, *n)
+                });
+                slots.wanting.extend(pool.head);
             }
         }
     }
@@ -292,10 +285,4 @@ impl<'a> Game<'a> {
     fn is_full(&self, app: &AppId) -> bool {
         self.apps.get(app).is_some_and(|found| found.at_work >= self.limit(app))
     }
-}
-
-/// How far the rank of an entry is from the time at which it came: less goes first.
-fn debt(world: &World, n: usize) -> i64 {
-    let entry = &world.waiting[n];
-    entry.rank.saturating_sub(entry.enqueued_at.timestamp_micros())
 }

@@ -1,7 +1,7 @@
 //! Which of those that wait may start now.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use chrono::{DateTime, Utc};
 
@@ -47,12 +47,14 @@ pub struct Choice {
     pub wait: Vec<(DeploymentId, Waiting)>,
 }
 
-/// In which order heads of different environments go; lower first.
+/// In which order apps go, each by the one of its own that has the lowest rank; lower first.
 ///
-/// It is the rank, but an app that has had a turn since its next one was enqueued stands as if that came at the time of
-/// the turn. So apps that both wait take turns, however many one of them has queued, and a priority keeps its worth.
-pub fn turn(rank: i64, enqueued_at: DateTime<Utc>, last_started: i64) -> i64 {
-    rank.saturating_add(last_started.saturating_sub(enqueued_at.timestamp_micros()).max(0))
+/// It is that rank, but an app that has had a turn since this one of it could first have started stands as if it came at the time of
+/// the turn. So apps that both wait take turns, however many one of them has queued, and a priority keeps its worth. Among those
+/// of one app the rank alone decides: its own turns put none of them behind another.
+pub fn turn(rank: i64, enqueued_at: DateTime<Utc>, not_before: Option<DateTime<Utc>>, last_started: i64) -> i64 {
+    let came = not_before.map_or(enqueued_at, |at| at.max(enqueued_at));
+    rank.saturating_add(last_started.saturating_sub(came.timestamp_micros()).max(0))
 }
 
 /// Chooses what starts now. `closed` says whether something keeps a candidate from starting at `now`, such as a freeze.
@@ -85,35 +87,39 @@ pub fn choose(
             }
         }
     }
-    // The first of them one at a time, as each start moves its app behind the others: a place that was true when it was taken
-    // is looked at again when its turn comes. It can only have become a later one.
-    let place = |candidate: &Candidate, apps: &BTreeMap<AppId, Facts>| {
-        let last = apps.get(&candidate.app).map_or(0, |facts| facts.last_started);
-        turn(candidate.rank, candidate.enqueued_at, last)
+    // One start at a time, as each moves its app behind the others.
+    let mut queues: BTreeMap<&AppId, BTreeSet<(i64, &DeploymentId, usize)>> = BTreeMap::new();
+    for (index, candidate) in may.iter().enumerate() {
+        queues.entry(&candidate.app).or_default().insert((candidate.rank, &candidate.deployment, index));
+    }
+    let place = |index: usize, last_started: i64| {
+        let Candidate { deployment, app, rank, not_before, enqueued_at, .. } = &may[index];
+        Reverse((turn(*rank, *enqueued_at, *not_before, last_started), deployment, app))
     };
-    let mut order: BinaryHeap<_> = may
-        .iter()
-        .enumerate()
-        .map(|(index, candidate)| Reverse((place(candidate, &apps), &candidate.deployment, index)))
-        .collect();
-    while let Some(Reverse((turn, _, index))) = order.pop() {
-        let candidate = &may[index];
-        let now_at = place(candidate, &apps);
-        let facts = apps.get_mut(&candidate.app);
-        if let Some(limit) = facts.as_ref().filter(|facts| facts.running >= facts.limit).map(|facts| facts.limit) {
-            choice.wait.push((candidate.deployment.clone(), Waiting::ProjectLimit { limit }));
-        } else if choice.start.len() >= slots {
-            choice.wait.push((candidate.deployment.clone(), Waiting::NoSlot));
-        } else if now_at > turn {
-            order.push(Reverse((now_at, &candidate.deployment, index)));
-        } else {
-            if let Some(facts) = facts {
-                facts.running += 1;
-                facts.last_started = facts.last_started.max(now.timestamp_micros());
-            }
-            let Candidate { deployment, app, environment, .. } = candidate.clone();
-            choice.start.push(Start { deployment, app, environment });
+    let last_started = |app: &AppId| apps.get(app).map_or(0, |facts| facts.last_started);
+    let first = |queue: &BTreeSet<(i64, &DeploymentId, usize)>| queue.first().map(|(.., index)| *index);
+    let mut order: BinaryHeap<_> =
+        queues.iter().filter_map(|(app, queue)| Some(place(first(queue)?, last_started(app)))).collect();
+    while let Some(Reverse((.., app))) = order.pop() {
+        let (Some(queue), facts) = (queues.get_mut(app), apps.get_mut(app)) else { continue };
+        let full = facts.as_ref().filter(|facts| facts.running >= facts.limit);
+        let waits = match full {
+            Some(facts) => Some(Waiting::ProjectLimit { limit: facts.limit }),
+            None => (choice.start.len() >= slots).then_some(Waiting::NoSlot),
+        };
+        if let Some(waits) = waits {
+            choice.wait.extend(queue.iter().map(|(_, deployment, _)| ((*deployment).clone(), waits.clone())));
+            continue;
         }
+        let Some((.., index)) = queue.pop_first() else { continue };
+        let Candidate { deployment, app, environment, .. } = may[index].clone();
+        choice.start.push(Start { deployment, app, environment });
+        let started = facts.map_or(0, |facts| {
+            facts.running += 1;
+            facts.last_started = facts.last_started.max(now.timestamp_micros());
+            facts.last_started
+        });
+        order.extend(first(queue).map(|next| place(next, started)));
     }
     choice
 }
@@ -230,6 +236,39 @@ mod tests {
         assert_eq!(order, [app(1), app(2)]);
     }
 
+    /// The app's own urgent ones take every slot, in other environments, and each is a turn of the app.
+    #[test]
+    fn an_old_one_passes_newer_ones_of_its_own_app() {
+        let hour = 3_600_000_000;
+        let mut apps = facts([1, 2], 1);
+        for (low, advance) in [(Priority::Normal, 1), (Priority::Low, 2)] {
+            let old = candidate(1, 1, 1, low, 0);
+            let mut minutes = 0..;
+            let waited = minutes.find(|minute| {
+                let now = minute * hour / 60;
+                apps.get_mut(&app(1)).unwrap().last_started = at(now - hour / 60).timestamp_micros();
+                let fresh = candidate(minute.unsigned_abs() + 2, 1, 2 + minute.unsigned_abs() % 2, Priority::High, now);
+                let choice = choose(vec![fresh, old.clone()], &apps, 1, at(now), open);
+                choice.start[0].deployment == old.deployment
+            });
+            assert!(waited.unwrap() <= advance * 60 + 1, "{low:?} waited {waited:?} minutes");
+        }
+    }
+
+    #[test]
+    fn one_for_later_is_not_put_back_for_having_been_ordered_early() {
+        let day = 86_400_000_000;
+        let due = at(3 * day);
+        let mut early = candidate(1, 1, 1, Priority::Normal, 0);
+        (early.not_before, early.rank) = (Some(due), rank(at(0), Some(due), Priority::Normal));
+        // Of another app, and it came a minute after the early one's time.
+        let other = candidate(2, 2, 2, Priority::Normal, 3 * day + 60_000_000);
+        let mut apps = facts([1, 2], 1);
+        apps.get_mut(&app(1)).unwrap().last_started = at(3 * day - 60_000_000).timestamp_micros();
+        let choice = choose(vec![other, early], &apps, 1, at(3 * day + 60_000_000), open);
+        assert_eq!(choice.start[0].deployment, deployment(1));
+    }
+
     prop_compose! {
         fn entries()(raw in proptest::collection::vec((0u64..4, 0u64..3, 0usize..4, 0i64..7_200_000_000), 1..40)) -> Vec<Candidate> {
             let mut all: Vec<_> = raw.into_iter().enumerate().map(|(n, (of, place, priority, when))| {
@@ -282,8 +321,15 @@ mod tests {
             let mut expected = Vec::new();
             while expected.len() < slots {
                 left.retain(|c| apps[&c.app].running < apps[&c.app].limit);
-                let place = |c: &Candidate| (turn(c.rank, c.enqueued_at, apps[&c.app].last_started), c.deployment.clone());
-                let Some(index) = (0..left.len()).min_by_key(|index| place(&left[*index])) else { break };
+                let place = |c: &Candidate| {
+                    (turn(c.rank, c.enqueued_at, c.not_before, apps[&c.app].last_started), c.deployment.clone())
+                };
+                let stands = |c: &Candidate| {
+                    let own = left.iter().filter(|other| other.app == c.app);
+                    own.map(|other| (other.rank, &other.deployment)).min() == Some((c.rank, &c.deployment))
+                };
+                let firsts = (0..left.len()).filter(|index| stands(&left[*index]));
+                let Some(index) = firsts.min_by_key(|index| place(&left[*index])) else { break };
                 let first = left.remove(index);
                 let facts = apps.get_mut(&first.app).unwrap();
                 facts.running += 1;
