@@ -11,6 +11,8 @@ use super::{Exceeded, NESTED};
 
 /// Left for everybody else: this, or a twentieth of the disk if that is less.
 const FLOOR: u64 = 1 << 30;
+/// What an entry counts at least, as an empty file takes its place on the disk, too.
+const ENTRY: u64 = 4096;
 
 /// Counts again and again.
 #[derive(Debug)]
@@ -22,6 +24,7 @@ pub(crate) struct Usage {
     counted: u64,
     /// What the last whole round found.
     last: Option<u64>,
+    growth: Growth,
     /// Free bytes when that round ended.
     free_then: u64,
 }
@@ -29,7 +32,7 @@ pub(crate) struct Usage {
 impl Usage {
     /// `limit` in bytes, of all folders together; folders that are not there count nothing.
     pub(crate) fn new(folders: Vec<PathBuf>, limit: Option<u64>) -> Self {
-        Self { folders, limit, open: Vec::new(), counted: 0, last: None, free_then: 0 }
+        Self { folders, limit, open: Vec::new(), counted: 0, last: None, growth: Growth::default(), free_then: 0 }
     }
 
     /// A look at the free space, which is cheap, and a whole count if `due`, or if what was written since the last one may
@@ -40,11 +43,8 @@ impl Usage {
         let room = self.limit.unwrap_or(u64::MAX).saturating_sub(self.last.unwrap_or(0));
         let short = free < floor;
         if due || short || self.last.is_none() || written > room / 2 {
-            let before = self.last;
             while !self.step(1000)? {}
-            // Others may have filled it: only who has grown is ended.
-            let grown = self.counted.saturating_sub(before.unwrap_or(self.counted));
-            if short && grown > floor / 64 {
+            if self.growth.is_to_blame(self.counted, short, floor) {
                 return Err(Exceeded::Floor { free, used: self.counted });
             }
         }
@@ -75,7 +75,7 @@ impl Usage {
                 Some(Ok(entry)) => {
                     // Of a link, the link itself.
                     let Ok(metadata) = entry.metadata() else { continue };
-                    self.counted += metadata.blocks() * 512;
+                    self.counted += (metadata.blocks() * 512).max(ENTRY);
                     if metadata.is_dir() {
                         match fs::read_dir(entry.path()) {
                             Ok(_) if self.open.len() >= NESTED => return Err(Exceeded::Nested),
@@ -97,6 +97,24 @@ impl Usage {
             self.free_then = self.space().0;
         }
         Ok(whole)
+    }
+}
+
+/// Who has filled a disk that is nearly full.
+#[derive(Debug, Default)]
+struct Growth {
+    /// What was counted when there was room enough, or when there was not from the beginning.
+    calm: Option<u64>,
+}
+
+impl Growth {
+    /// Whether what is counted now has grown since there was room. Others may have filled the disk, so a little is forgiven; but
+    /// it is a little in all, however slowly it grows.
+    fn is_to_blame(&mut self, counted: u64, short: bool, floor: u64) -> bool {
+        if !short {
+            self.calm = Some(counted);
+        }
+        counted.saturating_sub(*self.calm.get_or_insert(counted)) > floor / 64
     }
 }
 
@@ -125,6 +143,28 @@ mod tests {
         let seen = Usage::new(vec![top.clone()], None).step(10_000);
         super::super::remove_tree(&top).unwrap();
         seen
+    }
+
+    #[test]
+    fn who_fills_a_disk_slowly_is_to_blame_as_well() {
+        let floor = 64 << 20;
+        let mut grows = Growth::default();
+        assert!(!grows.is_to_blame(5 << 20, false, floor));
+        let seen: Vec<bool> = (0..8).map(|n| grows.is_to_blame((5 << 20) + (n << 18), true, floor)).collect();
+        assert_eq!(seen, [false, false, false, false, false, true, true, true]);
+        assert!(!grows.is_to_blame(9 << 20, false, floor), "there is room again");
+        assert!(!grows.is_to_blame(9 << 20, true, floor));
+        let mut comes_later = Growth::default();
+        assert!(!comes_later.is_to_blame(5 << 20, true, floor), "others have filled it");
+        assert!(comes_later.is_to_blame(7 << 20, true, floor));
+    }
+
+    #[test]
+    fn empty_files_count() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..600).for_each(|n| fs::write(dir.path().join(n.to_string()), "").unwrap());
+        let over = Usage::new(vec![dir.path().to_owned()], Some(2 << 20)).step(10_000);
+        assert!(matches!(over, Err(Exceeded::Disk { .. })), "{over:?}");
     }
 
     #[test]

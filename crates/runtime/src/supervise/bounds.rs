@@ -24,6 +24,7 @@ pub(super) struct Bounds {
     group: Option<Group>,
     /// What the kernel had done before this run of the app.
     oom_kills: u64,
+    forks_refused: u64,
     told_of_forks: bool,
     usage: Option<Usage>,
     counted: u64,
@@ -40,6 +41,7 @@ impl Bounds {
             limits: sandbox.map(|s| s.limits).unwrap_or_default(),
             group: None,
             oom_kills: 0,
+            forks_refused: 0,
             told_of_forks: false,
             usage,
             counted: 0,
@@ -56,6 +58,7 @@ impl Bounds {
         let group = cgroups.map(|(s, groups)| groups.group(&cgroup::instance(name), &s.limits, s.background));
         self.group = group.transpose()?;
         self.oom_kills = self.group.as_ref().map_or(0, Group::oom_kills);
+        self.forks_refused = self.group.as_ref().map_or(0, Group::forks_refused);
         self.told_of_forks = false;
         self.exceeded = None;
         Ok(self.group.as_ref())
@@ -96,7 +99,7 @@ impl Bounds {
     /// Once in a run of the app, when it has been refused a process.
     pub(super) fn forks_refused(&mut self) -> Option<Exceeded> {
         let limit = self.limits.processes?.get();
-        let refused = !self.told_of_forks && self.group.as_ref()?.forks_refused() > 0;
+        let refused = !self.told_of_forks && self.group.as_ref()?.forks_refused() > self.forks_refused;
         self.told_of_forks |= refused;
         refused.then_some(Exceeded::Processes { limit })
     }
