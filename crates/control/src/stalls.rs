@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use domain::AppId;
-use domain::deployment::Deployment;
 use domain::event::EventKind;
 use domain::stall::{Look, Remedy, Stall, StallPolicy, Watch};
 use store::beats::{self, Beat, Working};
@@ -118,7 +117,7 @@ pub(crate) async fn policy(session: &impl Session, app: &AppId) -> Result<StallP
     }
 }
 
-/// Tells of it once, and does what the policy says.
+/// Tells of it once, and asks whoever drives it for what the policy says.
 async fn note(inner: &Inner, working: &Working, stall: Option<Stall>, then: Remedy) -> Result<(), StoreError> {
     let record = &working.record;
     let deployment = &record.deployment;
@@ -133,32 +132,18 @@ async fn note(inner: &Inner, working: &Working, stall: Option<Stall>, then: Reme
     }
     let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
     store::events::insert(&tx, app, environment, Some(&deployment.id), &event, Utc::now()).await?;
-    tx.commit().await?;
-    let Some(reason) = reason else { return Ok(()) };
-    tracing::warn!(deployment = %deployment.id, phase = %deployment.phase, "stalled: {reason}");
-    match then {
-        Remedy::Fail => fail(inner, deployment, &reason).await,
-        Remedy::Resume => {
-            let tx = inner.world.store.write().await?;
-            beats::ask_again(&tx, &deployment.id).await?;
-            tx.commit().await
-        }
-        Remedy::Report => Ok(()),
-    }
-}
-
-/// Takes it back, whoever drives it.
-async fn fail(inner: &Inner, deployment: &Deployment, reason: &str) -> Result<(), StoreError> {
-    let by = format!("stall detection: {reason}");
-    // A wish that can't be journaled at the moment stands until it can.
-    match tokio::time::timeout(PATIENCE, inner.runner.cancel(&deployment.id, &by)).await {
-        Ok(Some(Err(e))) => tracing::warn!(deployment = %deployment.id, "it is stalled and can't be taken back: {e}"),
-        Ok(Some(Ok(()))) | Err(_) => {}
-        Ok(None) => {
-            let tx = inner.world.store.write().await?;
+    // With what is told: a server that ends between the two would leave it told of, and nothing done.
+    match (&reason, then) {
+        (Some(reason), Remedy::Fail) => {
+            let by = format!("stall detection: {reason}");
             store::sagas::request_cancel(&tx, deployment.id.as_str(), &by).await?;
-            tx.commit().await?;
         }
+        (Some(_), Remedy::Resume) => drop(beats::ask_again(&tx, &deployment.id).await?),
+        (Some(_), Remedy::Report) | (None, _) => {}
+    }
+    tx.commit().await?;
+    if let Some(reason) = reason {
+        tracing::warn!(deployment = %deployment.id, phase = %deployment.phase, "stalled: {reason}");
     }
     Ok(())
 }

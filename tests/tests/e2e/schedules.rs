@@ -7,6 +7,7 @@ use domain::event::EventKind;
 use domain::phase::Phase;
 use domain::schedule::{Missed, RunOutcome};
 use operations::Page;
+use operations::diagnosis::{Diagnose, DiagnoseRequest};
 use operations::queue::{Ahead, Entry};
 use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest, Update, UpdateRequest};
 use operations::windows::{Bypass, Window};
@@ -33,7 +34,7 @@ fn said(server: &Server, args: &[&str]) -> String {
 }
 
 fn queue(server: &Server) -> Vec<Entry> {
-    json::<Page<Entry>>(server, &["queue", "list"]).items
+    json::<Page<Entry>>(server, &["queue"]).items
 }
 
 /// When a deployment began to work.
@@ -207,6 +208,9 @@ async fn a_freeze_holds_all_but_rollbacks_and_a_critical_one_with_a_reason() {
     let entry = queue(&server).remove(0);
     assert!(entry.waiting_for.contains("big sale"), "{entry:?}");
     assert_eq!(Some(entry.estimate.unwrap().start.at), freeze.changes_at);
+    let diagnoses = server.client().call::<Diagnose>(&DiagnoseRequest { limit: 10 }).await.unwrap();
+    let told = diagnoses.items.into_iter().find(|item| item.deployment == held.id).unwrap();
+    assert!(told.waits_for.as_ref().is_some_and(|why| why.contains("big sale")), "{told:?}");
 
     // Going back is always possible.
     active(server.end(&server.rollback("hello", None).await.unwrap().id).await);

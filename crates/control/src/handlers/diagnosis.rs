@@ -13,6 +13,7 @@ use super::{app_named, commit, page_limit};
 use crate::access::Admitted;
 use crate::caller::Handle;
 use crate::diagnosis::{Known, diagnose, look};
+use crate::dispatch::Waits;
 use crate::error::store_error;
 use crate::{Control, stalls};
 
@@ -35,7 +36,9 @@ impl Handle<Diagnose> for Control {
         let waiting = store::queue::Filter { sees: sees.clone(), ..Default::default() };
         let all = store::queue::count(store, &waiting).await.map_err(store_error)?;
         let queued = Filter { phase: Some(domain::phase::Phase::Queued), sees, ..Filter::default() };
-        let queued = store::deployments::list(store, &queued, None, limit.into()).await.map_err(store_error)?;
+        let queued = store::deployments::list(store, &queued, None, limit.into()).await;
+        let mut queued = queued.map_err(store_error)?;
+        Waits::new(&self.inner).tell(store, &mut queued).await.map_err(store_error)?;
         let left_out = all.saturating_sub(queued.len() as u64);
         items.extend(queued.into_iter().map(|record| diagnose(record.deployment, Known::default())));
         Ok(Diagnoses { items, left_out })
