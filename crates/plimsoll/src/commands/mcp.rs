@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp::{Call, Contract, Door, Settings, decode};
-use operations::{Error, ErrorKind, Operation};
+use operations::{Effect, Error, ErrorKind, Operation};
 use serde_json::Value;
 
 use super::Context;
@@ -79,12 +79,15 @@ impl OverHttp {
             return Err(Error::invalid("`idempotency_key` has a character that is not visible ASCII, or none at all")
                 .hint("A key has 1 to 128 visible ASCII characters, such as a UUID"));
         }
+        // What may be sent twice must be one: an answer that was lost may be that of something done.
+        let changes = O::EFFECT != Effect::Read;
+        let key = call.key.or_else(|| changes.then(|| format!("mcp-{:032x}", rand::random::<u128>())));
         let connection = self.connect()?;
-        let answer = match connection.call_with_key::<O>(&request, call.key.as_deref()).await {
+        let answer = match connection.call_with_key::<O>(&request, key.as_deref()).await {
             // A server of this machine may be at another address since it was found.
             Err(failure) if unavailable(&failure) && connection.is_local() => {
                 self.forget();
-                self.connect()?.call_with_key::<O>(&request, call.key.as_deref()).await
+                self.connect()?.call_with_key::<O>(&request, key.as_deref()).await
             }
             other => other,
         };

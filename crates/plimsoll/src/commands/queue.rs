@@ -17,8 +17,8 @@ use crate::text::{self, clean};
 
 const EXAMPLES: &str = "\
 Examples:
-  plimsoll queue list
-  plimsoll queue list --app shop --env staging
+  plimsoll queue
+  plimsoll queue --app shop --env staging
   plimsoll queue move dep_01hf7yat00000000000000002a --first
   plimsoll queue move dep_01hf7yat00000000000000002a --before dep_01hf7yat00000000000000002b
   plimsoll queue reschedule dep_01hf7yat00000000000000002a --at \"2026-12-01 09:30 Europe/Berlin\" --priority high
@@ -27,10 +27,13 @@ Examples:
 
 /// Show what waits for its start and why, and change its order.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    /// Without a command.
+    #[command(flatten)]
+    list: ListRequest,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -100,7 +103,7 @@ impl From<To> for Place {
 
 pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     let connection = context.connect()?;
-    match args.command {
+    match args.command.unwrap_or(Command::List(args.list)) {
         Command::List(request) => {
             let page = connection.call::<List>(&request).await?;
             if context.out.json {
