@@ -15,8 +15,9 @@ use tokio_util::task::TaskTracker;
 
 const MOST: usize = 16;
 /// Threads that look at files, for each worker.
-const NEAR: Duration = Duration::from_secs(5);
 const MOST_BLOCKING: usize = 32;
+/// Nearer than the time limits of requests.
+const NEAR: Duration = Duration::from_secs(5);
 
 thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
