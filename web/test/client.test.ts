@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { call, openDoors } from '@/api/client'
+import { api, data, openDoors } from '@/api/client'
 import { ApiError, NetworkError, StrangeAnswer, explain, sentence, willPass } from '@/api/errors'
 import { Intention } from '@/api/keys'
 import { roleAt, unless } from '@/api/auth'
@@ -11,6 +11,9 @@ const problem = (status: number, code: string, more: object = {}) =>
   })
 
 const ok = () => new Response(JSON.stringify({ fine: true }), { headers: { 'content-type': 'application/json' } })
+
+const wrong = { email: 'ada@example.org', password: 'wrong' }
+const signIn = () => data(api.POST('/api/v1/auth/sign-in', { body: wrong }))
 
 describe('a call', () => {
   const fetch = vi.fn<(request: Request) => Promise<Response>>()
@@ -27,7 +30,7 @@ describe('a call', () => {
 
   it('throws what the server says, with the id of the request', async () => {
     fetch.mockResolvedValueOnce(problem(404, 'not_found', { hint: 'look again' }))
-    const error = await call('GET', '/api/v1/me').catch((caught: unknown) => caught)
+    const error = await data(api.GET('/api/v1/me')).catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(ApiError)
     expect(explain(error)).toEqual({ title: 'No', detail: 'It is not so.', hint: 'Look again.', request: 'req_1' })
     expect(signedOut).not.toHaveBeenCalled()
@@ -35,19 +38,19 @@ describe('a call', () => {
 
   it('tells a dead network and a foreign answer from the API’s errors', async () => {
     fetch.mockRejectedValueOnce(new TypeError('failed to fetch'))
-    await expect(call('GET', '/api/v1/me')).rejects.toBeInstanceOf(NetworkError)
+    await expect(data(api.GET('/api/v1/me'))).rejects.toBeInstanceOf(NetworkError)
     fetch.mockResolvedValueOnce(new Response('<html>', { status: 502, headers: { 'content-type': 'text/html' } }))
-    await expect(call('GET', '/api/v1/me')).rejects.toBeInstanceOf(StrangeAnswer)
+    await expect(data(api.GET('/api/v1/me'))).rejects.toBeInstanceOf(StrangeAnswer)
     expect(willPass(new NetworkError())).toBe(true)
     expect(willPass(new StrangeAnswer(200))).toBe(false)
   })
 
   it('leads out when the session is over, but not for a wrong password', async () => {
     fetch.mockResolvedValueOnce(problem(401, 'unauthorized'))
-    await expect(call('GET', '/api/v1/me')).rejects.toBeInstanceOf(ApiError)
+    await expect(data(api.GET('/api/v1/me'))).rejects.toBeInstanceOf(ApiError)
     expect(signedOut).toHaveBeenCalledTimes(1)
     fetch.mockResolvedValueOnce(problem(401, 'unauthorized'))
-    await expect(call('POST', '/api/v1/auth/sign-in', {})).rejects.toBeInstanceOf(ApiError)
+    await expect(signIn()).rejects.toBeInstanceOf(ApiError)
     expect(signedOut).toHaveBeenCalledTimes(1)
   })
 
@@ -58,14 +61,14 @@ describe('a call', () => {
       return bodies.length === 1 ? problem(403, 'confirm_identity') : ok()
     })
     confirmIdentity.mockResolvedValueOnce(true)
-    await expect(call('POST', '/api/v1/users', { role: 'owner' })).resolves.toEqual({ fine: true })
-    expect(bodies).toEqual(['{"role":"owner"}', '{"role":"owner"}'])
+    await expect(signIn()).resolves.toEqual({ fine: true })
+    expect(bodies).toEqual([JSON.stringify(wrong), JSON.stringify(wrong)])
   })
 
   it('is refused when one does not confirm', async () => {
     fetch.mockResolvedValueOnce(problem(403, 'confirm_identity'))
     confirmIdentity.mockResolvedValueOnce(false)
-    await expect(call('POST', '/api/v1/users', {})).rejects.toMatchObject({ status: 403 })
+    await expect(signIn()).rejects.toMatchObject({ status: 403 })
     expect(fetch).toHaveBeenCalledTimes(1)
   })
 })

@@ -13,6 +13,7 @@ let on = true
 let fresh = false
 let over = false
 let via = 'password'
+let secure = true
 const proofs: unknown[] = []
 const keys: (string | null)[] = []
 
@@ -22,6 +23,7 @@ beforeEach(() => {
   fresh = false
   over = false
   via = 'password'
+  secure = true
   proofs.length = 0
   keys.length = 0
   vi.stubGlobal('fetch', async (request: Request) => {
@@ -29,7 +31,7 @@ beforeEach(() => {
     const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status, headers: { 'content-type': 'application/json' } })
     const problem = (status: number, code: string, detail: string, hint?: string) => json({ status, code, title: code, detail, hint }, status)
     if (pathname.endsWith('/stream')) return new Promise(() => {})
-    if (pathname === '/api/v1/auth/methods') return json({ password: true, oidc: 'Example Inc.', secure: true, owner_missing: false })
+    if (pathname === '/api/v1/auth/methods') return json({ password: true, oidc: 'Example Inc.', secure, owner_missing: false })
     if (pathname === '/api/v1/auth/confirm') {
       const proof = (await request.json()) as Record<string, string>
       proofs.push(proof)
@@ -110,4 +112,15 @@ it('a session that is over leads to the sign-in page', async () => {
   await userEvent.type(dialog.getByLabelText('Code'), '123456{Enter}')
   await waitFor(() => expect(router.state.location.pathname).toBe('/sign-in'))
   expect(screen.queryByRole('dialog', { name: 'Confirm that it is you' })).toBeNull()
+})
+
+it('that a connection is not encrypted is told before a password is typed, and after', async () => {
+  secure = false
+  render(<App />)
+  await router.navigate({ to: '/settings/account' })
+  expect(await screen.findByText(/This connection is not encrypted/)).toBeVisible()
+  client.clear()
+  await router.navigate({ to: '/sign-in' })
+  await screen.findByLabelText('Password')
+  expect(await screen.findByText(/This connection is not encrypted/)).toBeVisible()
 })

@@ -71,14 +71,3 @@ export async function data<T>(call: Promise<{ data?: T }>): Promise<T> {
 
 /** The header that makes a repetition harmless. */
 export const under = (key: string) => ({ 'Idempotency-Key': key })
-
-/** A call to a path that openapi.json does not have: signing in, above all. */
-export async function call<T>(method: 'GET' | 'POST' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, credentials: 'same-origin', headers: { accept: 'application/json' } }
-  if (body !== undefined) {
-    init.body = JSON.stringify(body)
-    init.headers = { accept: 'application/json', 'content-type': 'application/json' }
-  }
-  const response = await send(new Request(new URL(path, location.origin), init))
-  return (response.status === 204 ? undefined : await response.json()) as T
-}

@@ -22,10 +22,19 @@ export function ConnectionState() {
   )
 }
 
+/** Before a password is typed as much as after. */
+export function Unencrypted() {
+  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, staleTime: Number.POSITIVE_INFINITY })
+  return door?.secure === false ? (
+    <Banner tone="warn">
+      This connection is not encrypted: anybody on the way can take your session or read what you type. Put TLS in front of the server.
+    </Banner>
+  ) : null
+}
+
 /** What holds for every page, above them. */
 export function Banners() {
   const connection = useConnection()
-  const { data: door } = useQuery({ queryKey: ['auth', 'methods'], queryFn: methods, staleTime: Number.POSITIVE_INFINITY })
   return (
     <>
       {connection.state === 'offline' ? (
@@ -34,9 +43,7 @@ export function Banners() {
           goes on by itself. Apps keep serving meanwhile.
         </Banner>
       ) : null}
-      {door?.secure === false ? (
-        <Banner tone="warn">This connection is not encrypted: anybody on the way can take your session. Put TLS in front of the server.</Banner>
-      ) : null}
+      <Unencrypted />
     </>
   )
 }

@@ -1,12 +1,15 @@
 import { type ReactNode, useEffect } from 'react'
 import { setTitle } from '@/ui/title'
+import { Unencrypted } from './connection'
 import { Mark } from './mark'
 
 /** The frame of pages for who is not signed in. */
 export function Door({ title, children }: { title: string; children: ReactNode }) {
   useEffect(() => setTitle(title), [title])
   return (
-    <main className="flex min-h-dvh flex-col items-center px-4 pt-[12vh] pb-8">
+    <>
+      <Unencrypted />
+      <main className="flex min-h-dvh flex-col items-center px-4 pt-[12vh] pb-8">
       <p className="mb-6 inline-flex items-center gap-2 text-lg font-semibold tracking-tight">
         <Mark className="size-7 text-accent" />
         Plimsoll
@@ -16,5 +19,6 @@ export function Door({ title, children }: { title: string; children: ReactNode }
         {children}
       </div>
     </main>
+    </>
   )
 }

@@ -20,6 +20,9 @@ interface Choice extends Entry {
 
 const MOST = 12
 
+/** What Enter would choose is seen, also where the list is longer than the screen. */
+const intoView = (choice: HTMLElement | null) => choice?.scrollIntoView({ block: 'nearest' })
+
 export default function Palette({ open, onOpenChange }: { open: boolean; onOpenChange(open: boolean): void }) {
   return (
     <Base.Root open={open} onOpenChange={onOpenChange}>
@@ -89,6 +92,7 @@ function Finder({ close }: { close(): void }) {
             key={`${choice.kind} ${choice.word}`}
             id={`${list}-${index}`}
             role="option"
+            ref={index === current ? intoView : undefined}
             tabIndex={-1}
             aria-selected={index === current}
             onPointerMove={() => setAt(index)}
