@@ -14,9 +14,9 @@ use crate::Outcome;
 use crate::alone::{Alone, HOST};
 use crate::figure::{Figure, Goal, quantile};
 
-/// Each is measured this often, in turn, so that a busy moment of the machine hits all alike.
-const ROUNDS: usize = 3;
-const SECONDS: u32 = 5;
+/// Each is measured this often, in turn and for a short time, so that a busy moment of the machine hits all alike.
+const ROUNDS: usize = 20;
+const SECONDS: u32 = 1;
 
 /// 1 KiB from an nginx behind each proxy, over 32 keep-alive connections of wrk, and from that nginx itself.
 pub(crate) async fn run() -> Outcome {
