@@ -10,15 +10,15 @@ export function Door({ title, children }: { title: string; children: ReactNode }
     <>
       <Unencrypted />
       <main className="flex min-h-dvh flex-col items-center px-4 pt-[12vh] pb-8">
-      <p className="mb-6 inline-flex items-center gap-2 text-lg font-semibold tracking-tight">
-        <Mark className="size-7 text-accent" />
-        Plimsoll
-      </p>
-      <div className="w-full max-w-sm rounded-xl border border-line bg-surface p-6">
-        <h1 className="mb-4 text-xl font-semibold tracking-tight">{title}</h1>
-        {children}
-      </div>
-    </main>
+        <p className="mb-6 inline-flex items-center gap-2 text-lg font-semibold tracking-tight">
+          <Mark className="size-7 text-accent" />
+          Plimsoll
+        </p>
+        <div className="w-full max-w-sm rounded-xl border border-line bg-surface p-6">
+          <h1 className="mb-4 text-xl font-semibold tracking-tight">{title}</h1>
+          {children}
+        </div>
+      </main>
     </>
   )
 }
