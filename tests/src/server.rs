@@ -378,10 +378,15 @@ pub fn binary() -> PathBuf {
 /// # Panics
 /// When the temporary folder can't be written to.
 pub fn free_address() -> SocketAddr {
+    // On the list of ports that browsers and Node's `fetch` refuse, alone in this range.
+    const BLOCKED_BY_FETCH: u16 = 10_080;
     let mut bytes = [0; 2];
     loop {
         std::io::Read::read_exact(&mut fs::File::open("/dev/urandom").unwrap(), &mut bytes).unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], 10_000 + u16::from_le_bytes(bytes) % 10_000));
+        if address.port() == BLOCKED_BY_FETCH {
+            continue;
+        }
         let Some(held) = hold(address.port()) else { continue };
         if TcpListener::bind(address).is_ok() {
             // Never closed: the kernel gives the lock back with the process, however that ends.

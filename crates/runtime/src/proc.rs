@@ -182,7 +182,12 @@ mod tests {
         let pid = child.id().cast_signed();
         let me = std::process::id().cast_signed();
         assert!(descendants(me).iter().any(|(process, _)| process.pid == pid));
-        assert!(Environ::of(pid).has("RUNTIME_PROC_TEST", "x=y"));
+        // The kernel lets the parent go on before the new program's environment is in its place.
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !Environ::of(pid).has("RUNTIME_PROC_TEST", "x=y") {
+            assert!(std::time::Instant::now() < deadline, "the environment of the child never shows");
+            std::thread::yield_now();
+        }
         assert!(!Environ::of(pid).has("RUNTIME_PROC", "x=y"));
         let handle = PidFd::open(pid).unwrap();
         assert!(!handle.ended_within(Duration::ZERO));
