@@ -27,6 +27,12 @@ export default defineConfig({
     // Nothing of a page is written into it: the content security policy allows files alone.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // How large a page may be is decided in scripts/budget.mjs.
+    chunkSizeWarningLimit: 1000,
+    // What the overview needs is one file: a browser asks for six at a time, and each of forty small ones costs it more than its bytes.
+    rolldownOptions: {
+      output: { codeSplitting: { groups: [{ name: 'main', test: /\/src\/(main|routes\/_app(\/index)?)\.tsx$/ }] } },
+    },
   },
   worker: { format: 'es' },
   server: { proxy },

@@ -100,6 +100,25 @@ export const deployment = (deployment: string) =>
       data(api.GET('/api/v1/deployments/{deployment}', { params: { path: { deployment } }, signal })),
   })
 
+/** Lines at the end of an output that are asked for at first. */
+const TAIL = 500
+
+/** The end of what it has printed. A log begins with it, and follows from there: so it may be old, and is kept for no longer than that takes. */
+export const tail = (deployment: string) =>
+  queryOptions({
+    queryKey: ['tail', deployment],
+    queryFn: ({ signal }) =>
+      data(
+        api.GET('/api/v1/deployments/{deployment}/output', {
+          params: { path: { deployment }, query: { tail: true, limit: TAIL } },
+          signal,
+        }),
+      ),
+    gcTime: 10_000,
+    // Who reads it is patient.
+    retry: false,
+  })
+
 /** Those that have not ended, with what each waits for; the worst first. */
 export const diagnosis = () =>
   queryOptions({

@@ -1,7 +1,9 @@
 // A log of the server as a store, live until it ends: its end is there at once, and what came before it when somebody wants it.
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react'
+import { useQueryClient } from '@tanstack/react-query'
 import { api, data } from '@/api/client'
 import { ApiError } from '@/api/errors'
+import { tail } from '@/api/queries'
 import type { LogPage, LogsBatch, OutputBatch } from '@/api/schema'
 import { backoff, follow } from '@/realtime/sse'
 import { followTopic } from '@/realtime/topic'
@@ -24,7 +26,7 @@ export interface Before {
   load(): void
 }
 
-/** Lines at the end that are asked for at first. */
+/** Lines of instances that are asked for at first. */
 const TAIL = 500
 /** So few before them are asked for unasked: one search, one look at the beginning is as good as sure. */
 const FEW = 5000
@@ -33,6 +35,7 @@ const MOST = 1_000_000
 
 /** What a deployment prints. `live` while it may print more. */
 export function useOutput(deployment: string, live: boolean): Log {
+  const client = useQueryClient()
   const log = useMemo(() => ({ deployment, store: new LogStore() }), [deployment])
   const [{ of, state }, setState] = useState<{ of: object; state: LogState }>({ of: log, state: 'connecting' })
   const [loading, setLoading] = useState(false)
@@ -68,8 +71,7 @@ export function useOutput(deployment: string, live: boolean): Log {
     const controller = new AbortController()
     const { store } = log
     const now = (next: LogState) => setState({ of: log, state: next })
-    const read = (signal: AbortSignal) =>
-      data(api.GET('/api/v1/deployments/{deployment}/output', { params: { path: { deployment }, query: { tail: true, limit: TAIL } }, signal }))
+    const read = () => client.fetchQuery(tail(deployment))
     let leave: (() => void) | undefined
     // The end of it is read once; when a deployment goes on, it is followed from where it stood.
     const first: Promise<LogPage | undefined> = store.count > 0 ? Promise.resolve(undefined) : patiently(read, controller.signal, () => now('waiting'))
@@ -93,7 +95,7 @@ export function useOutput(deployment: string, live: boolean): Log {
       controller.abort()
       leave?.()
     }
-  }, [log, deployment, live, load])
+  }, [client, log, deployment, live, load])
 
   const { store } = log
   const count = Math.max(0, store.first - 1)

@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { Link, createFileRoute } from '@tanstack/react-router'
 import { approval as approvalQuery } from '@/api/approvals'
 import { sentence } from '@/api/errors'
-import { analytics, deployment as deploymentQuery } from '@/api/queries'
+import { analytics, deployment as deploymentQuery, tail } from '@/api/queries'
 import type { Deployment } from '@/api/schema'
 import { ApprovalCard } from '@/features/approvals/approval'
 import { DeploymentActions } from '@/features/deployment/actions'
@@ -25,7 +25,11 @@ import { Status, hasEnded, standingOf } from '@/ui/status'
 import { Elapsed, Time, useNow } from '@/ui/time'
 
 export const Route = createFileRoute('/_app/deployments/$deployment')({
-  loader: ({ context, params }) => void context.client.prefetchQuery(deploymentQuery(params.deployment)),
+  loader: ({ context: { client }, params, cause }) => {
+    void client.prefetchQuery(deploymentQuery(params.deployment))
+    // The log is the most of the page: it does not wait until the rest of it is there.
+    if (cause !== 'preload') void client.prefetchQuery(tail(params.deployment))
+  },
   component: DeploymentPage,
 })
 
