@@ -51,7 +51,8 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       await use(server)
       await server.stop()
     },
-    { scope: 'worker', timeout: 90_000 },
+    // For its start and its end together: an end for which no time is left is not even begun.
+    { scope: 'worker', timeout: 150_000 },
   ],
 
   owner: [
@@ -72,12 +73,15 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
     await use(owner.state)
   },
 
-  // oxlint-disable-next-line no-empty-pattern
-  untouched: async ({}, use) => {
-    const server = await Server.start()
-    await use(server)
-    await server.stop()
-  },
+  untouched: [
+    // oxlint-disable-next-line no-empty-pattern
+    async ({}, use) => {
+      const server = await Server.start()
+      await use(server)
+      await server.stop()
+    },
+    { timeout: 150_000 },
+  ],
 
   // oxlint-disable-next-line no-empty-pattern
   repo: async ({}, use) => {

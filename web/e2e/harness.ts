@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { isAlive, kill9, marked } from './processes'
+import { endAll, kill9 } from './processes.mjs'
 import { until } from './until'
 
 export const project = fileURLToPath(new URL('../..', import.meta.url))
@@ -29,6 +29,7 @@ export class Server {
   readonly url: string
   /** Arguments of every start. */
   readonly #args: string[]
+  readonly #guard: ReturnType<typeof guard>
   #child?: ChildProcess
 
   private constructor(
@@ -39,6 +40,7 @@ export class Server {
     more: string[],
   ) {
     this.url = `http://127.0.0.1:${port}`
+    this.#guard = guard(root)
     const listen = ['--listen', `127.0.0.1:${port}`, '--ingress-listen', `127.0.0.1:${ingress}`]
     // One machine does the work of many people here.
     this.#args = ['server', ...listen, '--app-path', this.shared, '--rate-limit', '10', ...more]
@@ -96,10 +98,11 @@ export class Server {
     } catch (error) {
       trouble = error
     }
-    const left = marked(this.root)
-    for (const { pid } of left) kill9(pid)
-    await until('they end', 5000, () => !left.some(({ pid }) => isAlive(pid)))
+    const left = await endAll(this.root)
     rmSync(this.root, { recursive: true, force: true })
+    const released = gone(this.#guard)
+    this.#guard.stdin.end()
+    await released
     if (trouble) throw trouble
     if (left.length > 0) throw new Error(`\`plimsoll down\` left processes behind: ${JSON.stringify(left)}`)
   }
@@ -171,6 +174,15 @@ export class Server {
     const env = { ...Object.fromEntries(kept), HOME: home, XDG_STATE_HOME: join(home, 'state'), XDG_DATA_HOME: join(home, 'data'), NO_COLOR: '1' }
     return { cwd: home, env }
   }
+}
+
+/** Sees to it that nothing of the folder outlives this process, however it ends. A session of its own: what ends a run spares it. */
+function guard(root: string) {
+  const file = fileURLToPath(new URL('./guard.mjs', import.meta.url))
+  const child = spawn(process.execPath, [file], { detached: true, stdio: ['pipe', 'ignore', 'inherit'] })
+  // By its arguments or its environment it would be one of those that it ends.
+  child.stdin.write(`${root}\n`)
+  return child
 }
 
 const lastLines = (text: string) => text.split('\n').slice(-40).join('\n')
