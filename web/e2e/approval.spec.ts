@@ -39,7 +39,8 @@ test('a deployment waits for a second person, who sees just what will run', asyn
   // One's own vote never counts: the button says so, and so does the server.
   await expect(mine.getByRole('button', { name: 'Approve' })).toHaveAttribute('aria-disabled', 'true')
   const refused = await page.evaluate(async () => {
-    const [asked] = ((await (await fetch('/api/v1/approvals')).json()) as { items: { id: string; subject: string }[] }).items
+    const { items } = (await (await fetch('/api/v1/approvals')).json()) as { items: { id: string; app: string; subject: string }[] }
+    const asked = items.find(({ app }) => app === 'lock')
     const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ subject: asked?.subject, verdict: 'approve' }) }
     return (await fetch(`/api/v1/approvals/${asked?.id}/votes`, init)).status
   })

@@ -3,15 +3,18 @@
 // target/screens.
 import type { Locator, Page } from '@playwright/test'
 import { type Owner, expect, signedOut, test } from './fixtures'
-import { createApp, deployed } from './flow'
+import { createApp, deployed, order, undelivered } from './flow'
 import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
 import { Repo } from './repo'
 
 const dora = { name: 'Dora Falk', email: 'dora.falk@example.org', password: 'Lantern under the eastern pier 4' }
 
-/** `opens` are the buttons that lead to it, by name, one after the other; what matters in it has to be there. */
-const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?: (dialog: Locator) => Locator }[] = [
+/**
+ * `opens` are the buttons that lead to it, by name, one after the other, and `item` is what is chosen in the menu that the last one opens;
+ * what matters in it has to be there.
+ */
+const dialogs: { name: string; path: string; opens: (string | RegExp)[]; item?: string; role?: 'menu'; shows?: (dialog: Locator) => Locator }[] = [
   { name: 'new-app', path: '/', opens: ['New app'] },
   { name: 'deploy', path: '/apps/galley/production', opens: ['Deploy'] },
   {
@@ -42,6 +45,18 @@ const dialogs: { name: string; path: string; opens: (string | RegExp)[]; shows?:
   { name: 'second-factor-of', path: `/people/${dora.email}`, opens: ['Remove the second factor'] },
   { name: 'role', path: `/people/${dora.email}`, opens: [/^Change role/] },
   { name: 'token', path: '/tokens', opens: ['New token'] },
+  { name: 'vote', path: '/approvals', opens: ['Approve'], shows: (dialog) => dialog.getByText('nothing else runs by this vote') },
+  {
+    name: 'deliveries',
+    path: '/notifications',
+    opens: ['More for the channel trawler crew'],
+    item: 'What was sent',
+    shows: (dialog) => dialog.getByRole('listitem').getByText('No mail server is known').first(),
+  },
+  // What is open over a page besides.
+  { name: 'pages', path: '/queue', opens: ['All pages'], shows: (dialog) => dialog.getByRole('link', { name: 'Audit log' }) },
+  { name: 'palette', path: '/queue', opens: ['Search'], shows: (dialog) => dialog.getByRole('option').first() },
+  { name: 'account', path: '/queue', opens: [/^Account of /], role: 'menu', shows: (menu) => menu.getByRole('menuitem', { name: 'Sign out' }) },
 ]
 
 const viewed: [path: string, title: string][] = [
@@ -131,6 +146,14 @@ test.describe('how they look', () => {
     await deployed(server, 'galley')
     await server.cli('envs', 'create', 'staging', '--app', 'galley')
     repo.commit({ version: 'v3' })
+    // One that waits for a vote, so that it can't be deleted; no mail server is known, so that what is to be told of it does not arrive.
+    await createApp(server, 'trawler', repo)
+    const crew = ['trawler crew', '--app', 'trawler', '--to', 'crew@example.org']
+    const { channel } = await server.json<{ channel: { id: string } }>('channels', 'create', 'mail', ...crew)
+    await server.cli('envs', 'create', 'trial', '--app', 'trawler')
+    await server.cli('approval-policies', 'set', '--app', 'trawler', '--env', 'trial')
+    await order(server, 'trawler', '--env', 'trial')
+    await undelivered(server, channel.id)
     const context = await browser.newContext({ storageState: signedOut, baseURL: server.url })
     await come(await context.newPage(), server)
     viewer = await context.storageState()
@@ -147,16 +170,17 @@ test.describe('how they look', () => {
       test.use({ colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone })
 
       // What is seen of a dialog on a desktop is seen on a phone, with less room.
-      for (const { name, path, opens, shows } of phone ? dialogs : [])
+      for (const { name, path, opens, item, role = 'dialog', shows } of phone ? dialogs : [])
         test(`the dialog ${name}`, async ({ page }) => {
           await page.goto(path)
           await expect(page.getByRole('heading', { level: 1 })).toBeVisible()
           await settled(page)
-          const dialog = page.getByRole('dialog')
+          const dialog = page.getByRole(role)
           for (const [index, button] of opens.entries()) {
             const within = index === 0 ? page : dialog
             await within.getByRole('button', { name: button, exact: typeof button === 'string' }).first().click()
           }
+          if (item) await page.getByRole('menuitem', { name: item, exact: true }).click()
           await expect(dialog).toBeVisible()
           if (shows) await expect(shows(dialog)).toBeVisible()
           await settled(page)
@@ -212,7 +236,7 @@ async function still(page: Page): Promise<void> {
 
 /** It is within the window, its buttons too, and nothing in it is wider than it. */
 async function inside(dialog: Locator, name: string): Promise<void> {
-  const found = await dialog.evaluate((popup) => {
+  const found = () => dialog.evaluate((popup) => {
     const { left, right, top, bottom } = popup.getBoundingClientRect()
     const wide = [popup, ...popup.querySelectorAll('*')].filter((part) => part.scrollWidth > part.clientWidth + 1 && getComputedStyle(part).overflowX === 'auto' && part.clientWidth > 0)
     return {
@@ -221,5 +245,6 @@ async function inside(dialog: Locator, name: string): Promise<void> {
       wide: wide.filter((part) => part.tagName !== 'PRE' && part.tagName !== 'TEXTAREA').map((part) => part.outerHTML.slice(0, 160)),
     }
   })
-  expect.soft(found, `${name} is within the window`).toEqual({ out: false, wide: [] })
+  // A menu follows its button a moment after the window has changed.
+  await expect.configure({ soft: true }).poll(found, { message: `${name} is within the window` }).toEqual({ out: false, wide: [] })
 }

@@ -69,6 +69,14 @@ export async function deployed(server: Server, app: string, ...more: string[]): 
   return id
 }
 
+/** Waits until something was to be told by a channel, and did not arrive. */
+export async function undelivered(server: Server, channel: string): Promise<void> {
+  await until(`${channel} tells nobody`, 20_000, async () => {
+    const { items } = await server.json<{ items: { error?: string }[] }>('channels', 'deliveries', channel)
+    return items.some(({ error }) => error !== undefined)
+  })
+}
+
 /** Deploys with the page of the environment, and ends on the deployment's. */
 export async function deployByPage(page: Page, app: string, environment = 'production'): Promise<void> {
   await page.goto(`/apps/${app}/${environment}`)

@@ -1,7 +1,8 @@
 // Every page as people see it: light and dark, on a desktop and on a phone. Nobody is shut out by how it is made, nothing
 // complains, nothing scrolls sideways. Pictures of them are in target/screens.
+import type { Locator, Page } from '@playwright/test'
 import { type Owner, expect, person, signedOut, test } from './fixtures'
-import { Gate, createApp, deployed, ended, order } from './flow'
+import { Gate, createApp, deployed, ended, order, undelivered } from './flow'
 import type { Server } from './harness'
 import { COLOURS, fits, open, picture, settled, turn } from './look'
 import { Repo } from './repo'
@@ -12,8 +13,8 @@ interface Seed {
   going: string
 }
 
-/** `title` is the page's heading; what has none of its own shows a deployment's source, or what went wrong. */
-const pages: { name: string; path(seed: Seed): string; title?: string; out?: boolean }[] = [
+/** `title` is the page's heading; what has none of its own shows a deployment's source, or what went wrong. `shows` is more than a heading. */
+const pages: { name: string; path(seed: Seed): string; title?: string; out?: boolean; shows?(page: Page): Locator }[] = [
   { name: 'overview', path: () => '/', title: 'Overview' },
   { name: 'app', path: () => '/apps/shop', title: 'shop' },
   { name: 'environment', path: () => '/apps/shop/production', title: 'production' },
@@ -27,8 +28,13 @@ const pages: { name: string; path(seed: Seed): string; title?: string; out?: boo
   { name: 'members', path: () => '/apps/shop/members', title: 'Members' },
   { name: 'app-settings', path: () => '/apps/shop/settings', title: 'Settings' },
   { name: 'bypasses', path: () => '/bypasses', title: 'Past closed windows' },
-  { name: 'approvals', path: () => '/approvals', title: 'Approvals' },
-  { name: 'notifications', path: () => '/notifications', title: 'Notifications' },
+  { name: 'approvals', path: () => '/approvals', title: 'Approvals', shows: (page) => page.getByRole('region', { name: /^Deploy to shop \/ preview/ }) },
+  {
+    name: 'notifications',
+    path: () => '/notifications',
+    title: 'Notifications',
+    shows: (page) => page.getByRole('table', { name: 'Channels' }).getByRole('row').filter({ hasText: 'deck' }).getByText('Nothing arrives').first(),
+  },
   { name: 'settings', path: () => '/settings', title: 'Settings' },
   { name: 'mail', path: () => '/settings/mail', title: 'Mail' },
   { name: 'sign-in-settings', path: () => '/settings/access', title: 'Sign-in' },
@@ -92,8 +98,14 @@ async function sow(server: Server): Promise<Seed> {
   await server.cli('windows', 'freeze', '--app', 'shop', '--env', 'staging', '--reason', 'the end of the year')
   blog.commit({ version: 'v1', build: 'for i in $(seq 40); do echo "page $i"; done; echo "posts/7.md: error: no title" >&2; exit 1' })
   await createApp(server, 'blog', blog)
+  // No mail server is known: nothing leaves, and that is told.
+  const { channel } = await server.json<{ channel: { id: string } }>('channels', 'create', 'mail', 'deck', '--app', 'blog', '--to', 'deck@example.org')
   const failed = await order(server, 'blog')
   expect(await ended(server, failed)).toBe('failed')
+  await undelivered(server, channel.id)
+  await server.cli('envs', 'create', 'preview', '--app', 'shop')
+  await server.cli('approval-policies', 'set', '--app', 'shop', '--env', 'preview')
+  await order(server, 'shop', '--env', 'preview')
   worker.commit({ version: 'v1', build: `printf '\\033[32mfetching\\033[0m the harbour\\n'; ${gate.wait}` })
   await createApp(server, 'worker', worker)
   const going = await order(server, 'worker')
@@ -114,7 +126,7 @@ for (const look of looks) {
   test.describe(`${look.width} wide`, () => {
     test.use({ colorScheme: 'light', viewport, isMobile: phone, hasTouch: phone })
 
-    for (const { name, path, title, out } of pages) {
+    for (const { name, path, title, out, shows } of pages) {
       test.describe(() => {
         if (out) test.use({ storageState: signedOut })
 
@@ -123,6 +135,7 @@ for (const look of looks) {
           const heading = page.getByRole('heading', { level: 1, name: title, exact: true })
           await expect.soft(heading, `the heading of ${name}`).toBeVisible()
           await settled(page)
+          if (shows) await expect.soft(shows(page), `what matters on ${name}`).toBeVisible()
           await fits(page, name)
           await open(page, `${name} in light`)
           await picture(page, `${name}-light-${look.width}`)
