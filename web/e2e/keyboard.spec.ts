@@ -43,7 +43,7 @@ test('anything is found by a few letters, and what had the focus has it again', 
   await page.keyboard.type('zzqx')
   await expect(palette.getByText('Nothing is called “zzqx”.')).toBeVisible()
   await page.keyboard.press('Control+a')
-  await page.keyboard.type('audit')
+  await page.keyboard.type('audit log')
   await expect(chosen).toHaveText(/^Audit log ?Page$/)
   await page.keyboard.press('Enter')
   await expect(page.getByRole('heading', { level: 1, name: 'Audit log' })).toBeVisible()
