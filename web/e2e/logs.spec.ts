@@ -1,8 +1,8 @@
-// What one does with a log: find, leave out, wrap, keep.
+// What one does with a log: find, leave out, wrap, keep, follow.
 import { readFile } from 'node:fs/promises'
 import type { Page } from '@playwright/test'
 import { expect, test } from './fixtures'
-import { createApp, deployed } from './flow'
+import { Gate, createApp, deployed, ended, order } from './flow'
 
 const LINES = 3000
 /** Prints many lines, three of them worth a look, one far longer than a screen is wide. A file: commands are in the log themselves. */
@@ -86,6 +86,46 @@ test('a log is searched, filtered by level, wrapped and saved', async ({ page, s
     expect(lines.filter((line) => / \| knot \d+$/.test(line))).toHaveLength(LINES - 4)
     expect(lines.filter((line) => line.endsWith('| error: mast 1500 broke'))).toHaveLength(1)
   })
+})
+
+test('a log is followed until somebody scrolls up, and again from its end on', async ({ page, server, repo }) => {
+  const gates = [new Gate(server, 'fathom-1'), new Gate(server, 'fathom-2')] as const
+  const print = (from: number, to: number) => `for n in $(seq ${from} ${to}); do echo "fathom $n"; done`
+  const script = [print(1, 200), gates[0].wait, print(201, 400), gates[1].wait, print(401, 600)].join('\n')
+  repo.commit({ version: 'v1', build: 'sh fathom.sh', files: { 'fathom.sh': script } })
+  await createApp(server, 'fathom', repo)
+  const id = await order(server, 'fathom')
+  await page.goto(`/deployments/${id}`)
+  const line = (n: number) => log(page).getByText(`fathom ${n}`, { exact: true })
+  const toTheEnd = page.getByRole('button', { name: 'To the end' })
+  await expect(line(200)).toBeInViewport()
+  await expect(toTheEnd).toHaveCount(0)
+
+  // What comes meanwhile moves nothing under the eyes of who reads.
+  await log(page).focus()
+  await page.keyboard.press('Home')
+  await expect(line(1)).toBeInViewport()
+  await expect(toTheEnd).toBeVisible()
+  const place = () => log(page).evaluate(({ scrollTop, scrollHeight }) => ({ scrollTop, long: scrollHeight > 400 * 20 }))
+  await expect.poll(place).toEqual({ scrollTop: 0, long: false })
+  gates[0].open()
+  await expect.poll(place).toEqual({ scrollTop: 0, long: true })
+  await expect(line(1)).toBeInViewport()
+  await toTheEnd.click()
+  await expect(line(400)).toBeInViewport()
+  await expect(toTheEnd).toHaveCount(0)
+
+  // Scrolling down to the end is as good as the button.
+  await log(page).focus()
+  await page.keyboard.press('Home')
+  await expect(toTheEnd).toBeVisible()
+  await expect.poll(place).toEqual({ scrollTop: 0, long: true })
+  await page.keyboard.press('End')
+  await expect(toTheEnd).toHaveCount(0)
+  await expect(line(400)).toBeInViewport()
+  gates[1].open()
+  await expect(line(600)).toBeInViewport()
+  expect(await ended(server, id)).toBe('active')
 })
 
 test('the log of an environment goes on with the lines of a new release', async ({ page, server, repo }) => {
