@@ -1,6 +1,7 @@
 // From an empty server to an app that answers, and what is seen when it does not come to that.
-import { expect, test } from './fixtures'
+import { expect, signIn, signedOut, test } from './fixtures'
 import { Gate, createApp, deployByPage, deployed, standing } from './flow'
+import { fits } from './look'
 
 test('a new app is deployed, and its log is live', async ({ page, server, repo }) => {
   const gate = new Gate(server, 'live')
@@ -86,4 +87,56 @@ test('a cancelled deployment leaves what was there', async ({ page, server, repo
   await dialog.getByRole('button', { name: 'Cancel the deployment' }).click()
   await expect(standing(page, 'Cancelled')).toBeVisible()
   expect(await server.visit('halted')).toBe('v1')
+})
+
+test.describe('on the narrowest phone', () => {
+  test.use({ storageState: signedOut, viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, expected: [/status of 401/] })
+
+  test('one signs in, deploys, watches, and goes back', async ({ page, server, owner, repo }) => {
+    const gate = new Gate(server, 'dinghy')
+    repo.commit({ version: 'v1' })
+    await createApp(server, 'dinghy', repo)
+    await deployed(server, 'dinghy')
+    repo.commit({ version: 'v2', build: `echo the sail is hoisted; ${gate.wait}` })
+
+    await page.goto('/')
+    await expect(page.getByRole('heading', { name: 'Sign in' })).toBeVisible()
+    await fits(page, 'the sign-in')
+    await signIn(page, owner)
+    const title = (name: string) => page.getByRole('heading', { level: 1, name, exact: true })
+    await expect(title('Overview')).toBeVisible()
+    await fits(page, 'the overview')
+    await page.getByRole('link', { name: 'dinghy', exact: true }).tap()
+    await expect(title('dinghy')).toBeVisible()
+    await fits(page, 'the app')
+    await page.getByRole('link', { name: 'production', exact: true }).first().tap()
+    await expect(title('production')).toBeVisible()
+    await fits(page, 'the environment')
+
+    await page.getByRole('button', { name: 'Deploy', exact: true }).tap()
+    const deploy = page.getByRole('dialog', { name: 'Deploy dinghy to production' })
+    await expect(deploy).toBeVisible()
+    await fits(page, 'the environment, with a dialog,')
+    await deploy.getByRole('button', { name: 'Deploy', exact: true }).tap()
+    await expect(page).toHaveURL(/\/deployments\/dep_/)
+    await expect(standing(page, 'Building')).toBeVisible()
+    const log = page.getByRole('log', { name: 'Output of the deployment' })
+    await expect(log.getByText('the sail is hoisted', { exact: true })).toBeVisible()
+    await fits(page, 'a deployment at work')
+    gate.open()
+    await expect(standing(page, 'Active')).toBeVisible()
+    await fits(page, 'a deployment that serves')
+    expect(await server.visit('dinghy')).toBe('v2')
+
+    const before = page.url()
+    await page.getByRole('button', { name: 'Roll back', exact: true }).tap()
+    const back = page.getByRole('dialog', { name: 'Roll back dinghy / production' })
+    await expect(back.getByRole('region', { name: 'What changes' })).toContainText('Version v1')
+    await fits(page, 'the way back')
+    await back.getByRole('button', { name: 'Roll back to v1' }).tap()
+    await expect(page).not.toHaveURL(before)
+    await expect(standing(page, 'Active')).toBeVisible()
+    await fits(page, 'a rollback')
+    expect(await server.visit('dinghy')).toBe('v1')
+  })
 })
