@@ -1,4 +1,5 @@
 // Deployments by the clock, and when there may be none: made, changed and removed on the queue's page.
+import type { Locator } from '@playwright/test'
 import { expect, test } from './fixtures'
 import { createApp, deployed, ended, order } from './flow'
 
@@ -105,6 +106,45 @@ test('a freeze holds what comes; its end lets it go', async ({ page, server, rep
   await page.getByRole('dialog', { name: 'Remove this freeze?' }).getByRole('button', { name: 'Remove' }).click()
   expect(await ended(server, id)).toBe('active')
   await expect(page.getByText('the river is frozen')).toHaveCount(0)
+})
+
+test('the next day stands in lanes, and in a table that is seen when the keyboard is in it', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'comet', repo)
+  await server.cli('envs', 'create', 'dusk', '--app', 'comet')
+  const id = await order(server, 'comet', '--at', 'in 6h')
+  await server.cli('windows', 'freeze', '--app', 'comet', '--env', 'dusk', '--from', 'in 12h', '--until', 'in 18h', '--reason', 'the equinox')
+  const { items } = await server.json<{ items: { deployment: string; not_before: string }[] }>('queue')
+  const begins = new Date(items.find(({ deployment }) => deployment === id)?.not_before ?? 0)
+  const clock = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', timeZone: 'Europe/Berlin' }).format(begins)
+
+  await page.goto('/queue')
+  const card = page.getByRole('region', { name: 'The next 24 hours' })
+  // A picture for those who see; all it says is in the table.
+  const lane = (name: string) => card.locator('[aria-hidden=true]').getByText(name, { exact: true }).locator('xpath=..')
+  const share = (bar: Locator, of: 'left' | 'width') => bar.evaluate((element, of) => Math.round(Number.parseFloat(element.style[of])), of)
+  const run = lane('comet / production').getByTitle(`Queued, from ${clock}`)
+  await expect(run).toBeVisible()
+  expect(await share(run, 'left')).toBe(25)
+  const freeze = lane('comet / dusk').getByText('Freeze: the equinox', { exact: true })
+  await expect(freeze).toBeVisible()
+  expect([await share(freeze, 'left'), await share(freeze, 'width')]).toEqual([50, 25])
+
+  const table = card.getByRole('table', { name: 'What the next 24 hours bring' })
+  const row = table.getByRole('row').filter({ hasText: 'comet / production' })
+  await expect(row).toContainText('Queued')
+  await expect(row).toContainText(`${clock}:`)
+  const room = () => table.evaluate(({ parentElement }) => parentElement?.clientHeight ?? 0)
+  expect(await room()).toBe(1)
+  await row.locator('time').first().focus()
+  await expect.poll(room).toBeGreaterThan(50)
+  await card.getByRole('button', { name: 'As a table' }).focus()
+  await expect.poll(room).toBe(1)
+  await page.keyboard.press('Enter')
+  await expect.poll(room).toBeGreaterThan(50)
+  await expect(freeze).toBeHidden()
+  await expect(card.getByRole('button', { name: 'As lanes' })).toBeFocused()
+  await server.cli('cancel', id)
 })
 
 test('what waits for its time is given another, across the change of clocks', async ({ page, server, repo }) => {

@@ -67,7 +67,8 @@ export function Lanes({ ahead }: { ahead: Ahead }) {
           </div>
         ))}
       </div>
-      <div className={table ? undefined : 'sm:sr-only'}>
+      {/* Its times can have the focus, and what has it is seen. */}
+      <div className={table ? undefined : 'sm:not-focus-within:sr-only'}>
         <Table label="What the next 24 hours bring" columns={columns} rows={ahead.spans} id={(span) => `${span.kind} ${span.app} ${span.environment} ${span.from} ${titleOf(span)}`} />
       </div>
       <div className="border-t border-line p-2 max-sm:hidden">
