@@ -36,7 +36,7 @@ impl SignInMethod {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionEnd {
-    /// Its person signed out.
+    /// Its person signed out, or somebody signed in anew in its browser.
     SignedOut,
     /// Ended from another session, by its person or by an operator.
     Ended,

@@ -140,6 +140,14 @@ async fn who_was_invited_comes_by_the_provider_and_comes_again() {
     assert_eq!(phone.me().await.body["email"], "zoe@example.org");
     let sessions = phone.get("/api/v1/sessions").await.body;
     assert!(sessions.as_array().unwrap().iter().all(|session| session["via"] == "oidc"), "{sessions}");
+    // Whoever comes back has a new session, and the one that they left from has ended; no browser sends its cookie from another site.
+    let before = phone.cookies.clone();
+    let again = phone.until_back("/").await;
+    phone.cookies.retain(|(name, _)| name != "__Host-plimsoll");
+    assert_eq!(phone.get(&again).await.location.as_deref(), Some("/"));
+    assert_eq!(phone.me().await.status, 200);
+    phone.cookies = before;
+    assert_eq!(phone.me().await.status, 401, "the session of before has ended");
     // She has no password that somebody could guess.
     let guess = json!({ "email": "zoe@example.org", "password": "" });
     let sent = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -147,6 +147,16 @@ async fn the_first_owner_comes_by_a_link_signs_out_and_in_again() {
     assert!(ann.cookies.iter().any(|(name, _)| name == "plimsoll_plain"));
     assert_eq!(ann.me().await.status, 200);
 
+    // Who signs in anew leaves no session behind in that browser.
+    let before = phone.cookies.clone();
+    assert_eq!(phone.sign_in(EMAIL, PASSWORD).await.status, 200);
+    let after = std::mem::replace(&mut phone.cookies, before);
+    assert_eq!(phone.me().await.status, 401, "the session of before has ended");
+    phone.cookies = after;
+    assert_eq!((phone.me().await.status, ann.me().await.status), (200, 200));
+    let ended = server.cli_json(&["audit", "list", "--operation", "auth.sign_out", "--json"]);
+    assert_eq!(ended["items"].as_array().unwrap().len(), 2, "Ann's own, and this one: {ended}");
+
     // To confirm takes the password, and gives the session another secret.
     let before = phone.cookies.clone();
     let no = phone.post("/api/v1/auth/confirm", json!({ "password": "not the password at all" })).await;

@@ -71,6 +71,8 @@ pub struct Visitor {
     pub request_id: Option<String>,
     /// What [`Opened::place`] gave it the last time.
     pub place: Option<SecretString>,
+    /// The secret of the session that its cookie names, whatever that is worth by now.
+    pub session: Option<SecretString>,
 }
 
 /// A session has begun, or goes on under another secret.

@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::UserId;
 use domain::access::Role;
 use domain::email::Email;
 use domain::session::SignInMethod;
+use domain::{SessionId, UserId};
 use identity::oidc::{
     Asked, Client, Fetch, Fetching, HttpRequest, HttpResponse, OidcError, Provider, Subject, Unreached,
 };
@@ -117,6 +117,8 @@ struct Ticket {
     client_id: String,
     redirect: String,
     next: String,
+    /// In which the browser was when it left. Its cookie does not come back with a visit from another site.
+    session: Option<SessionId>,
 }
 
 /// The way to the provider, over addresses that were judged.
@@ -204,7 +206,7 @@ impl Control {
     ///
     /// # Errors
     /// `NotFound` when there is none; `Unavailable` when it does not answer as it should.
-    pub async fn begin_oidc(&self, redirect: &str, next: &str) -> Result<SentAway, Error> {
+    pub async fn begin_oidc(&self, visitor: &Visitor, redirect: &str, next: &str) -> Result<SentAway, Error> {
         let none = || Error::not_found("there is no sign-in provider").hint("sign in with your password");
         let kept = Kept::find(self.store()).await?.ok_or_else(none)?;
         let client = kept.client(&self.world().vault, redirect)?;
@@ -217,12 +219,14 @@ impl Control {
             }
         };
         let (address, asked) = provider.ask(&client, &kept.scopes).map_err(|e| not_fit(&e))?;
+        let session = self.came_with(self.store(), visitor).await?;
         let ticket = Ticket {
             asked,
             issuer: kept.issuer,
             client_id: kept.client_id,
             redirect: redirect.to_owned(),
             next: next.to_owned(),
+            session,
         };
         let sealed = self.inner.sign_ins.sealer.seal(PURPOSE, &ticket, Utc::now() + OPEN).map_err(|e| {
             tracing::error!("a ticket can't be sealed: {e}");
@@ -271,6 +275,9 @@ impl Control {
             }
         };
         let place = self.known_from_now(&tx, visitor, &user.email, now).await?;
+        if let Some(left) = &ticket.session {
+            self.end_replaced(&tx, left, visitor, now).await?;
+        }
         let opened = self.open(&tx, &user, SignInMethod::Oidc, visitor, place, now).await?;
         users::signed_in(&tx, &user.id, now).await.map_err(store_error)?;
         let told = Told { operation: "auth.oidc", target: opened.session.to_string(), failures: 0 };

@@ -82,5 +82,6 @@ fn visitor(caller: &Caller) -> Visitor {
         agent: String::new(),
         request_id: caller.request_id.clone(),
         place: None,
+        session: None,
     }
 }

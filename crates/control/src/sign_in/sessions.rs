@@ -5,15 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::SessionId;
 use domain::access::Grants;
-use domain::session::{IDLE, SignInMethod};
+use domain::session::{IDLE, SessionEnd, SignInMethod};
 use identity::secret::Kind;
 use operations::{Error, ErrorKind};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use store::sessions::Record;
 use store::users::User;
-use store::{Store, Tx};
+use store::{Session, Store, Tx};
 use ulid::Ulid;
 
+use super::record::Told;
 use super::{Opened, Visitor};
 use crate::Control;
 use crate::caller::{Caller, Credential, Principal, Via};
@@ -57,7 +58,7 @@ impl Control {
         self.grants_of(&user).await
     }
 
-    /// Begins a session.
+    /// Begins a session. The one that the browser came with ends, as nobody could sign out of it there any more.
     pub(super) async fn open(
         &self,
         tx: &Tx,
@@ -67,6 +68,9 @@ impl Control {
         place: SecretString,
         now: DateTime<Utc>,
     ) -> Result<Opened, Error> {
+        if let Some(before) = self.came_with(tx, visitor).await? {
+            self.end_replaced(tx, &before, visitor, now).await?;
+        }
         let (secret, hash) = Kind::Session.make();
         let record = Record {
             id: SessionId::from_ulid(Ulid::generate()),
@@ -83,6 +87,36 @@ impl Control {
         };
         store::sessions::insert(tx, &record).await.map_err(store_error)?;
         Ok(Opened { session: record.id, secret, ends_at: record.ends_at, place })
+    }
+
+    /// The session that the browser's cookie names, open or not.
+    pub(super) async fn came_with(
+        &self,
+        session: &impl Session,
+        visitor: &Visitor,
+    ) -> Result<Option<SessionId>, Error> {
+        let sent = visitor.session.as_ref();
+        let Some(hash) = sent.and_then(|sent| Kind::Session.hash(sent.expose_secret())) else { return Ok(None) };
+        let found = store::sessions::find_by_hash(session, &hash).await.map_err(store_error)?;
+        Ok(found.map(|(record, _)| record.id))
+    }
+
+    /// Ends a session whose place in its browser another one takes, as if its person had signed out. Nothing when it has ended.
+    pub(super) async fn end_replaced(
+        &self,
+        tx: &Tx,
+        id: &SessionId,
+        visitor: &Visitor,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let found = store::sessions::find(tx, id).await.map_err(store_error)?;
+        let Some(record) = found.filter(|record| record.is_open(now, IDLE)) else { return Ok(()) };
+        let user = store::users::get(tx, &record.user).await.map_err(store_error)?;
+        store::sessions::end(tx, id, now, SessionEnd::SignedOut).await.map_err(store_error)?;
+        let told = Told { operation: "auth.sign_out", target: id.to_string(), failures: 0 };
+        // That of the session that begins comes after it, and lets the transaction go.
+        let _ = self.record_person(tx, &user, visitor, told, now).await?;
+        Ok(())
     }
 }
 

@@ -154,17 +154,19 @@ impl Doorway {
         let client = extensions.get::<Client>();
         let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let encrypted = client.is_some_and(|client| client.secure);
+        let session = cookie::session(headers, encrypted);
         Self {
             visitor: Visitor {
                 address: client::address(client),
                 agent: agent.chars().filter(|c| !c.is_control()).take(LONGEST_AGENT).collect(),
                 request_id: extensions.get::<RequestId>().map(|RequestId(id)| id.clone()),
                 place: cookie::place(headers).map(SecretString::from),
+                session: session.map(|(_, secret)| SecretString::from(secret)),
             },
             private: client::is_private(client, headers, request.uri()),
             local: client::is_local(client, headers, request.uri()),
             encrypted,
-            came_with: cookie::session(headers, encrypted).map(|(kind, _)| kind),
+            came_with: session.map(|(kind, _)| kind),
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) async fn start(State(plane): State<Plane>, request: Request) -> Resul
             .into());
     }
     let redirect = redirect(&plane, &request)?;
-    let sent = plane.control.begin_oidc(&redirect, next).await?;
+    let sent = plane.control.begin_oidc(&door.visitor, &redirect, next).await?;
     let mut response = to(&sent.address)?;
     add_cookies(&mut response, [cookie::give_asked(door.usual(), sent.ticket.expose_secret())?]);
     Ok(response)
