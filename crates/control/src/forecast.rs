@@ -4,7 +4,6 @@
 //! that it is made again and again, and shown meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -21,6 +20,7 @@ use ulid::Ulid;
 
 use crate::control::Inner;
 use crate::dispatch::rules;
+use crate::turns::Turns;
 
 /// How long a result is good for: not long, or a while when more than so many wait.
 const QUICK: usize = 500;
@@ -57,7 +57,7 @@ impl Foreseen {
 #[derive(Default)]
 pub(crate) struct Kept {
     last: Mutex<Option<(Instant, Arc<Foreseen>)>>,
-    making: AtomicBool,
+    making: Turns<()>,
 }
 
 impl Kept {
@@ -78,15 +78,13 @@ pub(crate) async fn foresee(inner: &Arc<Inner>) -> Result<Arc<Foreseen>, StoreEr
     match at.elapsed() {
         age if age < if long { KEEP_LONG } else { KEEP_SHORT } => Ok(last),
         age if long && age < STALE => {
-            if !inner.foreseen.making.swap(true, Ordering::Relaxed) {
-                let inner = inner.clone();
-                tokio::spawn(async move {
-                    if let Err(e) = make(&inner).await {
-                        tracing::debug!("the queue can't be foreseen: {e}");
-                    }
-                    inner.foreseen.making.store(false, Ordering::Relaxed);
-                });
-            }
+            let inner = inner.clone();
+            tokio::spawn(async move {
+                let Some(_turn) = inner.foreseen.making.take(&()) else { return };
+                if let Err(e) = make(&inner).await {
+                    tracing::debug!("the queue can't be foreseen: {e}");
+                }
+            });
             Ok(last)
         }
         _ => make(inner).await,

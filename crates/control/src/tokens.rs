@@ -1,6 +1,6 @@
 //! API tokens: made here, shown once, stored as a hash.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use domain::TokenId;
@@ -16,6 +16,7 @@ use ulid::Ulid;
 use crate::Control;
 use crate::caller::{Caller, Credential, Principal, Via};
 use crate::error::store_error;
+use crate::turns::Turns;
 
 const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
@@ -171,16 +172,15 @@ pub(crate) fn has_expired(token: &Token, now: DateTime<Utc>) -> bool {
 /// Once in an hour, beside the request: people ask whether a token is in use, not when to the second, and a read
 /// must not become a write.
 fn note_use(store: &Store, token: &Token, now: DateTime<Utc>) {
-    static NOTING: AtomicBool = AtomicBool::new(false);
+    static NOTING: LazyLock<Turns<()>> = LazyLock::new(Turns::default);
     if token.local || token.last_used_at.is_some_and(|at| now - at < USE_NOTED) {
         return;
     }
     // A hundred requests at once are noted once; another token's turn comes with its next request.
-    if NOTING.swap(true, Ordering::Relaxed) {
-        return;
-    }
+    let Some(turn) = NOTING.take(&()) else { return };
     let (store, id) = (store.clone(), token.id.clone());
     tokio::spawn(async move {
+        let _turn = turn;
         let noted = async {
             let tx = store.write().await?;
             store::tokens::touch(&tx, &id, now).await?;
@@ -189,7 +189,6 @@ fn note_use(store: &Store, token: &Token, now: DateTime<Utc>) {
         if let Err(e) = noted.await {
             tracing::debug!(token = %id, "its use is not noted: {e}");
         }
-        NOTING.store(false, Ordering::Relaxed);
     });
 }
 
@@ -217,8 +216,11 @@ pub(crate) fn make(name: &str, now: DateTime<Utc>) -> (SecretString, Token) {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::time::Duration;
+
     use domain::UserId;
     use serde_json::json;
+    use store::DatabaseUrl;
 
     use super::*;
 
@@ -252,6 +254,33 @@ mod tests {
         let revoked = Token { revoked: true, ..machine.clone() };
         let expired = Token { expires_at: Some(now), ..of(&zoe) };
         assert!(!is_good(&revoked, None, now) && !is_good(&expired, Some(&zoe), now));
+    }
+
+    #[test]
+    fn a_note_that_was_cut_short_does_not_keep_others_from_being_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = DatabaseUrl::sqlite(dir.path().join("db"));
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (_, token) = make("ci", Utc::now());
+        runtime().block_on(async {
+            let store = Store::open(&database).await.unwrap();
+            let tx = store.write().await.unwrap();
+            store::tokens::insert(&tx, &token).await.unwrap();
+            tx.commit().await.unwrap();
+            // The runtime ends before it gets its turn to run.
+            note_use(&store, &token, Utc::now());
+        });
+        runtime().block_on(async {
+            let store = Store::open(&database).await.unwrap();
+            assert_eq!(store::tokens::get(&store, &token.id).await.unwrap().last_used_at, None);
+            note_use(&store, &token, Utc::now());
+            let noted = async {
+                while store::tokens::get(&store, &token.id).await.unwrap().last_used_at.is_none() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(10), noted).await.unwrap();
+        });
     }
 
     #[test]

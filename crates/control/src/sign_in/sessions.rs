@@ -1,6 +1,6 @@
 //! Sessions: from a cookie's secret to a caller.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::LazyLock;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::SessionId;
@@ -19,6 +19,7 @@ use super::{Opened, Visitor};
 use crate::Control;
 use crate::caller::{Caller, Credential, Principal, Via};
 use crate::error::store_error;
+use crate::turns::Turns;
 
 /// After this it has ended, whatever was done in it.
 const LONGEST: TimeDelta = TimeDelta::days(7);
@@ -126,13 +127,15 @@ pub(super) fn over() -> Error {
 
 /// Once in a minute, beside the request: a read must not become a write.
 fn note_use(store: &Store, record: &Record, now: DateTime<Utc>) {
-    static NOTING: AtomicBool = AtomicBool::new(false);
-    // A hundred requests at once are noted once; another session's turn comes with its next request.
-    if now - record.seen_at < USE_NOTED || NOTING.swap(true, Ordering::Relaxed) {
+    static NOTING: LazyLock<Turns<()>> = LazyLock::new(Turns::default);
+    if now - record.seen_at < USE_NOTED {
         return;
     }
+    // A hundred requests at once are noted once; another session's turn comes with its next request.
+    let Some(turn) = NOTING.take(&()) else { return };
     let (store, id) = (store.clone(), record.id.clone());
     tokio::spawn(async move {
+        let _turn = turn;
         let noted = async {
             let tx = store.write().await?;
             store::sessions::touch(&tx, &id, now).await?;
@@ -141,6 +144,5 @@ fn note_use(store: &Store, record: &Record, now: DateTime<Utc>) {
         if let Err(e) = noted.await {
             tracing::debug!(session = %id, "its use is not noted: {e}");
         }
-        NOTING.store(false, Ordering::Relaxed);
     });
 }
