@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::EnvironmentId;
+use domain::audit::MacKey;
 use domain::guide::Library;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
@@ -186,8 +187,9 @@ impl Control {
                 return Err(e);
             }
         };
-        let first_token = if fresh { tokens::first(&store).await? } else { None };
-        let first_invitation = if first_token.is_some() { sign_in::first(&store).await? } else { None };
+        let audit_key = MacKey::new(vault.audit_key());
+        let first_token = if fresh { tokens::first(&store, &audit_key).await? } else { None };
+        let first_invitation = if first_token.is_some() { sign_in::first(&store, &audit_key).await? } else { None };
 
         let host = host(&options, &layout);
         let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use chrono::{DateTime, Utc};
 use domain::TokenId;
 use domain::access::{Grants, Role};
+use domain::audit::MacKey;
 use identity::digest;
 use operations::{Error, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -14,6 +15,7 @@ use store::{Store, StoreError};
 use ulid::Ulid;
 
 use crate::Control;
+use crate::audit::record_first;
 use crate::caller::{Caller, Credential, Principal, Via};
 use crate::error::store_error;
 use crate::turns::Turns;
@@ -21,13 +23,14 @@ use crate::turns::Turns;
 const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// The token of the very first start, which may do everything. `None` when another server has made one meanwhile.
-pub(crate) async fn first(store: &Store) -> Result<Option<SecretString>, Error> {
+pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
     let (secret, token) = make("first", Utc::now());
     let tx = store.write().await.map_err(store_error)?;
     if store::tokens::any(&tx).await.map_err(store_error)? {
         return Ok(None);
     }
     store::tokens::insert(&tx, &token).await.map_err(store_error)?;
+    record_first(&tx, audit, "tokens.create", token.id.as_str()).await?;
     tx.commit().await.map_err(store_error)?;
     Ok(Some(secret))
 }

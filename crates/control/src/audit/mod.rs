@@ -10,9 +10,9 @@ mod noted;
 mod refusals;
 
 use chrono::Utc;
-use domain::audit::{Anchor, Draft, MacKey, Outcome};
+use domain::audit::{ActorKind, Anchor, Detail, Draft, MacKey, Outcome, Via};
 use operations::{Error, Operation};
-use serde_json::Value;
+use serde_json::{Value, json};
 use store::idempotency::Answer;
 use store::{Constraint, Held, StoreError, Tx};
 
@@ -23,6 +23,7 @@ pub(crate) use refusals::Refusals;
 
 use crate::Control;
 use crate::access::Admitted;
+use crate::caller::Principal;
 use crate::error::store_error;
 
 /// Proof that what a transaction does is in the audit log. Made here alone.
@@ -54,6 +55,29 @@ pub(crate) enum Unasked {
 pub(crate) async fn commit_unasked(tx: Write, why: Unasked) -> Result<(), Error> {
     tracing::trace!(?why, "a write without a record of its own");
     commit(tx, Recorded(())).await
+}
+
+/// Adds the record of what a server makes at its very first start, before anybody can ask for it.
+pub(crate) async fn record_first(tx: &Tx, key: &MacKey, operation: &str, target: &str) -> Result<(), Error> {
+    let draft = Draft {
+        at: Utc::now(),
+        actor: Principal::System.id().to_owned(),
+        actor_kind: ActorKind::System,
+        actor_name: "the server".to_owned(),
+        token: None,
+        via: Via::Local,
+        address: None,
+        request: None,
+        operation: operation.to_owned(),
+        app_id: None,
+        app: None,
+        environment: None,
+        target: Some(target.to_owned()),
+        outcome: Outcome::Done,
+        of: None,
+        detail: Detail::new(json!({ "role": "owner", "why": "it was the first start of a server" })),
+    };
+    store::audit::append(tx, key, draft).await.map(drop).map_err(store_error)
 }
 
 impl Control {

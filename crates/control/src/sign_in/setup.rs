@@ -3,6 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use domain::InvitationId;
 use domain::access::Role;
+use domain::audit::MacKey;
 use identity::secret::Kind;
 use operations::Error;
 use secrecy::SecretString;
@@ -10,6 +11,7 @@ use store::Store;
 use store::invitations::{self, Invitation, Inviter};
 use ulid::Ulid;
 
+use crate::audit::record_first;
 use crate::error::store_error;
 
 /// It may take until somebody finds the time; another one is made by `plimsoll users invite`.
@@ -18,7 +20,7 @@ const OPEN: TimeDelta = TimeDelta::days(7);
 /// An invitation to own the server, by its secret. It is worth nothing any more once somebody owns it, however they came.
 ///
 /// `None` when somebody does, or another server was quicker.
-pub(crate) async fn first(store: &Store) -> Result<Option<SecretString>, Error> {
+pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
     let now = store::time::micros(Utc::now());
     let (secret, hash) = Kind::Invitation.make();
     let invitation = Invitation {
@@ -39,6 +41,7 @@ pub(crate) async fn first(store: &Store) -> Result<Option<SecretString>, Error> 
         return Ok(None);
     }
     invitations::insert(&tx, &invitation).await.map_err(store_error)?;
+    record_first(&tx, audit, "invitations.create", invitation.id.as_str()).await?;
     tx.commit().await.map_err(store_error)?;
     Ok(Some(secret))
 }
