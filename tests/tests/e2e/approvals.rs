@@ -186,6 +186,12 @@ async fn a_second_person_lets_it_start_and_nobody_else() {
 
     // The second one by the CLI.
     let dan = person(server, &world.ann, "dan", "deployer").await;
+    // Who votes does not say who is asked; and without the policy, what it has had asked goes on to wait.
+    let policy = "apps/hello/environments/production/approval-policy";
+    assert_eq!(dan.ask(Method::DELETE, policy, Value::Null).await.0, 403);
+    assert_eq!(world.ann.ask(Method::DELETE, policy, Value::Null).await.0, 200);
+    let waits = server.deployment(&deployment.id).await.metadata.waiting_for.unwrap();
+    assert!(waits.starts_with("approval (1 of 2"), "{waits}");
     let dans = token(&dan, "dan-laptop").await;
     let mut cli = server.command();
     cli.args(["approvals", "approve", approval.id.as_str(), "--comment", "looked at it", "--yes"]);
