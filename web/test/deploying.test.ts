@@ -1,9 +1,10 @@
 // What comes of the dialog that deploys, and what is said of a plan.
 import { expect, it } from 'vitest'
-import type { Touch, Window } from '@/api/schema'
+import type { Deployment, ReleaseMetrics, Touch, Window } from '@/api/schema'
 import { endOf, endsWithApp, held } from '@/features/app/end'
 import { metadataOf, tagsOf } from '@/features/deploy/labels'
 import { asUsual, orderOf, wrongIn } from '@/features/deploy/order'
+import { ofDeployment } from '@/features/deployment/traffic'
 import { estimated, headline, stageWord, startsIn, touched } from '@/features/deploy/words'
 import { spanInWords, withChosen } from '@/features/settings/spans'
 import { heldBy } from '@/features/windows/held'
@@ -107,4 +108,51 @@ it('lengths of time have words', () => {
   expect(['14d', '1w', '1m 30s', 'forever', '1h30', '3y'].map(spanInWords)).toEqual(['14 days', '1 week', '1 minute 30 seconds', 'for ever', '1h30', '3 years'])
   expect(withChosen(['1m', '5m'], '90s')).toEqual(['90s', '1m', '5m'])
   expect(withChosen(['1m', '5m'], '5m')).toEqual(['1m', '5m'])
+})
+
+it('of a deployment the requests to its own release and to the one before are told', () => {
+  const counted = (release: string): ReleaseMetrics => ({
+    release,
+    component: 'web',
+    active: false,
+    since: '2026-11-21T20:00:00Z',
+    requests: 1,
+    responses: { informational: 0, successful: 1, redirects: 0, client_errors: 0, server_errors: 0 },
+    errors: { bad_gateway: 0, unavailable: 0, timeout: 0, aborted: 0, fallback: 0 },
+    retries: 0,
+    abandoned: 0,
+    in_flight: 0,
+    tunnels: 0,
+    bytes_sent: 0,
+    latency: { count: 0, mean_ms: 0, p50_ms: 0, p90_ms: 0, p95_ms: 0, p99_ms: 0, p999_ms: 0 },
+  })
+  const deployment = (more: Partial<Deployment>): Deployment => ({
+    id: 'dep_1',
+    app: 'shop',
+    environment: 'production',
+    kind: 'deploy',
+    generation: 2,
+    phase: 'active',
+    progress: 100,
+    release: 'v2',
+    metadata: { switched_to: 'v2', previous_release: 'v1' },
+    phases: [],
+    cancelling: false,
+    requested_by: 'Ada',
+    created_at: '2026-11-21T20:00:00Z',
+    updated_at: '2026-11-21T20:00:00Z',
+    ...more,
+  })
+  const told = (all: string[], more: Partial<Deployment> = {}) => ofDeployment(all.map(counted), deployment(more)).map(({ release }) => release)
+  expect(told(['v4', 'v3', 'v2', 'v1'])).toEqual(['v2', 'v1'])
+  // A rollback goes to an older one; a release may take its own place.
+  expect(told(['v4', 'v3', 'v2'], { metadata: { switched_to: 'v2', previous_release: 'v4' } })).toEqual(['v2', 'v4'])
+  expect(told(['v2'], { metadata: { switched_to: 'v2', previous_release: 'v2' } })).toEqual(['v2'])
+  // Taken back, it is no release of the deployment any more; what it answered is counted all the same.
+  expect(told(['v2', 'v1'], { phase: 'rolled_back', release: null })).toEqual(['v2', 'v1'])
+  // Nobody has asked the new one yet.
+  expect(told(['v1'], { phase: 'updating_routes', metadata: { previous_release: 'v1' } })).toEqual(['v1'])
+  // Long ended: what came of others since is not its own.
+  expect(told(['v4', 'v3', 'v1'])).toEqual([])
+  expect(told(['v4', 'v3'], { metadata: {} })).toEqual([])
 })

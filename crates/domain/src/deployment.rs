@@ -61,6 +61,12 @@ pub struct Metadata {
     /// When its routes were put: from then on it may have been asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switched_at: Option<DateTime<Utc>>,
+    /// The release that its routes are of, also when that is gone because the traffic was given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switched_to: Option<ReleaseId>,
+    /// The release that served when its routes were prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_release: Option<ReleaseId>,
     /// Where it answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,

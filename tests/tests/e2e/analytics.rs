@@ -48,6 +48,8 @@ async fn figures_are_of_what_happened() {
     repo.commit(App::new("v3").files(), "v3");
     let second = server.deploy_well("hello").await;
     assert!(second.metadata.switched_at.is_some());
+    assert!(second.release.is_some() && second.metadata.switched_to == second.release);
+    assert_eq!(second.metadata.previous_release, first.release);
     assert_eq!(overview().await.needs_you, [], "it is well again");
     let back = server.rollback("hello", None).await.unwrap();
     active(server.end(&back.id).await);

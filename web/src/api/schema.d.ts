@@ -3895,6 +3895,8 @@ export interface components {
             instances?: string[];
             /** @description Digest of the plan that it carries out. */
             plan?: components["schemas"]["Digest"] | null;
+            /** @description The release that served when its routes were prepared. */
+            previous_release?: string | null;
             /** @description What a promotion brings, and what was found when it was asked for. */
             promotion?: components["schemas"]["PromotionRecord"] | null;
             /**
@@ -3909,6 +3911,8 @@ export interface components {
              * @description When its routes were put: from then on it may have been asked.
              */
             switched_at?: string | null;
+            /** @description The release that its routes are of, also when that is gone because the traffic was given back. */
+            switched_to?: string | null;
             /** @description The uploaded archive that it was made from. */
             upload?: string | null;
             /** @description Where it answers. */

@@ -163,6 +163,8 @@ fn metadata(state: &State) -> Metadata {
         instances: state.placements.iter().map(|p| p.key.name()).collect(),
         waiting_for: None,
         switched_at: None,
+        switched_to: state.release.as_ref().filter(|_| state.switched).map(|release| release.id.clone()),
+        previous_release: state.previous.as_ref().map(|previous| previous.release.clone()),
         urls: state.urls.clone(),
         promotion: state.order.promotion.as_ref().map(|p| p.record.clone()),
         plan: state.order.plan.as_ref().map(|agreed| agreed.plan.clone()),
@@ -206,8 +208,10 @@ fn smoke_tests(history: &DeploymentHistory) -> Vec<SmokeResult> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::deployment::state::ReleaseRef;
     use crate::deployment::{Deploy, Deploying};
     use domain::failure::Cause as FailureCause;
+    use domain::release::Digest;
     use saga::{Event, Record};
 
     fn state() -> State {
@@ -275,9 +279,19 @@ mod tests {
 
     #[test]
     fn what_was_switched_and_taken_back_is_rolled_back() {
-        let mut events = through(9, &State { switched: true, ..state() });
+        let release = ReleaseRef {
+            id: ReleaseId::from_ulid(ulid::Ulid::from_parts(1, 4)),
+            number: 2,
+            digest: Digest("d".to_owned()),
+            artifact: None,
+            size: 1,
+            files: 1,
+        };
+        let mut events = through(9, &State { switched: true, release: Some(release.clone()), ..state() });
         events.extend(failed(10));
-        assert_eq!(project(&after::<Deploy>(events)).phase, Phase::RolledBack);
+        let projection = project(&after::<Deploy>(events));
+        assert_eq!((projection.phase, projection.release), (Phase::RolledBack, None));
+        assert_eq!(projection.metadata.switched_to, Some(release.id), "whose requests were counted");
     }
 
     #[test]

@@ -4,7 +4,7 @@ import type { Deployment, ReleaseMetrics } from '@/api/schema'
 import { Card } from '@/ui/card'
 import { percent, short } from '@/ui/format'
 import { Empty, Loaded } from '@/ui/states'
-import { Status } from '@/ui/status'
+import { Status, hasEnded } from '@/ui/status'
 import { type Column, Table } from '@/ui/table'
 import { CircleCheck, CircleDashed } from 'lucide-react'
 
@@ -19,19 +19,31 @@ export function failing(release: ReleaseMetrics): number {
   return release.requests === 0 ? 0 : Math.min(1, broken / release.requests)
 }
 
-/** Requests by release: the new one beside the one before. */
-export function TrafficCard({ app, environment, live }: { app: string; environment: string; live: boolean }) {
+/** Of the release that a deployment brings, and the one that served before, as far as the ingress has them still. */
+export function ofDeployment(releases: ReleaseMetrics[], { phase, release, metadata }: Deployment): ReleaseMetrics[] {
+  const own = metadata.switched_to ?? release
+  // The other's alone would tell what came of that one since, and nothing of this deployment.
+  if (hasEnded(phase) && !releases.some((counted) => counted.release === own)) return []
+  return [...new Set([own, metadata.previous_release])].flatMap((id) => releases.filter((counted) => counted.release === id))
+}
+
+/** Requests by release: the new one beside the one before. Of one deployment, or of all that an environment has had lately. */
+export function TrafficCard({ app, environment, live, of }: { app: string; environment: string; live: boolean; of?: Deployment }) {
   const query = useQuery({ ...metrics(app, environment), refetchInterval: live ? 2000 : 15_000 })
   return (
     <Card title="Requests by release" flush>
       <Loaded query={query}>
-        {({ releases }) =>
-          releases.length === 0 ? (
-            <Empty title="No requests yet">The ingress counts from the first one on.</Empty>
+        {({ releases }) => {
+          const rows = of ? ofDeployment(releases, of) : releases
+          if (rows.length > 0) {
+            return <Table label="Requests by release" columns={columns} rows={rows} id={({ release, component }) => `${release} ${component}`} />
+          }
+          return of && hasEnded(of.phase) ? (
+            <Empty title="No figures any more">The ingress keeps those of releases that it has served lately.</Empty>
           ) : (
-            <Table label="Requests by release" columns={columns} rows={releases} id={({ release, component }) => `${release} ${component}`} />
+            <Empty title="No requests yet">The ingress counts from the first one on.</Empty>
           )
-        }
+        }}
       </Loaded>
     </Card>
   )

@@ -115,7 +115,7 @@ function Shown({ deployment }: { deployment: Deployment }) {
       </Card>
 
       <div className="grid items-start gap-4 md:grid-cols-2">
-        {switches(deployment) ? <TrafficCard app={app} environment={environment} live={!ended} /> : null}
+        {switches(deployment) ? <TrafficCard app={app} environment={environment} live={!ended} of={deployment} /> : null}
         <Card title="Details">
           <Facts
             facts={[
