@@ -248,7 +248,7 @@ async fn addresses_that_are_made_up_do_not_fill_the_audit_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_guesses_waits_and_nobody_else_does() {
     let server = Server::start().await;
-    owner(&server, "127.0.0.9").await;
+    let mut ann = owner(&server, "127.0.0.9").await;
     let mut answers = Vec::new();
     for email in [EMAIL, "nobody@example.org", "not an address"] {
         let mut guesser = Browser::at(&server, "127.0.0.1");
@@ -269,6 +269,17 @@ async fn who_guesses_waits_and_nobody_else_does() {
         let answer = Browser::at(&server, address).sign_in(EMAIL, PASSWORD).await;
         assert_eq!(answer.status, 200, "{address}: {}", answer.body);
     }
+    // Her browser is known where guesses came from, also after somebody else has come in with it.
+    let mut guesser = Browser::at(&server, "127.0.0.5");
+    for _ in 0..5 {
+        assert_eq!(guesser.sign_in(EMAIL, "not it at all").await.status, 401);
+    }
+    assert_eq!(guesser.sign_in(EMAIL, PASSWORD).await.status, 429);
+    let invited = server.cli_json(&["--json", "users", "invite", "bob@example.org", "--role", "viewer"]);
+    let bob = json!({ "invitation": invited["secret"], "name": "Bob", "password": PASSWORD });
+    assert_eq!(ann.post("/api/v1/auth/accept", bob).await.status, 200);
+    let mut hers = Browser { cookies: ann.cookies, ..guesser };
+    assert_eq!(hers.sign_in(EMAIL, PASSWORD).await.status, 200);
     // Guesses sent at once don't get past the count.
     let guesses = (0..20).map(|n| {
         let mut guesser = Browser::at(&server, "127.0.0.3");

@@ -73,29 +73,33 @@ impl Control {
 
     /// The same for who is signed in and says their password once more: whoever else is in their network has no part in it.
     pub(super) async fn attempt_in_session(&self, session: &SessionId, user: &User) -> Result<Attempt, Denied> {
-        let login = form(user.email.as_str());
-        let place = self.world().vault.sign_in_digest(&format!("{login}\0session {session}"));
+        let place = self.place_key(user.email.as_str(), &format!("session {session}"));
         self.count_attempt(Keys { place, everywhere: None, codes: None, marks: None }).await
     }
 
     async fn keys(&self, visitor: &Visitor, login: &str) -> Result<Keys, Error> {
         let now = store::time::micros(Utc::now());
-        let shown = visitor
-            .place
-            .as_ref()
-            .and_then(|ticket| self.inner.sign_ins.sealer.open::<String>(PURPOSE, ticket.expose_secret(), now).ok());
-        let login = form(login);
-        let key = |place: &str| self.world().vault.sign_in_digest(&format!("{login}\0{place}"));
-        let network = key(&format!("network {}", counted(visitor.address)));
-        let seen_before = shown.is_some();
-        let browser = shown.unwrap_or_else(|| blake3::Hash::from_bytes(rand::random()).to_hex().to_string());
-        let device = key(&format!("browser {browser}"));
-        let store = self.store();
-        let by_browser = seen_before && is_known(store, &device, now).await?;
-        let by_network = is_known(store, &network, now).await?;
+        let marks = self.marks(visitor, login, now);
+        let [network, device] = &marks.known_by;
+        let by_browser = is_known(self.store(), device, now).await?;
+        let by_network = is_known(self.store(), network, now).await?;
         let place = if by_browser { device.clone() } else { network.clone() };
-        let everywhere = (!by_browser && !by_network).then(|| key("everywhere"));
-        Ok(Keys { place, everywhere, codes: None, marks: Some(Marks { known_by: [network, device], browser }) })
+        let everywhere = (!by_browser && !by_network).then(|| self.place_key(login, "everywhere"));
+        Ok(Keys { place, everywhere, codes: None, marks: Some(marks) })
+    }
+
+    /// A browser keeps the name that it shows, whoever signs in with it: else it would be known no more for who did before.
+    fn marks(&self, visitor: &Visitor, login: &str, now: DateTime<Utc>) -> Marks {
+        let sealer = &self.inner.sign_ins.sealer;
+        let place = visitor.place.as_ref();
+        let shown = place.and_then(|ticket| sealer.open::<String>(PURPOSE, ticket.expose_secret(), now).ok());
+        let browser = shown.unwrap_or_else(|| blake3::Hash::from_bytes(rand::random()).to_hex().to_string());
+        let network = self.place_key(login, &format!("network {}", counted(visitor.address)));
+        Marks { known_by: [network, self.place_key(login, &format!("browser {browser}"))], browser }
+    }
+
+    fn place_key(&self, login: &str, place: &str) -> String {
+        self.world().vault.sign_in_digest(&format!("{}\0{place}", form(login)))
     }
 
     async fn count_attempt(&self, keys: Keys) -> Result<Attempt, Denied> {
@@ -130,14 +134,11 @@ impl Control {
         now: DateTime<Utc>,
     ) -> Result<SecretString, Error> {
         self.forgive(tx, attempt).await?;
-        let Some(Marks { known_by, browser }) = &attempt.keys.marks else {
+        let Some(marks) = &attempt.keys.marks else {
             tracing::error!("an attempt in a session can't begin one");
             return Err(Error::internal());
         };
-        for key in known_by {
-            sign_ins::know(tx, key, now).await.map_err(store_error)?;
-        }
-        self.place_ticket(browser, now)
+        self.know(tx, marks, now).await
     }
 
     /// It was good, and that is all that follows.
@@ -153,7 +154,7 @@ impl Control {
         Ok(())
     }
 
-    /// For a browser from which nobody has signed in with a password yet.
+    /// The same for who was let in without an attempt: by a provider, or by an invitation.
     pub(super) async fn known_from_now(
         &self,
         tx: &Tx,
@@ -161,13 +162,14 @@ impl Control {
         email: &Email,
         now: DateTime<Utc>,
     ) -> Result<SecretString, Error> {
-        let browser = blake3::Hash::from_bytes(rand::random()).to_hex().to_string();
-        let login = form(email.as_str());
-        for place in [format!("network {}", counted(visitor.address)), format!("browser {browser}")] {
-            let key = self.world().vault.sign_in_digest(&format!("{login}\0{place}"));
-            sign_ins::know(tx, &key, now).await.map_err(store_error)?;
+        self.know(tx, &self.marks(visitor, email.as_str(), now), now).await
+    }
+
+    async fn know(&self, tx: &Tx, marks: &Marks, now: DateTime<Utc>) -> Result<SecretString, Error> {
+        for key in &marks.known_by {
+            sign_ins::know(tx, key, now).await.map_err(store_error)?;
         }
-        self.place_ticket(&browser, now)
+        self.place_ticket(&marks.browser, now)
     }
 
     /// Nothing came of it, and that was not the visitor's fault.
