@@ -8,15 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use domain::queue::Priority;
+use domain::schedule::{Cron, Missed};
 use saga::RecordOf;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
+use crate::clock::{queue_time, time};
 use crate::deployment::{Deploy, State};
 use crate::process::Process;
-use crate::server::time;
 use crate::signal::Signal;
 
 #[derive(Debug, Clone, Default)]
@@ -45,7 +47,8 @@ pub(crate) struct Deployment {
     pub(crate) generation: u64,
     pub(crate) priority: Priority,
     pub(crate) rank: i64,
-    /// Not before; in milliseconds of the run.
+    /// In milliseconds of the run, as is the next.
+    pub(crate) enqueued_at: u64,
     pub(crate) not_before: u64,
     pub(crate) queued: bool,
     pub(crate) owner: Option<u32>,
@@ -55,6 +58,8 @@ pub(crate) struct Deployment {
     pub(crate) written_under: u64,
     pub(crate) cancel_requested: bool,
     pub(crate) end: Option<End>,
+    /// How often its end was told.
+    pub(crate) ends: u32,
 }
 
 #[derive(Debug, Clone)]
@@ -66,11 +71,23 @@ pub(crate) struct Server {
 #[derive(Debug, Clone)]
 pub(crate) struct Schedule {
     pub(crate) environment: u32,
-    pub(crate) every: Duration,
-    /// In milliseconds of the run.
-    pub(crate) next: u64,
-    /// The due times for which a deployment was made.
-    pub(crate) made: Vec<u64>,
+    pub(crate) cron: Cron,
+    pub(crate) missed: Missed,
+    /// `None` when it is stopped.
+    pub(crate) next: Option<DateTime<Utc>>,
+    pub(crate) runs: Vec<Run>,
+}
+
+/// What came of a plan of a schedule.
+#[derive(Debug, Clone)]
+pub(crate) struct Run {
+    pub(crate) planned: DateTime<Utc>,
+    /// By the clock of who carried it out.
+    pub(crate) at: DateTime<Utc>,
+    /// `None` when it was skipped.
+    pub(crate) deployment: Option<u32>,
+    /// The plan after it.
+    pub(crate) next: Option<DateTime<Utc>>,
 }
 
 /// The rows.
@@ -86,6 +103,8 @@ pub(crate) struct Rows {
     pub(crate) lock: Option<u32>,
     pub(crate) leader_epoch: u64,
     pub(crate) limit: usize,
+    /// When a deployment of an app last started, in milliseconds of the run.
+    pub(crate) last_started: BTreeMap<u32, u64>,
     /// Set by a write of which others should hear.
     pub(crate) tell: bool,
 }
@@ -105,7 +124,8 @@ impl Rows {
             environment,
             generation,
             priority,
-            rank: domain::queue::rank(time(now), Some(time(not_before)), priority),
+            rank: domain::queue::rank(queue_time(now), Some(queue_time(not_before)), priority),
+            enqueued_at: now,
             not_before,
             queued: true,
             owner: None,
@@ -114,6 +134,7 @@ impl Rows {
             written_under: 0,
             cancel_requested: false,
             end: None,
+            ends: 0,
         };
         self.deployments.insert(id, deployment);
         id
@@ -123,6 +144,7 @@ impl Rows {
         self.tell = true;
         let Some(deployment) = self.deployments.get_mut(&id) else { return };
         deployment.end = Some(end);
+        deployment.ends += 1;
         deployment.queued = false;
         deployment.owner = None;
         if let Some(environment) = self.environments.get_mut(&deployment.environment)

@@ -1,9 +1,9 @@
 //! Deterministic simulation: servers, their database, machines and clocks as models, driven by a seed; the saga engine, the order of
-//! the queue and the judgement of peers are the real ones.
+//! the queue, the judgement of peers and that of missed runs are the real ones.
 //!
 //! Each run has its troubles (kills, pauses, jumps of clocks, a database that is away, answers and notifications that get lost, writes
 //! that arrive after their sender died, steps that fail, two servers who both think they lead), and after every step of it
-//! the invariants of [`verdict`] must hold. A seed that fails prints the command that repeats it.
+//! the invariants of [`verdict`] and [`order`] must hold. A seed that fails prints the command that repeats it.
 //!
 //!     make simulate                                   as CI runs it: 10,000 seeds
 //!     make simulate seeds=1000000 [from=10000]        many more
@@ -13,10 +13,12 @@
 #![allow(clippy::print_stdout)]
 
 mod chance;
+mod clock;
 mod database;
 mod deployment;
 mod host;
 mod journal;
+mod order;
 mod process;
 mod server;
 mod signal;
@@ -92,6 +94,8 @@ fn a_broken_engine_is_noticed() {
     for mutation in Mutation::ALL {
         let found = first_wrong(0..SEEDS_FOR_A_MUTATION, Some(mutation));
         let (seed, wrong) = found.unwrap_or_else(|| panic!("{SEEDS_FOR_A_MUTATION} seeds did not notice {mutation:?}"));
+        let noticed = wrong.iter().any(|what| what.contains(mutation.noticed_by()));
+        assert!(noticed, "{mutation:?}: seed {seed} says something else: {wrong:#?}");
         println!("{mutation:?}: seed {seed}: {}", wrong.first().map(String::as_str).unwrap_or_default());
     }
 }

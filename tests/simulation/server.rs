@@ -7,16 +7,19 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::membership::{Beat, Observer};
-use domain::queue::{Candidate, Facts, choose};
+use domain::queue::{Candidate, Facts, Priority, choose, turn};
+use domain::schedule::{Due, due};
 use domain::{AppId, DeploymentId, EnvironmentId, ServerId};
 use saga::{Cancel, Engine, EngineError, Fence, JournalError, SagaId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use crate::database::{End, Rows, Server as Row};
+use crate::clock::{queue_time, schedule_time, time};
+use crate::database::{End, Rows, Run, Server as Row};
 use crate::deployment::{self, Deploy};
 use crate::journal::ModelJournal;
+use crate::order;
 use crate::process::Process;
 use crate::world::{LEASE, Mutation, World};
 
@@ -24,7 +27,6 @@ use crate::world::{LEASE, Mutation, World};
 const LOOK: Duration = Duration::from_millis(400);
 /// The safety net of whoever waits for a notification.
 const TIMER: Duration = Duration::from_secs(1);
-const SLOTS: usize = 3;
 
 #[derive(Clone)]
 struct Server {
@@ -149,11 +151,14 @@ impl Server {
         let changes = self.world.database.changes();
         loop {
             let seen = changes.seen();
-            let (me, host, now, mutation) =
-                (self.process.id, self.host, self.world.database.now(), self.world.mutation);
-            let free = SLOTS.saturating_sub(self.running().len());
+            let (me, host, mutation) = (self.process.id, self.host, self.world.mutation);
+            let (database, verdicts) = (self.world.database.clone(), self.world.verdicts.clone());
+            let free = self.world.slots.saturating_sub(self.running().len());
             let take = move |rows: &mut Rows| {
+                let now = database.now();
+                let heads = order::heads(rows, host, now);
                 take(rows, me, host, free, now, mutation);
+                verdicts.started(&heads, rows, now);
                 let mine = rows.deployments.iter().filter(|(_, d)| d.owner == Some(me));
                 mine.map(|(id, d)| (*id, d.epoch, d.cancel_requested)).collect::<Vec<_>>()
             };
@@ -258,33 +263,46 @@ impl Server {
         loop {
             tokio::time::sleep(TIMER).await;
             let campaign = move |rows: &mut Rows| {
-                if rows.lock.is_none() {
+                // A session ends with its server: what arrives after that takes no lock.
+                if rows.lock.is_none() && rows.servers.contains_key(&me) {
                     rows.lock = Some(me);
                     rows.leader_epoch += 1;
                 }
                 (rows.lock == Some(me)).then_some((rows.leader_epoch, rows.schedules.clone()))
             };
             let Ok(Some((epoch, schedules))) = self.write(campaign).await else { continue };
-            let unasked = self.world.mutation == Some(Mutation::TwoLeaders);
-            let now = u64::try_from((self.now() - time(0)).num_milliseconds()).unwrap_or_default();
-            for (n, due) in schedules.iter().enumerate().filter(|(_, s)| s.next <= now).map(|(n, s)| (n, s.next)) {
+            let shown = self.now();
+            let (now, at) = (u64::try_from((shown - time(0)).num_milliseconds()), schedule_time(shown));
+            let (now, mutation) = (now.unwrap_or_default(), self.world.mutation);
+            let unasked = mutation == Some(Mutation::TwoLeaders);
+            for (n, schedule) in schedules.into_iter().enumerate() {
+                let Some(planned) = schedule.next else { continue };
+                let (runs, late, next) = match due(&schedule.cron, schedule.missed, planned, at) {
+                    Due::NotYet => continue,
+                    Due::Run { late, next, .. } => (true, late, next),
+                    Due::Skip { next, .. } => (false, true, next),
+                };
+                let next = match mutation {
+                    Some(Mutation::MakeUpForEach) => schedule.cron.next_after(planned),
+                    _ => next,
+                };
+                let forgotten = late && mutation == Some(Mutation::ForgetTheMissed);
                 tokio::time::sleep(self.world.chance.millis(0, 1000)).await;
-                let make = move |rows: &mut Rows| {
-                    let Some(schedule) = rows.schedules.get(n).cloned() else { return };
-                    if (rows.leader_epoch != epoch || schedule.next != due) && !unasked {
+                let carry_out = move |rows: &mut Rows| {
+                    let Some(found) = rows.schedules.get_mut(n) else { return };
+                    if (rows.leader_epoch != epoch || found.next != Some(planned)) && !unasked {
                         return;
                     }
-                    let mut next = due;
-                    while next <= now {
-                        next += u64::try_from(schedule.every.as_millis()).unwrap_or(u64::MAX);
+                    found.next = next;
+                    if forgotten {
+                        return;
                     }
-                    rows.accept(schedule.environment, domain::queue::Priority::Normal, now, 0);
-                    if let Some(schedule) = rows.schedules.get_mut(n) {
-                        schedule.next = next;
-                        schedule.made.push(due);
+                    let deployment = runs.then(|| rows.accept(schedule.environment, Priority::Normal, now, 0));
+                    if let Some(found) = rows.schedules.get_mut(n) {
+                        found.runs.push(Run { planned, at, deployment, next });
                     }
                 };
-                _ = self.write(make).await;
+                _ = self.write(carry_out).await;
             }
         }
     }
@@ -330,7 +348,9 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         _ => u32::try_from(rows.limit).unwrap_or(1),
     };
     for environment in rows.environments.values() {
-        let of_app = facts.entry(app(environment.app)).or_insert(Facts { running: 0, limit, last_started: 0 });
+        let last_started = rows.last_started.get(&environment.app);
+        let last_started = last_started.map_or(0, |at| queue_time(*at).timestamp_micros());
+        let of_app = facts.entry(app(environment.app)).or_insert(Facts { running: 0, limit, last_started });
         of_app.running += u32::from(environment.running.is_some());
     }
     let mut candidates = Vec::new();
@@ -346,14 +366,20 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
             superseded.push(id);
             continue;
         }
+        let (of_app, enqueued_at) = (app(environment.app), queue_time(deployment.enqueued_at));
+        let not_before = Some(queue_time(deployment.not_before));
+        let rank = match (mutation, facts.get(&of_app)) {
+            (Some(Mutation::PutBackByOwn), Some(facts)) => turn(rank, enqueued_at, not_before, facts.last_started),
+            _ => rank,
+        };
         candidates.push(Candidate {
             deployment: DeploymentId::from_ulid(ulid(id)),
-            app: app(environment.app),
+            app: of_app,
             environment: EnvironmentId::from_ulid(ulid(of)),
             priority: deployment.priority,
             rank,
-            not_before: None,
-            enqueued_at: time(now),
+            not_before,
+            enqueued_at,
             running: environment.running.filter(|_| alone).map(|by| DeploymentId::from_ulid(ulid(by))),
         });
     }
@@ -361,7 +387,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         rows.end(id, End::Superseded);
     }
     let known: Vec<u32> = rows.deployments.keys().copied().collect();
-    let choice = choose(candidates, &facts, free, time(now), |_| None);
+    let choice = choose(candidates, &facts, free, queue_time(now), |_| None);
     let chosen = known.into_iter().filter(|id| {
         let id = DeploymentId::from_ulid(ulid(*id));
         choice.start.iter().any(|start| start.deployment == id)
@@ -378,11 +404,14 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
     let mine: Vec<u32> = chosen.chain(orphans.map(|(id, _)| *id)).collect();
     for id in mine {
         let Some(deployment) = rows.deployments.get_mut(&id) else { continue };
-        deployment.queued = false;
+        let starts = std::mem::replace(&mut deployment.queued, false);
         deployment.owner = Some(me);
         deployment.epoch += 1;
         if let Some(environment) = rows.environments.get_mut(&deployment.environment) {
             environment.running = Some(id);
+            if starts && mutation != Some(Mutation::ForgetTurns) {
+                rows.last_started.insert(environment.app, now);
+            }
         }
     }
 }
@@ -398,10 +427,4 @@ fn server(n: u32) -> ServerId {
 
 fn app(n: u32) -> AppId {
     AppId::from_ulid(ulid(n))
-}
-
-/// A point of the run as a date.
-pub(crate) fn time(millis: u64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(1_800_000_000_000).unwrap_or_default()
-        + TimeDelta::milliseconds(i64::try_from(millis).unwrap_or_default())
 }

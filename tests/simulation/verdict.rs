@@ -3,8 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::database::{Database, End};
+use chrono::{DateTime, Utc};
+use domain::schedule::{GRACE, Missed};
+
+use crate::clock::time;
+use crate::database::{Database, End, Rows};
 use crate::host::Host;
+use crate::order::{self, Head};
 
 /// Clones share what was found.
 #[derive(Clone)]
@@ -22,6 +27,8 @@ struct Seen {
     routed: BTreeMap<u32, u64>,
     epochs: BTreeMap<u32, u64>,
     heads: BTreeMap<u32, u32>,
+    /// When each app last had a turn, in milliseconds of the run.
+    turns: BTreeMap<u32, u64>,
 }
 
 impl Verdicts {
@@ -73,7 +80,13 @@ impl Verdicts {
                 }
             }
             let mut alone: BTreeMap<u32, u32> = BTreeMap::new();
-            for (id, deployment) in rows.deployments.iter().filter(|(_, d)| !d.queued && d.end.is_none()) {
+            for (id, deployment) in &rows.deployments {
+                if deployment.ends > 1 {
+                    wrong.push(format!("the end of {id} was told {} times", deployment.ends));
+                }
+                if deployment.queued || deployment.end.is_some() {
+                    continue;
+                }
                 if let Some(other) = alone.insert(deployment.environment, *id) {
                     wrong.push(format!("{other} and {id} are at work in one environment"));
                 }
@@ -88,13 +101,59 @@ impl Verdicts {
         wrong.into_iter().for_each(|what| self.wrong(what));
     }
 
+    /// After a server has looked for what to start: it found `heads`, and left `rows`.
+    pub(crate) fn started(&self, heads: &[Head], rows: &Rows, now: u64) {
+        let wrong = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            order::judge(heads, rows, &mut seen.turns, now)
+        };
+        wrong.into_iter().for_each(|what| self.wrong(what));
+    }
+
+    /// What has come of each plan of schedules, when all has been well since `well` and they still go on.
+    pub(crate) fn schedules(&self, well: DateTime<Utc>) {
+        let mut wrong = Vec::new();
+        {
+            let rows = self.database.rows();
+            for (n, schedule) in rows.schedules.iter().enumerate() {
+                let mut plan = schedule.cron.next_after(time(0));
+                let mut before: Option<DateTime<Utc>> = None;
+                for run in &schedule.runs {
+                    if plan.is_some_and(|plan| run.planned < plan) {
+                        wrong.push(format!("schedule {n} ran again for {}", run.planned));
+                    } else if Some(run.planned) != plan {
+                        wrong.push(format!("schedule {n}: nothing came of its plan for {plan:?}"));
+                    }
+                    if let Some(before) = before.filter(|before| run.planned <= *before) {
+                        wrong.push(format!("schedule {n} makes up for {}, missed before {before}", run.planned));
+                    }
+                    let skips = schedule.missed == Missed::Skip && run.at - run.planned > GRACE;
+                    if run.deployment.is_none() != skips {
+                        wrong.push(format!("schedule {n}, {:?}: {run:?}", schedule.missed));
+                    }
+                    (plan, before) = (run.next, Some(run.at));
+                }
+                if schedule.next != plan {
+                    wrong.push(format!("schedule {n}: nothing came of its plan for {plan:?}"));
+                } else if plan.is_none_or(|plan| plan <= well) {
+                    wrong.push(format!(
+                        "schedule {n} is planned for {plan:?}, and does not run: all is well since {well}"
+                    ));
+                }
+            }
+        }
+        wrong.into_iter().for_each(|what| self.wrong(what));
+    }
+
     /// When everything has come to rest. `accepted` are the deployments whose ids clients have got, `cancelled` those whose cancel was
     /// accepted.
     pub(crate) fn at_the_end(&self, accepted: &[u32]) {
         let mut wrong = Vec::new();
         {
             let rows = self.database.rows();
-            for id in accepted {
+            let scheduled =
+                rows.schedules.iter().flat_map(|schedule| &schedule.runs).filter_map(|run| run.deployment.as_ref());
+            for id in accepted.iter().chain(scheduled) {
                 match rows.deployments.get(id) {
                     None => wrong.push(format!("{id} was accepted and is gone")),
                     Some(deployment) if deployment.end.is_none() => {
@@ -130,13 +189,6 @@ impl Verdicts {
                 let of = |d: &u32| rows.deployments.get(d).is_some_and(|d| d.environment == *id);
                 for workspace in host.workspaces.iter().filter(|d| of(d)) {
                     wrong.push(format!("the workspace of {workspace} is left"));
-                }
-            }
-            for (n, schedule) in rows.schedules.iter().enumerate() {
-                let mut made = schedule.made.clone();
-                made.dedup();
-                if made.len() < schedule.made.len() {
-                    wrong.push(format!("schedule {n} ran twice for one time: {:?}", schedule.made));
                 }
             }
         }

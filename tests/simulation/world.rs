@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::queue::Priority;
+use domain::schedule::{Cron, Missed};
 
 use crate::chance::Chance;
+use crate::clock::{schedule_time, time};
 use crate::database::{Database, End, Environment, Rows, Schedule};
 use crate::host::Host;
 use crate::process::Process;
@@ -33,10 +35,20 @@ pub(crate) enum Mutation {
     LetTheOlderPass,
     /// Who leads is asked once, and what a leader writes is not asked for its epoch.
     TwoLeaders,
+    /// That an app has had a turn is not kept.
+    ForgetTurns,
+    /// Turns of an app put its older deployments behind its newer ones.
+    PutBackByOwn,
+    /// A cancel ends what has ended already.
+    EndAgain,
+    /// A schedule moves on past runs that were missed, whatever its policy.
+    ForgetTheMissed,
+    /// Of runs that were missed each is made up for.
+    MakeUpForEach,
 }
 
 impl Mutation {
-    pub(crate) const ALL: [Mutation; 8] = [
+    pub(crate) const ALL: [Mutation; 13] = [
         Mutation::DropTheFence,
         Mutation::ActBeforeTheJournal,
         Mutation::LetThePausedLive,
@@ -45,7 +57,30 @@ impl Mutation {
         Mutation::NoLimit,
         Mutation::LetTheOlderPass,
         Mutation::TwoLeaders,
+        Mutation::ForgetTurns,
+        Mutation::PutBackByOwn,
+        Mutation::EndAgain,
+        Mutation::ForgetTheMissed,
+        Mutation::MakeUpForEach,
     ];
+
+    /// What is said of one that breaks a single promise: nobody else would notice it. Others are noticed in many ways.
+    pub(crate) fn noticed_by(self) -> &'static str {
+        match self {
+            Mutation::ForgetTurns | Mutation::PutBackByOwn => "starts before",
+            Mutation::EndAgain => "was told",
+            Mutation::ForgetTheMissed => "nothing came of its plan",
+            Mutation::MakeUpForEach => "makes up for",
+            Mutation::DropTheFence
+            | Mutation::ActBeforeTheJournal
+            | Mutation::LetThePausedLive
+            | Mutation::TwoInOneEnvironment
+            | Mutation::NoTakeOver
+            | Mutation::NoLimit
+            | Mutation::LetTheOlderPass
+            | Mutation::TwoLeaders => "",
+        }
+    }
 }
 
 const HOSTS: u32 = 2;
@@ -58,6 +93,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(4);
 const TROUBLES: Duration = Duration::from_secs(90);
 /// After it, with everything well again, all must have come to rest.
 const REST: Duration = Duration::from_secs(1200);
+/// In which a plan is carried out that is due, whoever leads at first.
+const PROMPT: Duration = Duration::from_secs(30);
 
 /// What a server needs to know of the world.
 #[derive(Clone)]
@@ -67,6 +104,8 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) verdicts: Verdicts,
     pub(crate) mutation: Option<Mutation>,
+    /// Deployments that a server has at work at the same time: few, so that apps wait for each other.
+    pub(crate) slots: usize,
     /// The processes of the servers by id, dead ones too: what an operating system knows.
     pub(crate) processes: Arc<Mutex<BTreeMap<u32, (u32, Process)>>>,
     /// How far the wall clock of a server is off, in milliseconds, by server.
@@ -132,9 +171,15 @@ async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String
     for id in 0..ENVIRONMENTS {
         rows.environments.insert(id, Environment { app: id % APPS, host: id % HOSTS, ..Environment::default() });
     }
-    for (environment, next) in [(0, 6_000), (1, 9_000)] {
-        rows.schedules.push(Schedule { environment, every: Duration::from_secs(10), next, made: Vec::new() });
+    for (environment, missed) in [(0, Missed::RunOnce), (1, Missed::Skip)] {
+        let cron: Cron = match "* * * * * UTC".parse() {
+            Ok(cron) => cron,
+            Err(e) => return (vec![format!("no schedule: {e}")], String::new()),
+        };
+        let next = cron.next_after(time(0));
+        rows.schedules.push(Schedule { environment, cron, missed, next, runs: Vec::new() });
     }
+    let slots = usize::try_from(chance.below(3)).unwrap_or_default() + 1;
     let database = Database::new(rows, chance.clone());
     let verdicts = Verdicts::new(database.clone(), hosts.clone());
     let world = World {
@@ -143,6 +188,7 @@ async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String
         chance,
         verdicts,
         mutation,
+        slots,
         processes: Arc::default(),
         skew: Arc::default(),
         healed: Arc::default(),
@@ -282,13 +328,13 @@ fn cancel(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
     let (Some(id), Some(server)) = (world.chance.pick(&known).copied(), world.chance.pick(&alive).cloned()) else {
         return;
     };
-    let database = world.database.clone();
+    let (database, again) = (world.database.clone(), world.mutation == Some(Mutation::EndAgain));
     world.say(|| format!("cancel of {id}"));
     tokio::spawn(async move {
         let cancel = database.write(&server, move |rows| {
             let Some(deployment) = rows.deployments.get_mut(&id) else { return };
             deployment.cancel_requested = true;
-            if deployment.queued && deployment.end.is_none() {
+            if deployment.queued || (again && deployment.end.is_some()) {
                 rows.end(id, End::Cancelled);
             }
         });
@@ -306,9 +352,13 @@ async fn heal(world: &World) {
         process.cut_off(false);
         process.carry_on();
     }
-    // Nothing new from now on.
-    world.database.rows().schedules.iter_mut().for_each(|schedule| schedule.next = u64::MAX);
+    world.skew.lock().unwrap_or_else(PoisonError::into_inner).clear();
     for host in 0..HOSTS {
         world.boot(host);
     }
+    let well = schedule_time(time(world.database.now()));
+    tokio::time::sleep(PROMPT).await;
+    world.verdicts.schedules(well);
+    // Nothing new from now on.
+    world.database.rows().schedules.iter_mut().for_each(|schedule| schedule.next = None);
 }
