@@ -5,18 +5,26 @@ use std::time::{Duration, Instant};
 
 use domain::phase::Phase;
 use operations::Page;
+use operations::environments::{Create, CreateRequest};
 use operations::queue::Entry;
 use plimsoll_tests::flow::active;
-use plimsoll_tests::{App, wait_for};
-
-use crate::with_app;
+use plimsoll_tests::{App, Server, wait_for};
 
 const MANY: usize = 100_000;
+/// Who takes turns with them, and not with their project, waits for a hundred.
+const ENVIRONMENTS: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_of_one_project_keep_nobody_else_waiting() {
-    let (server, _repo, _) = with_app("hello").await;
+    // As many as a project may have at work by default: those of the crowd take all slots that become free, if they are let.
+    let server = Server::start_with(&["--workers", "2"], &[]).await;
+    let (server, _repo, _) = crate::on(server, "hello").await;
     let (mut server, other, _) = crate::on(server, "quiet").await;
+    for n in 1..ENVIRONMENTS {
+        let environment = format!("place-{n}").parse().unwrap();
+        let request = CreateRequest { app: "hello".parse().unwrap(), environment, host: None };
+        server.client().call::<Create>(&request).await.unwrap();
+    }
     server.cli_json(&["deploy", "hello", "--at", "in 1h", "--detach", "--json"]);
     server.stop();
     let fill = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/crowd/fill.py");

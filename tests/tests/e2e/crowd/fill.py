@@ -1,4 +1,5 @@
-"""Makes COUNT deployments of the one that waits for later, due now: as if somebody had ordered it so often.
+"""Makes COUNT deployments of the one that waits for later, due now, in turn for each environment of its app: as if somebody had
+ordered it so often everywhere.
 
 Usage: fill.py DATABASE COUNT
 """
@@ -34,7 +35,9 @@ def another(id, n):
     return id[:-6] + end
 
 
-(first,) = db.execute("SELECT deployment_id FROM queue").fetchone()
+first, app, home = db.execute("SELECT deployment_id, app_id, environment_id FROM queue").fetchone()
+places = db.execute("SELECT id, name FROM environments WHERE app_id = ? ORDER BY id", [app]).fetchall()
+(home_name,) = (name for id, name in places if id == home)
 wanted = [(table, rows(table, column)) for table, column in
           [("deployments", "id"), ("sagas", "id"), ("saga_records", "saga_id"), ("queue", "deployment_id")]]
 with db:
@@ -45,18 +48,23 @@ with db:
                 id = another(first, n)
                 if id == first:
                     continue
+                place, name = places[n % len(places)]
                 for row in found:
-                    copy = {k: v.replace(first, id) if isinstance(v, str) else v for k, v in row.items()}
+                    copy = {k: v.replace(first, id).replace(home, place) if isinstance(v, str) else v
+                            for k, v in row.items()}
                     # They came one after the other, each is newer than what was before, and may start now.
                     if "generation" in copy:
                         copy["generation"] += n + 1
                     if "rank" in copy:
                         copy["rank"], copy["not_before"] = copy["enqueued_at"] + n, None
+                    if "environment" in copy:
+                        copy["environment"] = name
                     if "record" in copy:
                         generation = wanted[0][1][0]["generation"]
-                        copy["record"] = copy["record"].replace(
-                            f'"generation":{generation}', f'"generation":{generation + n + 1}')
+                        for was, now in [(f'"generation":{generation}', f'"generation":{generation + n + 1}'),
+                                         (f'"environment_name":"{home_name}"', f'"environment_name":"{name}"')]:
+                            copy["record"] = copy["record"].replace(was, now)
                     made.append(copy)
             put(table, made)
-    db.execute("UPDATE environments SET generation = generation + ? WHERE id = (SELECT environment_id FROM queue LIMIT 1)",
-               [count + 1])
+    db.execute("UPDATE environments SET generation = ? + ? WHERE app_id = ?",
+               [wanted[0][1][0]["generation"], count + 1, app])
