@@ -1,15 +1,16 @@
-//! Several servers on one machine and one PostgreSQL.
+//! Several servers on one PostgreSQL, on one machine and as if on two.
 
 use std::time::{Duration, Instant};
 
 use domain::DeploymentId;
 use domain::deployment::Deployment;
 use domain::phase::Phase;
+use domain::queue::Waiting;
 use nix::sys::signal::Signal;
-use operations::Client;
 use operations::cluster::{Cluster, Show, ShowRequest, Standing};
 use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get};
-use operations::plans;
+use operations::queue::Entry;
+use operations::{Client, Page, environments, plans};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::postgres::{Postgres, Shutdown};
 use plimsoll_tests::server::signal;
@@ -44,6 +45,29 @@ async fn on_another_host(first: &Server, url: &str) -> Server {
     std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
     second.restart().await;
     second
+}
+
+/// The source of the app `hello` as it is.
+fn order(environment: &str) -> DeployRequest {
+    DeployRequest {
+        app: "hello".parse().unwrap(),
+        environment: environment.parse().unwrap(),
+        source: None,
+        reference: None,
+        plan: None,
+        tags: Vec::new(),
+        metadata: Default::default(),
+        priority: Default::default(),
+        not_before: None,
+        bypass_window: None,
+    }
+}
+
+/// An environment of the app `hello`.
+async fn create_environment(client: &Client, name: &str, host: Option<&str>) {
+    let (app, environment) = ("hello".parse().unwrap(), name.parse().unwrap());
+    let request = environments::CreateRequest { app, environment, host: host.map(str::to_owned) };
+    client.call::<environments::Create>(&request).await.unwrap();
 }
 
 async fn cluster(client: &Client) -> Cluster {
@@ -208,19 +232,7 @@ async fn any_server_cancels_what_runs_or_waits_on_another() {
     let running = world.at_work("v2").await;
     let client = world.second.client();
     // The next one waits for it, whoever is asked.
-    let request = DeployRequest {
-        app: "hello".parse().unwrap(),
-        environment: "production".parse().unwrap(),
-        source: None,
-        reference: None,
-        plan: None,
-        tags: Vec::new(),
-        metadata: Default::default(),
-        priority: Default::default(),
-        not_before: None,
-        bypass_window: None,
-    };
-    let waiting = client.call::<Deploy>(&request).await.unwrap();
+    let waiting = client.call::<Deploy>(&order("production")).await.unwrap();
     let seen = client.call::<Get>(&DeploymentRequest { deployment: waiting.id.clone() }).await.unwrap();
     assert_eq!(seen.phase, Phase::Queued);
     assert_eq!(seen.metadata.waiting_for.as_deref(), Some(format!("{} to finish", running.id).as_str()));
@@ -252,13 +264,75 @@ async fn a_second_folder_is_another_host() {
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("--host"), "{said}");
     drop(second);
-    let second = on_another_host(&first, &url).await;
+    let mut second = on_another_host(&first, &url).await;
     let seen = cluster(second.client()).await;
     assert_eq!(
         seen.hosts.iter().map(|h| (h.name.as_str(), h.live)).collect::<Vec<_>>(),
         [("one", true), ("two", true)]
     );
     assert!(seen.servers.iter().all(|s| s.standing == Standing::Live));
+
+    // What is to run on a host whose servers have all gone waits for one, says so, and runs when it is back.
+    let repo = Repo::new();
+    repo.commit(App::new("v1").files(), "v1");
+    first.create_app("hello", repo.source()).await;
+    create_environment(first.client(), "staging", Some("two")).await;
+    second.stop();
+    let deployment = first.client().call::<Deploy>(&order("staging")).await.unwrap();
+    wait_for("the host to be missed", LIMIT, async || {
+        let page: Page<Entry> = serde_json::from_value(first.cli_json(&["queue", "list", "--json"])).unwrap();
+        assert_eq!(page.items[0].deployment, deployment.id);
+        (page.items[0].waiting == Waiting::NoServer { host: "two".to_owned() }).then_some(())
+    })
+    .await;
+    let told = first.deployment(&deployment.id).await.metadata.waiting_for;
+    assert_eq!(told.as_deref(), Some("a server: host two has no live server"));
+    let hosts = cluster(first.client()).await.hosts;
+    assert_eq!(hosts.iter().map(|h| h.live).collect::<Vec<_>>(), [true, false]);
+    second.restart().await;
+    active(second.end(&deployment.id).await);
+    assert_eq!((first.apps().len(), second.apps().len()), (0, 1), "it runs where its environment lives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_keep_the_limit_of_an_app_together() {
+    let world = two("hello").await;
+    let clients = [world.first.client(), world.second.client()];
+    let places = ["production", "a", "b", "c"];
+    let gate = |place: &str| world.first.shared().join(format!("go-{place}"));
+    let mut ids = Vec::new();
+    for (n, place) in places.into_iter().enumerate() {
+        if n > 0 {
+            create_environment(clients[0], place, None).await;
+        }
+        let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate(place).display());
+        let commit = world.repo.commit(App::new(place).build(&build).files(), place);
+        // Who is asked begins at once where it may: each server one. Either would have slots for all four.
+        let request = DeployRequest { reference: Some(commit), ..order(place) };
+        ids.push(clients[n % 2].call::<Deploy>(&request).await.unwrap().id);
+    }
+    driven_by(clients[0], &ids[0], world.first.pid()).await;
+    driven_by(clients[0], &ids[1], world.second.pid()).await;
+    for id in &ids[2..] {
+        let waiting = world.first.deployment(id).await.metadata.waiting_for;
+        assert_eq!(waiting.as_deref(), Some("the app's other deployments: 2 may be at work"));
+    }
+    // When one ends, both look for the next, and one more begins.
+    std::fs::write(gate(places[0]), "").unwrap();
+    world.first.reach(&ids[2], Phase::Building).await;
+    assert_eq!(world.first.deployment(&ids[3]).await.phase, Phase::Queued);
+    for place in &places[1..] {
+        std::fs::write(gate(place), "").unwrap();
+    }
+    let mut spans = Vec::new();
+    for id in &ids {
+        let done = active(world.first.end(id).await);
+        let began = done.phases.iter().find(|times| times.phase != Phase::Queued).unwrap().started_at;
+        spans.push((began, done.finished_at.unwrap()));
+    }
+    let at_work = spans.iter().map(|(at, _)| spans.iter().filter(|(began, ended)| began <= at && at < ended).count());
+    assert_eq!(at_work.max(), Some(2), "{spans:?}");
+    idle(clients[0]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,18 +353,7 @@ async fn a_plan_is_made_where_its_environment_lives_and_carried_out_by_whoever_i
     let elsewhere = refused(second.client().call::<plans::Create>(&request).await);
     assert!(elsewhere.status == 409 && elsewhere.detail.contains("lives on the host one"), "{elsewhere:?}");
 
-    let request = DeployRequest {
-        app: request.app,
-        environment: request.environment,
-        source: None,
-        reference: None,
-        plan: Some(plan.digest.as_str().parse().unwrap()),
-        tags: Vec::new(),
-        metadata: Default::default(),
-        priority: Default::default(),
-        not_before: None,
-        bypass_window: None,
-    };
+    let request = DeployRequest { plan: Some(plan.digest.as_str().parse().unwrap()), ..order("production") };
     let started = second.client().call::<Deploy>(&request).await.unwrap();
     let done = active(second.end(&started.id).await);
     assert_eq!(done.metadata.plan.as_ref(), Some(&plan.digest));
