@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::EventKind;
 use domain::phase::Phase;
-use domain::schedule::{Missed, RunOutcome};
+use domain::schedule::{LastRun, Missed, RunOutcome};
 use operations::Page;
 use operations::diagnosis::{Diagnose, DiagnoseRequest};
 use operations::queue::{Ahead, Entry};
@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::people::{invited, secret, with};
+use crate::upgrade::sql;
 use crate::with_app;
 
 const LIMIT: Duration = Duration::from_secs(90);
@@ -108,6 +109,44 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     assert!(enabled.upcoming[0] > Utc::now() - TimeDelta::seconds(1));
     assert!(server.cli(&["schedules", "delete", "often", "--yes"]).status.success());
     assert!(said(&server, &["schedules", "show", "often"]).contains("plimsoll schedules list"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_missed_while_no_server_ran_are_made_up_for_by_one_or_skipped() {
+    let (mut server, _repo, _) = with_app("hello").await;
+    // Each day half a day from now, so that none comes by itself.
+    let cron = (Utc::now() + TimeDelta::hours(12)).format("%-M %-H * * * UTC").to_string();
+    let mut plan = None;
+    for (name, missed) in [("once", "run_once"), ("never", "skip")] {
+        let args = ["deploy", "hello", "--cron", &cron, "--schedule", name, "--missed", missed];
+        let made: Schedule = json(&server, &args);
+        plan = Some(made.upcoming[0]);
+    }
+    server.stop();
+    // As if it had been stopped three days ago: as many runs were missed.
+    sql(&server, "UPDATE schedules SET next_at = next_at - 3 * 86400 * 1000000");
+    server.restart().await;
+
+    let came = async |name: &str| {
+        let wanted = ScheduleRequest { schedule: name.into() };
+        wait_for("something to come of the schedule", LIMIT, async || {
+            let Schedule { last_run, upcoming, .. } = server.client().call::<Get>(&wanted).await.unwrap();
+            last_run.map(|run| (run, upcoming.first().copied()))
+        })
+        .await
+    };
+    let (once, never) = (came("once").await, came("never").await);
+    let RunOutcome::Deployed { deployment } = &once.0.outcome else { panic!("{once:?}") };
+    assert!(matches!(&never.0.outcome, RunOutcome::Skipped { why } if why.contains("missed")), "{never:?}");
+    for (LastRun { planned_at, .. }, next) in [&once, &never] {
+        assert_eq!((Some(*planned_at), *next), (plan.map(|plan| plan - TimeDelta::days(3)), plan));
+    }
+    active(server.end(deployment).await);
+    // Nothing comes of the other two.
+    assert_eq!((&came("once").await, &came("never").await), (&once, &never));
+    let all: Page<domain::deployment::Deployment> = json(&server, &["deployments", "list"]);
+    let scheduled = all.items.iter().filter(|d| d.requested_by.starts_with("schedule "));
+    assert_eq!(scheduled.map(|d| &d.id).collect::<Vec<_>>(), [deployment]);
 }
 
 /// What came of a schedule's run at its next minute.

@@ -27,7 +27,7 @@ fn begun_by(server: &Server, deployment: &DeploymentId, version: u32) {
 }
 
 /// Runs a statement on the database of the stopped server.
-fn sql(server: &Server, statement: &str) {
+pub(crate) fn sql(server: &Server, statement: &str) {
     let script = "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as c: c.execute(sys.argv[2])";
     let database = server.data().join("plimsoll.db");
     let done = Command::new("python3").args(["-c", script]).arg(database).arg(statement).output().unwrap();
