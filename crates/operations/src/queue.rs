@@ -10,6 +10,7 @@ use domain::{DeploymentId, Name};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::deployments::is_false;
 use crate::page::default_limit;
 use crate::{Effect, Method, Operation, Page, Permission};
 
@@ -135,9 +136,12 @@ pub struct Reschedule;
 pub struct RescheduleRequest {
     /// Id of the deployment (`dep_…`).
     pub deployment: DeploymentId,
-    /// Not before this time; as soon as it may when absent.
+    /// Not before this time; as it is when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<DateTime<Utc>>,
+    /// As soon as it may: the time that it was ordered for is taken away. Not together with `not_before`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub now: bool,
     /// As it is when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority: Option<Priority>,

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::event::EventKind;
 use domain::phase::Phase;
+use domain::queue::Priority;
 use domain::schedule::{LastRun, Missed, RunOutcome};
 use operations::Page;
 use operations::diagnosis::{Diagnose, DiagnoseRequest};
-use operations::queue::{Ahead, Entry};
+use operations::queue::{Ahead, Entry, Reschedule, RescheduleRequest};
 use operations::schedules::{Create, CreateRequest, Get, Schedule, ScheduleRequest, Update, UpdateRequest};
 use operations::windows::{Bypass, Window};
 use plimsoll_tests::flow::{active, refused};
@@ -63,6 +64,21 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
     let late = began(&ended) - at;
     assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "{late} after its time");
     assert!(queue(&server).is_empty());
+
+    // Its time is its own until somebody says another one, or that it goes now.
+    let later: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--at", "in 1h", "--detach"]);
+    let at = queue(&server)[0].not_before;
+    let reschedule = ["queue", "reschedule", later.id.as_str()];
+    let change = |what: &[&str]| json::<Entry>(&server, &[&reschedule[..], what].concat());
+    let urgent = change(&["--priority", "high"]);
+    assert!(at.is_some());
+    assert_eq!((urgent.not_before, urgent.priority), (at, Priority::High));
+    let both = RescheduleRequest { deployment: later.id.clone(), not_before: at, now: true, priority: None };
+    let error = refused(server.client().call::<Reschedule>(&both).await);
+    assert!(error.detail.contains("contradict"), "{error:?}");
+    let now = change(&["--now"]);
+    assert_eq!((now.not_before, now.priority), (None, Priority::High));
+    active(server.end(&later.id).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,6 +366,7 @@ async fn wrong_times_say_what_is_wrong_and_what_is_right() {
         (vec!["schedules", "change", "nightly", "--missed", "maybe"], "run_once or skip"),
         (vec!["schedules", "change", "nightly", "--cron", "0 6 * * * UTC"], "plimsoll schedules list"),
         (vec!["queue", "timeline", "--hours", "0"], "1 to 168"),
+        (vec!["queue", "reschedule", "dep_01hf7yat00000000000000002a"], "--at"),
         (vec!["queue", "list", "--limit", "0"], "1 to 500"),
         (vec!["windows", "freeze", "--until", "in 1h", "--reason", " "], "reason"),
         (vec!["windows", "freeze", "--from", "in 2h", "--until", "in 1h", "--reason", "x"], "before it begins"),

@@ -98,11 +98,20 @@ impl Handle<Reschedule> for Control {
         if priority != row.priority {
             critical(who, &row.app, priority)?;
         }
-        let when = When { priority, not_before: request.not_before };
-        when.check(Utc::now())?;
-        let rank = rank(row.enqueued_at, when.not_before, priority);
+        // The time that it has may have come meanwhile: only one that is asked for is looked at.
+        When { priority, not_before: request.not_before }.check(Utc::now())?;
+        let not_before = match (request.not_before, request.now) {
+            (Some(_), true) => {
+                return Err(
+                    Error::unprocessable("`now` and `not_before` contradict each other").hint("leave one of them out")
+                );
+            }
+            (None, false) => row.not_before,
+            (asked, _) => asked,
+        };
+        let rank = rank(row.enqueued_at, not_before, priority);
         store::queue::set_priority(&tx, &row.deployment, priority, rank).await.map_err(store_error)?;
-        store::queue::reschedule(&tx, &row.deployment, when.not_before, rank).await.map_err(store_error)?;
+        store::queue::reschedule(&tx, &row.deployment, not_before, rank).await.map_err(store_error)?;
         self.changed::<Reschedule>(who, tx, &row.deployment).await
     }
 }

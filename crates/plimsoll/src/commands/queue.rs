@@ -22,6 +22,7 @@ Examples:
   plimsoll queue move dep_01hf7yat00000000000000002a --first
   plimsoll queue move dep_01hf7yat00000000000000002a --before dep_01hf7yat00000000000000002b
   plimsoll queue reschedule dep_01hf7yat00000000000000002a --at \"2026-12-01 09:30 Europe/Berlin\" --priority high
+  plimsoll queue reschedule dep_01hf7yat00000000000000002a --now
   plimsoll queue timeline --app shop
   plimsoll queue cancel dep_01hf7yat00000000000000002a";
 
@@ -82,9 +83,17 @@ struct Rescheduled {
     /// Id of the deployment (`dep_…`).
     #[arg(value_name = "DEPLOYMENT")]
     deployment: DeploymentId,
-    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin" or "in 2h"; without it as soon as it may.
-    #[arg(long, value_name = "TIME", value_parser = super::deploy::instant)]
+    /// Not before this time, such as "2026-12-01 09:30 Europe/Berlin" or "in 2h"; as it is by default.
+    #[arg(
+        long,
+        value_name = "TIME",
+        value_parser = super::deploy::instant,
+        required_unless_present_any = ["now", "priority"]
+    )]
     at: Option<DateTime<Utc>>,
+    /// As soon as it may: takes away the time that it was ordered for.
+    #[arg(long, conflicts_with = "at")]
+    now: bool,
     /// critical, high, normal or low; as it is by default.
     #[arg(long, value_name = "PRIORITY")]
     priority: Option<Priority>,
@@ -123,8 +132,8 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             let request = MoveRequest { deployment, to: to.into() };
             changed(context, &connection.call::<Move>(&request).await?)
         }
-        Command::Reschedule(Rescheduled { deployment, at, priority }) => {
-            let request = RescheduleRequest { deployment, not_before: at, priority };
+        Command::Reschedule(Rescheduled { deployment, at, now, priority }) => {
+            let request = RescheduleRequest { deployment, not_before: at, now, priority };
             changed(context, &connection.call::<Reschedule>(&request).await?)
         }
         Command::Timeline(request) => super::timeline::show(context, &connection.call::<Timeline>(&request).await?),

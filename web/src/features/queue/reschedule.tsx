@@ -27,7 +27,7 @@ export default function Reschedule({ entry, close }: { entry: Entry; close(): vo
     check: ({ not_before }) => ({ not_before: wrong(not_before) }),
     submit: async ({ not_before, priority }, key) => {
       const at = meant(not_before)
-      await reschedule(entry.deployment, { not_before: at ?? null, priority }, key)
+      await reschedule(entry.deployment, at ? { not_before: at, priority } : { now: true, priority }, key)
       await client.invalidateQueries({ queryKey: ['queue'] })
       toast.show({ tone: 'good', title: at ? 'It waits for its time.' : 'It begins as soon as its turn comes.' })
       close()
