@@ -160,7 +160,7 @@ impl Control {
         let at_work = environment.running.clone().filter(|id| environment.active_deployment.as_ref() != Some(id));
         let first = match at_work {
             Some(id) => Some(id),
-            None => store::queue::head_of(self.store(), &environment.id).await.map_err(store_error)?,
+            None => store::queue::head_of(self.store(), &environment.id, Utc::now()).await.map_err(store_error)?,
         };
         Ok(first.map(|id| Finding {
             severity: Severity::Warning,

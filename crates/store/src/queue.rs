@@ -386,25 +386,32 @@ pub async fn end(session: &impl Session, way: Direction) -> Result<Option<Entry>
     query.one(session.connection()).await?.map(Entry::try_from).transpose()
 }
 
-/// The first of an environment's queue, whatever its time, but for those that wait for approval.
-pub async fn head_of(session: &impl Session, id: &EnvironmentId) -> Result<Option<DeploymentId>, StoreError> {
-    Ok(heads_of(session, &[id]).await?.remove(id))
+/// The first of an environment's queue whose time has come. One that waits for approval, or for its time, is in nobody's way.
+pub async fn head_of(
+    session: &impl Session,
+    id: &EnvironmentId,
+    now: DateTime<Utc>,
+) -> Result<Option<DeploymentId>, StoreError> {
+    Ok(heads_of(session, &[id], now).await?.remove(id))
 }
 
 /// The same of each of these that has one; at most a page of them.
 pub async fn heads_of(
     session: &impl Session,
     ids: &[&EnvironmentId],
+    now: DateTime<Utc>,
 ) -> Result<BTreeMap<EnvironmentId, DeploymentId>, StoreError> {
     if ids.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut parameters = Parameters::of(session.connection());
     let these = parameters.rows(ids.iter().map(|id| [id.as_str().into()]));
+    let now = parameters.add(time::to_db(now));
     // One look into the index for each, however many wait.
     let sql = format!(
         "SELECT e.id, (SELECT q.deployment_id FROM queue q WHERE q.environment_id = e.id \
-         AND NOT q.held ORDER BY q.rank, q.deployment_id LIMIT 1) AS head FROM environments e WHERE e.id IN ({these})"
+         AND NOT q.held AND (q.not_before IS NULL OR q.not_before <= {now}) \
+         ORDER BY q.rank, q.deployment_id LIMIT 1) AS head FROM environments e WHERE e.id IN ({these})"
     );
     let mut heads = BTreeMap::new();
     for row in parameters.query(session.connection(), sql).await? {

@@ -179,7 +179,7 @@ impl Inner {
         let now = Utc::now();
         if entry.host == self.member.host
             && environment.running.is_none()
-            && store::queue::head_of(tx, &entry.environment).await?.is_none()
+            && store::queue::head_of(tx, &entry.environment, now).await?.is_none()
             && let Some(slot) = self.runner.reserve()
             && waits(tx, &entry, &environment, now).await?.is_none()
             && let Some(started) =

@@ -45,11 +45,12 @@ impl<'a> Waits<'a> {
 
     /// Reads what decides about these, with a few statements for all of them; at most a page.
     pub(crate) async fn look(&mut self, session: &impl Session, entries: &[Entry]) -> Result<(), StoreError> {
+        let now = Utc::now();
         let new: BTreeSet<&EnvironmentId> =
             entries.iter().map(|entry| &entry.environment).filter(|id| !self.environments.contains_key(id)).collect();
         let new: Vec<&EnvironmentId> = new.into_iter().collect();
         if !new.is_empty() {
-            self.heads.extend(store::queue::heads_of(session, &new).await?);
+            self.heads.extend(store::queue::heads_of(session, &new, now).await?);
             self.environments.extend(store::environments::many(session, &new).await?);
         }
         let apps: BTreeSet<AppId> =
@@ -62,7 +63,6 @@ impl<'a> Waits<'a> {
         if !held.is_empty() {
             self.approvals.extend(approvals(session, &held).await?);
         }
-        let now = Utc::now();
         if self.windows.is_none() {
             self.windows = Some(store::windows::list(session, Some(now)).await?);
         }
@@ -75,7 +75,7 @@ impl<'a> Waits<'a> {
 
     fn candidate(&self, entry: &Entry) -> Option<Candidate> {
         let running = self.environments.get(&entry.environment)?.running.clone();
-        // Where nothing is at work, the first of the queue goes before it.
+        // Where nothing is at work, the first of the queue whose time has come goes before it.
         let first = || self.heads.get(&entry.environment).cloned().filter(|head| *head != entry.deployment);
         Some(entry.candidate(running.or_else(first)))
     }

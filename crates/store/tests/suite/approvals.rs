@@ -268,7 +268,7 @@ pub(crate) async fn held(db: Database) {
     let heads = async || queue::heads(&store, "here", now(), None).await.unwrap();
     assert_eq!(heads().await, []);
     assert_eq!(queue::passing(&store, "here", now()).await.unwrap(), []);
-    assert_eq!(queue::head_of(&store, &place.id).await.unwrap(), None);
+    assert_eq!(queue::head_of(&store, &place.id, now()).await.unwrap(), None);
     assert_eq!(queue::next_time(&store, "here", now()).await.unwrap(), None);
     assert_eq!(starts::ready(&store, &waiting).await.unwrap(), []);
     assert_eq!(queue::of_environment(&store, &place.id).await.unwrap().len(), 3, "they are shown all the same");
@@ -280,7 +280,7 @@ pub(crate) async fn held(db: Database) {
     bypasses::approve(&tx, &waiting[0], Some("Ann, Zoë")).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(heads().await.into_iter().map(|head| head.candidate.deployment).collect::<Vec<_>>(), waiting[1..2]);
-    assert_eq!(queue::head_of(&store, &place.id).await.unwrap().as_ref(), Some(&waiting[1]));
+    assert_eq!(queue::head_of(&store, &place.id, now()).await.unwrap().as_ref(), Some(&waiting[1]));
     assert_eq!(starts::ready(&store, &waiting).await.unwrap().len(), 2);
     assert_eq!(queue::next_time(&store, "here", now()).await.unwrap(), Some(later));
     let past = bypasses::find(&store, &waiting[0]).await.unwrap().unwrap();

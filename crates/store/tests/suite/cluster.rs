@@ -145,7 +145,7 @@ pub(crate) async fn queue(db: Database) {
     let order: Vec<_> = changed.iter().map(|e| e.deployment.clone()).collect();
     assert_eq!(order, [3, 2, 0, 1].map(|n: usize| all[n].deployment.clone()));
     assert_eq!((changed[1].priority, changed[3].not_before), (Priority::High, Some(later)));
-    assert_eq!(queue::head_of(&tx, &production.id).await.unwrap(), Some(all[3].deployment.clone()));
+    assert_eq!(queue::head_of(&tx, &production.id, kept()).await.unwrap(), Some(all[3].deployment.clone()));
     assert_eq!(queue::of_environment(&tx, &production.id).await.unwrap().len(), 3);
     assert_eq!(queue::remove(&tx, &all[0].deployment).await.unwrap(), Some(all[0].clone()));
     assert_eq!(queue::remove(&tx, &all[0].deployment).await.unwrap(), None);
@@ -195,6 +195,10 @@ pub(crate) async fn heads(db: Database) {
     let found = ids(queue::heads(&store, "here", now, None).await.unwrap());
     assert_eq!(found, [of_long[1].clone(), single.deployment.id.clone()], "one of each that may, and no more");
     assert_eq!(ids(queue::heads(&store, "here", soon, None).await.unwrap())[0], of_long[0]);
+    // One for later is in nobody's way until its time.
+    for (at, first) in [(now, &of_long[1]), (soon, &of_long[0])] {
+        assert_eq!(queue::head_of(&store, &long.id, at).await.unwrap().as_ref(), Some(first));
+    }
     let critical = ids(queue::heads(&store, "here", now, Some(Priority::Critical)).await.unwrap());
     assert_eq!(critical, [of_long[199].clone()]);
     assert_eq!(ids(queue::heads(&store, "there", now, None).await.unwrap()), [away.deployment.id]);
