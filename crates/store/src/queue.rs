@@ -183,6 +183,33 @@ pub async fn ahead(session: &impl Session, filter: &Filter, of: &Entry) -> Resul
     Ok(Entity::find().filter(matching(filter)).filter(before).count(session.connection()).await?)
 }
 
+/// The positions among all that wait, from 1, of these, which are in the order of [`list`]; at most a page of them. Those
+/// that wait no more are left out.
+pub async fn positions(session: &impl Session, entries: &[Entry]) -> Result<BTreeMap<DeploymentId, u64>, StoreError> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(BTreeMap::new()) };
+    let mut parameters = Parameters::of(session.connection());
+    let mut place = |of: &Entry| {
+        let (rank, id) = (parameters.add(of.rank), parameters.add(of.deployment.as_str()));
+        format!("({rank}, {id})")
+    };
+    let (first, last) = (place(first), place(last));
+    let these = parameters.rows(entries.iter().map(|entry| [entry.deployment.as_str().into()]));
+    // Counted once up to the first of them, and numbered from there on: both along the index.
+    let sql = format!(
+        "SELECT deployment_id, number FROM (\
+         SELECT q.deployment_id, row_number() OVER (ORDER BY q.rank, q.deployment_id) + \
+         (SELECT count(*) FROM queue b WHERE (b.rank, b.deployment_id) < {first}) AS number \
+         FROM queue q WHERE (q.rank, q.deployment_id) >= {first} AND (q.rank, q.deployment_id) <= {last}) numbered \
+         WHERE deployment_id IN ({these})"
+    );
+    let mut positions = BTreeMap::new();
+    for row in parameters.query(session.connection(), sql).await? {
+        let position = number("a position", row.try_get::<i64>("", "number")?)?;
+        positions.insert(parse(&row.try_get::<String>("", "deployment_id")?)?, position);
+    }
+    Ok(positions)
+}
+
 /// Whether one with another rank would go before entries of other apps that go before it now.
 pub async fn passes_others(session: &impl Session, of: &Entry, rank: i64) -> Result<bool, StoreError> {
     let goes_before = Condition::any()

@@ -47,31 +47,27 @@ impl Handle<List> for Control {
             true => Default::default(),
             false => foresee(&self.inner).await.map_err(store_error)?,
         };
-        // Counted once: those of one page follow on each other when nothing is filtered.
-        let mut ahead = None;
+        let positions = store::queue::positions(self.store(), &rows).await.map_err(store_error)?;
         let mut waits = Waits::new(&self.inner);
         waits.look(self.store(), &rows).await.map_err(store_error)?;
         let ids: Vec<&DeploymentId> = rows.iter().map(|row| &row.deployment).collect();
         let mut records = store::deployments::many(self.store(), &ids).await.map_err(store_error)?;
         for row in rows {
-            let before = match (ahead, filter == Filter::default()) {
-                (Some(before), true) => before + 1,
-                _ => store::queue::ahead(self.store(), &Filter::default(), &row).await.map_err(store_error)?,
+            // It may have started since.
+            let (Some(record), Some(position)) = (records.remove(&row.deployment), positions.get(&row.deployment))
+            else {
+                continue;
             };
-            ahead = Some(before);
-            // Gone since: it has started, and was removed with what is old.
-            if let Some(record) = records.remove(&row.deployment) {
-                let waiting = waits.of(self.store(), &row).await.map_err(store_error)?;
-                let entry = shown(record, waiting, &row, before + 1);
-                let took = foreseen.took(&row.app, &row.environment);
-                let start = foreseen.forecasts.get(&row.deployment).and_then(|forecast| forecast.start);
-                let estimate = start.map(|start| Estimate {
-                    start,
-                    takes_seconds: took.p50.num_seconds().max(0).unsigned_abs(),
-                    basis: took.basis,
-                });
-                items.push(Entry { estimate, ..entry });
-            }
+            let waiting = waits.of(self.store(), &row).await.map_err(store_error)?;
+            let entry = shown(record, waiting, &row, *position);
+            let took = foreseen.took(&row.app, &row.environment);
+            let start = foreseen.forecasts.get(&row.deployment).and_then(|forecast| forecast.start);
+            let estimate = start.map(|start| Estimate {
+                start,
+                takes_seconds: took.p50.num_seconds().max(0).unsigned_abs(),
+                basis: took.basis,
+            });
+            items.push(Entry { estimate, ..entry });
         }
         Ok(Page { items, next })
     }

@@ -1,5 +1,6 @@
 //! Hosts, servers, the queue, and who drives what.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
@@ -125,6 +126,14 @@ pub(crate) async fn queue(db: Database) {
     assert_eq!(queue::count(&store, &of).await.unwrap(), 3);
     assert_eq!(queue::ahead(&store, &every, &all[3]).await.unwrap(), 3);
     assert_eq!(queue::ahead(&store, &of, &all[3]).await.unwrap(), 2);
+    // Of those that somebody sees: among all, whatever is between them.
+    let mut some = vec![all[1].clone(), all[3].clone()];
+    let positions = async |of: &[queue::Entry]| queue::positions(&store, of).await.unwrap();
+    let expected = BTreeMap::from([(all[1].deployment.clone(), 2), (all[3].deployment.clone(), 4)]);
+    assert_eq!(positions(&some).await, expected);
+    some[0].deployment = id();
+    assert_eq!(positions(&some).await, BTreeMap::from([(all[3].deployment.clone(), 4)]), "it has started since");
+    assert_eq!(positions(&[]).await, BTreeMap::new());
     let next = |of, way| {
         let store = &store;
         async move { queue::neighbour(store, of, way).await.unwrap().map(|e| e.deployment) }
