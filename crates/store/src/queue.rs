@@ -274,12 +274,7 @@ pub async fn heads(
         _ => format!("JOIN queue h ON h.deployment_id = (SELECT q.deployment_id {FIRST_OF_PLACE})"),
     };
     let sql = format!(
-        "WITH RECURSIVE place(id) AS (\
-         SELECT min(environment_id) FROM queue WHERE host = $1 \
-         UNION ALL \
-         SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 AND q.environment_id > place.id) \
-         FROM place WHERE place.id IS NOT NULL) \
-         SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
+        "{PLACES} SELECT h.deployment_id, h.app_id, h.environment_id, h.priority, h.rank, h.not_before, h.enqueued_at, \
          e.running, e.name FROM place JOIN environments e ON e.id = place.id AND e.running IS NULL {head}"
     );
     let only: Value = match only {
@@ -290,6 +285,27 @@ pub async fn heads(
     let head = |row| Ok(Head { candidate: candidate(row)?, name: parse(&row.try_get::<String>("", "name")?)? });
     rows.iter().map(head).collect()
 }
+
+/// Whether one waits on the same host that goes before `of` and may start, but for windows and limits: its time has come,
+/// and nothing is at work in its environment. Those of higher rank are never before it: see [`domain::queue::turn`].
+pub async fn any_before(session: &impl Session, of: &Entry, now: DateTime<Utc>) -> Result<bool, StoreError> {
+    // The places are made one by one, so that the first that has one ends it.
+    let sql = format!(
+        "{PLACES} SELECT place.id FROM place WHERE EXISTS (\
+         SELECT 1 FROM queue q JOIN environments e ON e.id = q.environment_id AND e.running IS NULL \
+         WHERE q.host = $1 AND q.environment_id = place.id AND NOT q.held \
+         AND (q.not_before IS NULL OR q.not_before <= $2) AND q.rank < $3) LIMIT 1"
+    );
+    let values = [of.host.as_str().into(), time::to_db(now).into(), of.rank.into()];
+    Ok(!rows(session.connection(), &sql, values).await?.is_empty())
+}
+
+/// The environments in which some wait, by a loose scan of the index.
+const PLACES: &str = "WITH RECURSIVE place(id) AS (\
+                      SELECT min(environment_id) FROM queue WHERE host = $1 \
+                      UNION ALL \
+                      SELECT (SELECT min(q.environment_id) FROM queue q WHERE q.host = $1 \
+                      AND q.environment_id > place.id) FROM place WHERE place.id IS NOT NULL)";
 
 const FIRST_OF_PLACE: &str = "FROM queue q WHERE q.host = $1 AND q.environment_id = place.id \
                               AND NOT q.held AND (q.not_before IS NULL OR q.not_before <= $2) \

@@ -173,13 +173,15 @@ async fn waits(
 
 impl Inner {
     /// Finds a place for a deployment that `tx` has recorded: at work here and now, when nothing is before it and
-    /// nothing in its way, so that a start costs no further write; or in the queue.
+    /// nothing in its way, so that a start costs no further write; or in the queue. Where one that goes before it may be about to
+    /// start, it is the dispatcher that looks at both: it knows windows, limits and turns.
     pub(crate) async fn place(&self, tx: &Tx, entry: Entry, kind: DeploymentKind) -> Result<Accepted, StoreError> {
         let environment = store::environments::get(tx, &entry.environment).await?;
         let now = Utc::now();
         if entry.host == self.member.host
             && environment.running.is_none()
             && store::queue::head_of(tx, &entry.environment, now).await?.is_none()
+            && !store::queue::any_before(tx, &entry, now).await?
             && let Some(slot) = self.runner.reserve()
             && waits(tx, &entry, &environment, now).await?.is_none()
             && let Some(started) =

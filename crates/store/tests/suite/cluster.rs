@@ -208,6 +208,13 @@ pub(crate) async fn heads(db: Database) {
     for (at, first) in [(now, &of_long[1]), (soon, &of_long[0])] {
         assert_eq!(queue::head_of(&store, &long.id, at).await.unwrap().as_ref(), Some(first));
     }
+    // A newcomer lets those go first that may start and came before it, and no others: not those of a busy place, of another
+    // host, for later, or behind it.
+    for (rank, at, first) in [(11, now, false), (12, now, true), (11, soon, true), (10, soon, false), (9999, now, true)]
+    {
+        let newcomer = entry(&single, rank);
+        assert_eq!(queue::any_before(&store, &newcomer, at).await.unwrap(), first, "{rank} at {at}");
+    }
     let critical = ids(queue::heads(&store, "here", now, Some(Priority::Critical)).await.unwrap());
     assert_eq!(critical, [of_long[199].clone()]);
     assert_eq!(ids(queue::heads(&store, "there", now, None).await.unwrap()), [away.deployment.id]);
