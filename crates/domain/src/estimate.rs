@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
     use crate::id::WindowId;
-    use crate::queue::Closed;
+    use crate::queue::{Closed, before_all};
     use crate::window::{Freeze, Rule};
 
     fn ulid(n: u64) -> ulid::Ulid {
@@ -235,8 +235,11 @@ mod tests {
         let mut behind = world(waiting, 1);
         behind.apps.insert(AppId::from_ulid(ulid(1)), facts(now().timestamp_micros() - 1));
         behind.apps.insert(AppId::from_ulid(ulid(2)), facts(0));
-        let seconds = seconds(&behind);
-        assert_eq!((seconds[50], seconds[0]), (Some(0), Some(60)), "it had a turn a moment ago");
+        let found = seconds(&behind);
+        assert_eq!((found[50], found[0]), (Some(0), Some(60)), "it had a turn a moment ago");
+        behind.waiting[7].rank = before_all(behind.waiting[0].rank).unwrap();
+        let found = seconds(&behind);
+        assert_eq!((found[7], found[50]), (Some(0), Some(60)), "it was moved to the first place");
     }
 
     #[test]

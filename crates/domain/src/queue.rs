@@ -133,6 +133,14 @@ pub fn between(before: Option<i64>, after: Option<i64>) -> Option<i64> {
     }
 }
 
+/// The rank of what is to start next, before all others, of which the first has the rank `first`; `None` when there is no room
+/// left. It is so far before them that turns which its app had meanwhile do not put it back: see [`turn`].
+pub fn before_all(first: i64) -> Option<i64> {
+    /// Longer than anything waits, in microseconds.
+    const YEAR: i64 = 366 * 24 * 3_600_000_000;
+    first.checked_sub(YEAR)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -172,6 +180,7 @@ mod tests {
         assert_eq!(between(Some(1), Some(3)), Some(2));
         assert_eq!(between(Some(i64::MAX), None), None);
         assert_eq!(between(None, Some(i64::MIN)), None);
+        assert_eq!(before_all(i64::MIN), None);
         assert_eq!(between(Some(3), Some(1)), None);
     }
 

@@ -21,7 +21,8 @@ pub struct Entry {
     pub app: Name,
     pub environment: Name,
     pub kind: DeploymentKind,
-    /// From 1, among all that wait. Apps that both wait take turns, so that one further behind may start first.
+    /// From 1, among all that wait. Apps that both wait take turns, so that one further behind may start first, but not
+    /// before what an operator has moved to the first place.
     pub position: u64,
     pub priority: Priority,
     pub enqueued_at: DateTime<Utc>,

@@ -49,6 +49,24 @@ async fn in_the_queue() {
     server.cancel(&slow.id).await.unwrap();
     assert_eq!(server.end(&slow.id).await.phase, Phase::Cancelled);
     server.assert_nothing_left("slow", &slow.id).await;
+
+    // Apps take turns, but for what was moved to the first place.
+    let slow = server.deploy("slow").await;
+    server.reach(&slow.id, Phase::Building).await;
+    let deploy_to = |name: &str| -> DeploymentId {
+        assert!(server.cli(&["envs", "create", "--app", "slow", name]).status.success());
+        let told = server.cli_json(&["deploy", "slow", "--env", name, "--detach", "--json"]);
+        told["id"].as_str().unwrap().parse().unwrap()
+    };
+    let (first, second) = (deploy_to("staging"), deploy_to("qa"));
+    let hello = server.deploy("hello").await;
+    server.cancel(&slow.id).await.unwrap();
+    server.reach(&first, Phase::Building).await;
+    let moved = server.cli(&["queue", "move", second.as_str(), "--first"]);
+    assert!(moved.status.success(), "{moved:?}");
+    server.cancel(&first).await.unwrap();
+    assert_eq!(server.reach(&second, Phase::Building).await, Phase::Building);
+    assert_eq!(server.deployment(&hello.id).await.phase, Phase::Queued);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use chrono::Utc;
 use domain::DeploymentId;
 use domain::access::{At, Permission};
 use domain::event::EventKind;
-use domain::queue::{Waiting, between, rank};
+use domain::queue::{Waiting, before_all, between, rank};
 use operations::queue::{Entry, Estimate, List, ListRequest, Move, MoveRequest, Place, Reschedule, RescheduleRequest};
 use operations::{Error, Operation, Page};
 use store::deployments::Record;
@@ -144,26 +144,30 @@ impl Control {
             }
         };
         let rank_of = |entry: Option<Row>| entry.map(|entry| entry.rank);
-        let (before, after) = match to {
+        let found = match to {
             Place::First => {
                 let first = store::queue::end(tx, Direction::Before).await.map_err(store_error)?;
-                (None, rank_of(first))
+                // Who may pass other apps passes their turns with it; others change the order of their own.
+                match rank_of(first) {
+                    Some(first) if who.may(Permission::Operate, At::Server) => before_all(first),
+                    first => between(None, first),
+                }
             }
             Place::Last => {
                 let last = store::queue::end(tx, Direction::Behind).await.map_err(store_error)?;
-                (rank_of(last), None)
+                between(rank_of(last), None)
             }
             Place::Before { deployment } => {
                 let next = other(tx, who, row, deployment).await?;
-                (rank_of(neighbour(next.clone(), Direction::Before).await?), Some(next.rank))
+                between(rank_of(neighbour(next.clone(), Direction::Before).await?), Some(next.rank))
             }
             Place::Behind { deployment } => {
                 let previous = other(tx, who, row, deployment).await?;
                 let next = neighbour(previous.clone(), Direction::Behind).await?;
-                (Some(previous.rank), rank_of(next))
+                between(Some(previous.rank), rank_of(next))
             }
         };
-        between(before, after).ok_or_else(|| {
+        found.ok_or_else(|| {
             Error::conflict("there is no room left between these two in the queue")
                 .hint("move it to another place, or move one of the two first")
         })

@@ -130,7 +130,7 @@ mod tests {
     use std::collections::{BTreeSet, VecDeque};
 
     use super::*;
-    use crate::queue::rank;
+    use crate::queue::{before_all, between, rank};
     use proptest::prelude::*;
 
     fn at(micros: i64) -> DateTime<Utc> {
@@ -253,6 +253,22 @@ mod tests {
             });
             assert!(waited.unwrap() <= advance * 60 + 1, "{low:?} waited {waited:?} minutes");
         }
+    }
+
+    #[test]
+    fn what_was_moved_before_all_starts_next_whatever_turns_its_app_had() {
+        let hour = 3_600_000_000;
+        let mut apps = facts([1, 2], 2);
+        apps.get_mut(&app(1)).unwrap().last_started = at(9 * hour).timestamp_micros();
+        let (mut moved, other) = (candidate(1, 1, 1, Priority::Low, 0), candidate(2, 2, 2, Priority::Critical, hour));
+        let first = |moved: &Candidate| {
+            let choice = choose(vec![other.clone(), moved.clone()], &apps, 1, at(9 * hour), open);
+            choice.start[0].deployment.clone()
+        };
+        moved.rank = between(None, Some(other.rank)).unwrap();
+        assert_eq!(first(&moved), other.deployment, "apps take turns");
+        moved.rank = before_all(other.rank).unwrap();
+        assert_eq!(first(&moved), moved.deployment);
     }
 
     #[test]

@@ -64,7 +64,7 @@ struct Moved {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct To {
-    /// Before all others.
+    /// Before all others: it starts next, as soon as it can.
     #[arg(long)]
     first: bool,
     /// Behind all others.
