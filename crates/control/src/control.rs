@@ -73,6 +73,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Networks that addresses which users name may lead into although they are not public.
     pub allow_outgoing: Vec<domain::network::Network>,
+    /// Agents may only look.
+    pub mcp_read_only: bool,
     /// The guides that the binary has with it, as JSON: a list of [`domain::guide::Guide`].
     pub guides: &'static str,
 }
@@ -270,6 +272,11 @@ impl Control {
         let control = Self { inner };
         control.tell_audit_head().await?;
         Ok(Started { control, first_token, first_invitation })
+    }
+
+    /// Whether agents may only look: see [`Options::mcp_read_only`].
+    pub fn mcp_read_only(&self) -> bool {
+        self.inner.options.mcp_read_only
     }
 
     /// Whether a server that is about to stop can count on its database; said within two seconds. Asked once: a stop does

@@ -25,6 +25,12 @@ pub trait Contract: Send + Sync + 'static {
     /// The response of the operation as JSON, or why there is none. An operation that is not in the list is
     /// `not_found`; a request that can't be decoded is `invalid` and names the field.
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Value, Error>>;
+
+    /// Whether it refuses all that changes something, by a rule of its own that the door was not told. Asked for each list
+    /// of the tools; what it can't tell, its refusals will.
+    fn read_only(&self) -> BoxFuture<'static, bool> {
+        Box::pin(std::future::ready(false))
+    }
 }
 
 /// The request of `O` from its fields. `invalid`, and the field's name, when it is not one.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use operations::{Error, ErrorKind};
+use operations::{Effect, Error, ErrorKind};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CompleteRequestMethod, CompleteRequestParams, CompleteResult, ErrorCode,
@@ -40,6 +40,21 @@ pub struct Settings {
     pub read_only: bool,
 }
 
+impl Settings {
+    /// Lets an agent's call of `tool` through. Looked at before anything else of the call: nothing that it says may weaken it.
+    ///
+    /// # Errors
+    ///
+    /// `read_only`, for what changes something where agents may only look.
+    pub fn allow(self, tool: &str, effect: Effect) -> Result<(), Error> {
+        if !self.read_only || effect == Effect::Read {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::ReadOnly, format!("`{tool}` changes something, and this server only shows"))
+            .hint("Whoever runs it has chosen so with --read-only or --mcp-read-only; ask them"))
+    }
+}
+
 /// The tools over one [`Contract`]; a clone is the same door.
 #[derive(Clone)]
 pub struct Door {
@@ -57,8 +72,8 @@ impl Door {
     }
 
     /// The tools that may be called here.
-    fn tools(&self) -> impl Iterator<Item = &'static Tool> {
-        let read_only = self.settings.read_only;
+    async fn tools(&self) -> impl Iterator<Item = &'static Tool> {
+        let read_only = self.settings.read_only || self.contract.read_only().await;
         tools::all().iter().filter(move |tool| !read_only || tool.reads_only())
     }
 
@@ -69,14 +84,7 @@ impl Door {
         gate: &Gate,
         context: RequestContext<RoleServer>,
     ) -> Result<Value, Refusal> {
-        // Before anything else is looked at: nothing that a request says may weaken it.
-        if self.settings.read_only && !tool.reads_only() {
-            return Err(Refusal::new(
-                "read_only",
-                format!("`{}` changes something, and this server only shows", tool.name()),
-            )
-            .hint("Whoever runs it has chosen so with --read-only or --mcp-read-only; ask them"));
-        }
+        self.settings.allow(tool.name(), tool.effect)?;
         let places = match tool.action {
             Action::Call => &self.places,
             Action::Wait => &self.waiting_places,
@@ -152,7 +160,7 @@ impl ServerHandler for Door {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.tools().map(|tool| tool.definition.clone()).collect()))
+        Ok(ListToolsResult::with_all_items(self.tools().await.map(|tool| tool.definition.clone()).collect()))
     }
 
     // What is not declared is not there: the library would answer with empty lists.
@@ -198,7 +206,7 @@ impl ServerHandler for Door {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = tools::named(&request.name) else {
-            return Err(self.unknown(&request.name));
+            return Err(self.unknown(&request.name).await);
         };
         let begun = Instant::now();
         let given = request.arguments.unwrap_or_default();
@@ -221,9 +229,9 @@ impl ServerHandler for Door {
 }
 
 impl Door {
-    fn unknown(&self, name: &str) -> ErrorData {
+    async fn unknown(&self, name: &str) -> ErrorData {
         let name: String = Gate::default().text(&name.chars().take(128).collect::<String>());
-        let known: Vec<&str> = self.tools().map(Tool::name).collect();
+        let known: Vec<&str> = self.tools().await.map(Tool::name).collect();
         let hint = match domain::config::nearest(&name, &known) {
             Some(near) => format!("Did you mean `{near}`?"),
             None => "`tools/list` has all".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 /// An error of a tool, as clients get it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Refusal {
-    /// A code of the API, or `invalid_arguments`, `confirmation_required`, `read_only`.
+    /// A code of the API, or `invalid_arguments`, `confirmation_required`.
     pub(crate) code: &'static str,
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +60,7 @@ impl From<Error> for Refusal {
                 | ErrorKind::Unauthorized
                 | ErrorKind::Forbidden
                 | ErrorKind::ConfirmIdentity
+                | ErrorKind::ReadOnly
                 | ErrorKind::NotFound
                 | ErrorKind::Conflict
                 | ErrorKind::TooLarge

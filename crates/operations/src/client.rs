@@ -13,11 +13,16 @@ use serde_json::Value;
 use crate::uploads::{self, Upload};
 use crate::{Effect, Error, ErrorKind, Operation, path_parameters};
 
+/// Header of the calls that are an agent's, whatever door it came through: who sends it is held to what agents may do.
+pub const AGENT: &str = "plimsoll-agent";
+
 /// Talks to one server with one token.
 #[derive(Clone)]
 pub struct Client {
     base: String,
     http: reqwest::Client,
+    /// Its calls are an agent's.
+    agent: bool,
 }
 
 /// A call that did not succeed.
@@ -76,11 +81,17 @@ impl Client {
             .no_proxy()
             .build()
             .map_err(|e| CallError::Garbled { url: url.clone(), reason: e.to_string() })?;
-        Ok(Self { base: url, http })
+        Ok(Self { base: url, http, agent: false })
     }
 
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same, whose calls of operations are an agent's.
+    #[must_use]
+    pub fn for_agent(self) -> Self {
+        Self { agent: true, ..self }
     }
 
     /// Calls an operation.
@@ -106,6 +117,9 @@ impl Client {
         builder = if O::METHOD.has_body() { builder.json(&rest) } else { builder.query(&query(&rest)) };
         if let Some(key) = key.filter(|_| O::EFFECT != Effect::Read) {
             builder = builder.header("Idempotency-Key", key);
+        }
+        if self.agent {
+            builder = builder.header(AGENT, "mcp");
         }
         self.answer(builder).await
     }

@@ -16,6 +16,8 @@ pub enum ErrorKind {
     Forbidden,
     /// A person may, but signed in a while ago: the password is asked for again.
     ConfirmIdentity,
+    /// An agent asks for a change where agents may only look.
+    ReadOnly,
     NotFound,
     /// It can't be done in the present state: already there, still busy, too old.
     Conflict,
@@ -32,11 +34,12 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    pub const ALL: [ErrorKind; 11] = [
+    pub const ALL: [ErrorKind; 12] = [
         ErrorKind::Invalid,
         ErrorKind::Unauthorized,
         ErrorKind::Forbidden,
         ErrorKind::ConfirmIdentity,
+        ErrorKind::ReadOnly,
         ErrorKind::NotFound,
         ErrorKind::Conflict,
         ErrorKind::Unprocessable,
@@ -50,7 +53,7 @@ impl ErrorKind {
         match self {
             ErrorKind::Invalid => 400,
             ErrorKind::Unauthorized => 401,
-            ErrorKind::Forbidden | ErrorKind::ConfirmIdentity => 403,
+            ErrorKind::Forbidden | ErrorKind::ConfirmIdentity | ErrorKind::ReadOnly => 403,
             ErrorKind::RateLimited => 429,
             ErrorKind::NotFound => 404,
             ErrorKind::Conflict => 409,
@@ -67,6 +70,7 @@ impl ErrorKind {
             ErrorKind::Unauthorized => "unauthorized",
             ErrorKind::Forbidden => "forbidden",
             ErrorKind::ConfirmIdentity => "confirm_identity",
+            ErrorKind::ReadOnly => "read_only",
             ErrorKind::RateLimited => "rate_limited",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Conflict => "conflict",
@@ -83,6 +87,7 @@ impl ErrorKind {
             ErrorKind::Unauthorized => "Nobody has signed in",
             ErrorKind::Forbidden => "Not allowed",
             ErrorKind::ConfirmIdentity => "Confirm that it is you",
+            ErrorKind::ReadOnly => "Agents may only look",
             ErrorKind::RateLimited => "Too many requests",
             ErrorKind::NotFound => "Not found",
             ErrorKind::Conflict => "Not possible in the present state",

@@ -25,6 +25,9 @@ pub struct ServerInfo {
     /// Why the ingress is not quite well, if it isn't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress_degraded: Option<String>,
+    /// Agents may only look: their calls that would change something are refused.
+    #[serde(default)]
+    pub mcp_read_only: bool,
 }
 
 impl Operation for Info {

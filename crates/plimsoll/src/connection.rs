@@ -23,6 +23,8 @@ pub(crate) struct Connection {
     /// Given by the user; wins over the local file's.
     token: Option<SecretString>,
     client: Mutex<Client>,
+    /// What it asks, an agent asks.
+    agent: bool,
 }
 
 impl Connection {
@@ -34,7 +36,7 @@ impl Connection {
             None => {
                 let data = data_folder(globals)?;
                 let client = local_client(&data, token.as_ref())?;
-                Ok(Self { local: Some(data), token, client: Mutex::new(client) })
+                Ok(Self { local: Some(data), token, client: Mutex::new(client), agent: false })
             }
         }
     }
@@ -58,11 +60,17 @@ impl Connection {
             }
         };
         let client = Client::new(url, &key)?;
-        Ok(Self { local: folder, token, client: Mutex::new(client) })
+        Ok(Self { local: folder, token, client: Mutex::new(client), agent: false })
+    }
+
+    /// The same, for an agent's calls.
+    pub(crate) fn for_agent(self) -> Self {
+        Self { agent: true, ..self }
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if self.agent { client.for_agent() } else { client }
     }
 
     /// It reads the same disk as we do.

@@ -44,7 +44,9 @@ impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid | ErrorKind::Unprocessable | ErrorKind::TooLarge => Exit::Invalid,
-            ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::ConfirmIdentity => Exit::Unauthorized,
+            ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::ConfirmIdentity | ErrorKind::ReadOnly => {
+                Exit::Unauthorized
+            }
             ErrorKind::NotFound => Exit::NotFound,
             ErrorKind::Conflict => Exit::Conflict,
             ErrorKind::Unavailable | ErrorKind::RateLimited => Exit::Unreachable,
@@ -88,6 +90,6 @@ mod tests {
             assert!(TABLE.contains(&format!("\n  {:<5}", exit.code())), "{exit:?} is not documented");
         }
         let codes: Vec<u8> = ErrorKind::ALL.into_iter().map(|kind| Exit::from(kind).code()).collect();
-        assert_eq!(codes, [9, 5, 5, 5, 3, 4, 9, 9, 8, 8, 1]);
+        assert_eq!(codes, [9, 5, 5, 5, 5, 3, 4, 9, 9, 8, 8, 1]);
     }
 }

@@ -3,7 +3,7 @@
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use control::{Admitted, Caller, Control, Handle};
+use control::{Admitted, Caller, Control, Handle, Via};
 use futures::future::BoxFuture;
 use http::{HeaderValue, StatusCode};
 use operations::{Effect, Error, ErrorKind, Operation};
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::problem::Problem;
-use crate::{Plane, decode, idempotency};
+use crate::{Plane, decode, idempotency, mcp_door};
 
 /// What answers an operation's route. A pointer, and what it answers boxed: the libraries around it are compiled once, not for
 /// each operation.
@@ -28,6 +28,10 @@ where
     Control: Handle<O>,
 {
     Box::pin(async move {
+        // The rule of `/mcp` holds for agents that come with `plimsoll mcp`, and as early.
+        if caller.via == Via::Mcp {
+            mcp_door::rules(&plane.control).allow(&mcp::tools::name_of(O::NAME), O::EFFECT)?;
+        }
         // Nothing that only looks has a use for a key.
         let key = if O::EFFECT == Effect::Read { None } else { idempotency::header(request.headers())? };
         let request = decode::request::<O>(request).await?;

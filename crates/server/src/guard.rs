@@ -11,6 +11,7 @@ use domain::forwarded::Client;
 use futures::StreamExt;
 use http::header::{AUTHORIZATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method};
+use operations::client::AGENT;
 use operations::{Error, ErrorKind, sign_in, stream};
 
 use crate::auth::cookie;
@@ -110,7 +111,9 @@ where
         Err(refused) => return refused,
     };
     let request_id = request.extensions().get::<RequestId>().map(|RequestId(id)| id.clone());
-    request.extensions_mut().insert(Caller { address: from, request_id, ..caller });
+    // What `plimsoll mcp` asks for is decided, and recorded, as what is asked for at `/mcp`.
+    let via = if request.headers().contains_key(AGENT) { Via::Mcp } else { caller.via };
+    request.extensions_mut().insert(Caller { via, address: from, request_id, ..caller });
     let response = next.run(request).await;
     match permit {
         Some(permit) if response.status().is_success() => holding(response, permit),

@@ -58,8 +58,6 @@ use tokio_util::sync::CancellationToken;
 /// How the doors are run.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// What agents may do at `/mcp`.
-    pub mcp: mcp::Settings,
     /// The names by which `/mcp` may be called.
     pub mcp_hosts: mcp::Hosts,
     /// Proxies in front of the API, whose word about clients is taken.

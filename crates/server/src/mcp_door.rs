@@ -28,10 +28,15 @@ const MAX_REFUSAL: usize = 64 * 1024;
 pub(crate) fn route<S: Clone + Send + Sync + 'static>(plane: &Plane, settings: &Settings) -> MethodRouter<S> {
     let contract = Arc::new(InProcess { control: plane.control.clone() });
     service_route(mcp::http::service(
-        mcp::Door::new(contract, settings.mcp),
+        mcp::Door::new(contract, rules(&plane.control)),
         &settings.mcp_hosts,
         plane.closing.clone(),
     ))
+}
+
+/// What agents may do here, whichever door they come through.
+pub(crate) fn rules(control: &Control) -> mcp::Settings {
+    mcp::Settings { read_only: control.mcp_read_only() }
 }
 
 fn service_route<S: Clone + Send + Sync + 'static>(service: Service) -> MethodRouter<S> {

@@ -6,7 +6,9 @@ mod door;
 use std::time::{Duration, Instant};
 
 use domain::DeploymentId;
+use domain::audit::{ActorKind, Via};
 use domain::phase::Phase;
+use operations::audit::{List, ListRequest};
 use plimsoll_tests::agent::{Agent, Companion};
 use plimsoll_tests::{App, Repo, Server};
 use serde_json::{Value, json};
@@ -100,10 +102,14 @@ async fn an_agent_deploys_and_may_leave() {
 async fn read_only_beats_everything() {
     let server = Server::start_with(&["--mcp-read-only"], &[]).await;
     let agent = Agent::new(&server);
-    let mut companion = Companion::start(&server, &["--read-only"]).await;
+    // One that was told, and one that the server tells.
+    let mut told = Companion::start(&server, &["--read-only"]).await;
+    let mut companion = Companion::start(&server, &[]).await;
+    // People's own programs are not meant.
     server.cli_json(&["apps", "create", "hello", "--json"]);
     for heard in [
         agent.request("tools/list", json!({})).await.response().clone(),
+        told.request("tools/list", json!({})).await,
         companion.request("tools/list", json!({})).await,
     ] {
         let tools = heard["result"]["tools"].as_array().unwrap();
@@ -112,15 +118,23 @@ async fn read_only_beats_everything() {
     for (tool, arguments) in [
         ("apps_create", json!({ "name": "other" })),
         ("apps_delete", json!({ "app": "hello", "confirm": "hello" })),
-        ("deploy_full", with(place(), "read_only", json!(false))),
+        ("deploy_full", place()),
         ("variables_set", with(place(), "variables", json!({ "A": "1" }))),
     ] {
         assert_eq!(agent.refused(tool, arguments.clone()).await["code"], "read_only", "{tool}");
-        assert_eq!(companion.refused(tool, arguments).await["code"], "read_only", "{tool}");
+        assert_eq!(told.refused(tool, arguments.clone()).await["code"], "read_only", "{tool}");
+        let refusal = companion.refused(tool, arguments).await;
+        assert_eq!(refusal["code"], "read_only", "{tool}");
+        assert!(refusal["hint"].to_string().contains("--mcp-read-only"), "{refusal}");
     }
+    let weakened = with(place(), "read_only", json!(false));
+    assert_eq!(agent.refused("deploy_full", weakened.clone()).await["code"], "read_only");
+    assert_eq!(told.refused("deploy_full", weakened).await["code"], "read_only");
     let apps = agent.call("apps_list", json!({})).await;
     assert_eq!(apps["items"].as_array().unwrap().len(), 1, "{apps}");
     assert_eq!(companion.call("apps_list", json!({})).await, apps);
+    assert_eq!(told.call("apps_list", json!({})).await, apps);
+    told.leave().await;
     companion.leave().await;
 }
 
@@ -132,6 +146,11 @@ async fn a_companion_outlasts_its_server() {
     server.create_app("hello", repo.source()).await;
     let mut companion = Companion::start(&server, &[]).await;
     let deployment = companion.call("deploy_full", place()).await;
+    // An agent has done it, as if it had come to `/mcp`.
+    let deploys = ListRequest { operation: Some("deployments.deploy".to_owned()), ..ListRequest::default() };
+    let records = server.client().call::<List>(&deploys).await.unwrap().items;
+    let by: Vec<_> = records.iter().map(|record| (record.draft.actor_kind, record.draft.via)).collect();
+    assert_eq!(by, [(ActorKind::Agent, Via::Mcp)]);
     server.reach(&id(&deployment), Phase::Building).await;
     // It waits while its server dies and comes back with another token.
     let params =

@@ -26,6 +26,7 @@ impl Handle<Info> for Control {
             domain: format!("http://{{app}}.{}{port}", self.world().domain),
             ingress: listen.to_string(),
             ingress_degraded,
+            mcp_read_only: self.mcp_read_only(),
         })
     }
 }

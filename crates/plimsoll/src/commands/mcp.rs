@@ -1,10 +1,12 @@
 //! `plimsoll mcp`: the tools for agents over standard input and output, carried out by a server over its HTTP API.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use mcp::{Call, Contract, Door, Settings, decode};
+use operations::server::{Info, InfoRequest};
 use operations::{Effect, Error, ErrorKind, Operation};
 use serde_json::Value;
 
@@ -23,6 +25,9 @@ Examples:
 An agent starts it by itself; its configuration names the command, such as
   { \"mcpServers\": { \"plimsoll\": { \"command\": \"plimsoll\", \"args\": [\"mcp\"] } } }
 The same tools are at /mcp of every server, for agents that speak HTTP.";
+
+/// How long a list of the tools waits for the server's word about them.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// Serve the tools for AI agents (Model Context Protocol) on standard input and output.
 ///
@@ -69,6 +74,15 @@ impl Contract for OverHttp {
         }
         operations::for_each_operation!(by_name)
     }
+
+    fn read_only(&self) -> BoxFuture<'static, bool> {
+        let this = self.clone();
+        async move {
+            let info = tokio::time::timeout(TOLD_WITHIN, this.ask::<Info>(&InfoRequest {}, None)).await;
+            matches!(info, Ok(Ok(info)) if info.mcp_read_only)
+        }
+        .boxed()
+    }
 }
 
 impl OverHttp {
@@ -82,17 +96,21 @@ impl OverHttp {
         // What may be sent twice must be one: an answer that was lost may be that of something done.
         let changes = O::EFFECT != Effect::Read;
         let key = call.key.or_else(|| changes.then(|| format!("mcp-{:032x}", rand::random::<u128>())));
+        let response = self.ask::<O>(&request, key.as_deref()).await?;
+        serde_json::to_value(response).map_err(|_| Error::internal())
+    }
+
+    async fn ask<O: Operation>(&self, request: &O::Request, key: Option<&str>) -> Result<O::Response, Error> {
         let connection = self.connect()?;
-        let answer = match connection.call_with_key::<O>(&request, key.as_deref()).await {
+        let answer = match connection.call_with_key::<O>(request, key).await {
             // A server of this machine may be at another address since it was found.
             Err(failure) if unavailable(&failure) && connection.is_local() => {
                 self.forget();
-                self.connect()?.call_with_key::<O>(&request, key.as_deref()).await
+                self.connect()?.call_with_key::<O>(request, key).await
             }
             other => other,
         };
-        let response = answer.map_err(problem)?;
-        serde_json::to_value(response).map_err(|_| Error::internal())
+        answer.map_err(problem)
     }
 
     /// The server, looked for when it is needed first.
@@ -101,7 +119,7 @@ impl OverHttp {
         if let Some(connection) = &*known {
             return Ok(connection.clone());
         }
-        let found = Arc::new(Connection::find(&self.globals).map_err(problem)?);
+        let found = Arc::new(Connection::find(&self.globals).map_err(problem)?.for_agent());
         *known = Some(found.clone());
         Ok(found)
     }

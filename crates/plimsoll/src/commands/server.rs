@@ -76,7 +76,7 @@ pub(crate) struct Args {
     /// Deployments at work at the same time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
-    /// Agents at /mcp may only look, whatever they ask for.
+    /// Agents may only look, at /mcp and by `plimsoll mcp`, whatever they ask for.
     #[arg(long)]
     mcp_read_only: bool,
     /// A name by which agents call /mcp, besides localhost and the address of the API; NAME or NAME:PORT, may be repeated.
@@ -239,6 +239,7 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
         names: own_names(&args),
         public_url: args.public_url.clone(),
         allow_outgoing: args.allow_outgoing.clone(),
+        mcp_read_only: args.mcp_read_only,
         guides: ui::GUIDES,
     })
     .await?;
@@ -310,7 +311,6 @@ async fn serve(
     let public = args.public_url.as_deref().and_then(|url| url.split_once("://")).map(|(_, name)| name.to_owned());
     let names: Vec<String> = args.mcp_hosts.iter().cloned().chain(public).collect();
     let settings = server::Settings {
-        mcp: mcp::Settings { read_only: args.mcp_read_only },
         mcp_hosts: mcp::Hosts::new(Some(args.listen.ip()), names.iter().cloned()),
         trusted_proxies: args.api_trusted_proxies.clone(),
         names,
