@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod app;
 pub mod archive;
+pub mod can_test;
 pub mod canary;
 pub mod docker;
 pub mod flow;
@@ -22,6 +23,7 @@ pub mod timing;
 pub mod wait;
 
 pub use app::App;
+pub use can_test::can_test;
 pub use load::RawLoad;
 pub use repo::Repo;
 pub use server::{Peer, Server};

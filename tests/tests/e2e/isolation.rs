@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use domain::deployment::Deployment;
 use domain::failure::{Cause, Failure};
-use plimsoll_tests::{App, Repo, Server, processes};
+use plimsoll_tests::{App, Repo, Server, can_test, processes};
 
 const SECRET: &str = "canary-of-the-isolation-4711";
 
@@ -44,17 +44,16 @@ async fn requests_come_first_and_builds_last() {
     server.deploy_well("hello").await;
     assert_eq!(processes::niceness(server.apps()[0]), [normal].into());
     let ingress = processes::niceness(server.ingress_pid());
-    if ingress == [-5].into() {
+    if can_test(ingress == [-5].into(), "who comes first without the right to come before others") {
         assert_eq!(processes::niceness(server.pid()), [behind(5)].into());
     } else {
-        eprintln!("NO RIGHT to come before others: the server must not stand back");
         assert_eq!((ingress, processes::niceness(server.pid())), ([normal].into(), [normal].into()));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_builds_end_in_clear_errors_and_what_serves_keeps_serving() {
-    let root = nix::unistd::geteuid().is_root();
+    let root = can_test(nix::unistd::geteuid().is_root(), "limits of memory and processes without root");
     let server = Server::start().await;
     let (good, bad) = (Repo::new(), Repo::new());
     good.commit(App::new("good v1").files(), "v1");
@@ -69,8 +68,6 @@ async fn hostile_builds_end_in_clear_errors_and_what_serves_keeps_serving() {
     if root {
         cases.push((bomb, "processes = 50", "started more than its 50 processes", "processes"));
         cases.push((hog, "memory = \"100MiB\"", "used more than its 100MiB of memory", "memory"));
-    } else {
-        eprintln!("NOT ROOT: limits of memory and processes are not tested");
     }
     for (command, limit, message, key) in cases {
         bad.commit(files(&App::new("bad").build(command), &format!("[build.limits]\n{limit}\n")), "bad");
@@ -102,8 +99,7 @@ async fn hostile_builds_end_in_clear_errors_and_what_serves_keeps_serving() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn apps_run_as_users_of_their_own_and_cannot_read_each_other() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("NOT ROOT: users of apps are not tested");
+    if !can_test(nix::unistd::geteuid().is_root(), "users of apps without root") {
         return;
     }
     let mut server = Server::start().await;

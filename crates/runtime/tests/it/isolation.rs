@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::limits::Limits;
+use plimsoll_tests::can_test;
 use runtime::isolation::ownership;
 use runtime::{Command, Executor, Exit, Host, Sandbox, Users};
 use tokio_util::sync::CancellationToken;
@@ -22,11 +23,7 @@ pub(crate) const FIRST: u32 = 1_950_000_000;
 
 /// These tests are about what root does. As anybody else they can only look at what is left.
 pub(crate) fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("NOT ROOT: users, mount namespaces and control groups are not tested");
-    }
-    root
+    can_test(nix::unistd::geteuid().is_root(), "users, mount namespaces and control groups without root")
 }
 
 impl Ground {
@@ -198,7 +195,7 @@ async fn tmp_is_its_own_and_ordinary_programs_run() {
         )
         .await;
     let facts = ground.host.facts().clone();
-    if facts.mounts {
+    if can_test(facts.mounts, "a /tmp of its own without mount namespaces") {
         assert_eq!(said[0], "here [exit status 0]");
         assert_eq!(fs::read_to_string(sandbox.temp.clone().unwrap().join("mine")).unwrap(), "here\n");
     }
@@ -257,7 +254,7 @@ async fn without_a_view_of_its_own_it_still_reads_nothing_of_others() {
         let (ended, said) = run(format!("ls {} 2>&1", data.display()), landlock).await;
         assert!(!ended.success(), "{said}");
     }
-    if ground.host.facts().landlock > 0 {
+    if can_test(ground.host.facts().landlock > 0, "Landlock, which the kernel lacks") {
         assert!(!run("echo x > /tmp/plimsoll-iso-not-mine".to_owned(), true).await.0.success());
     }
 }
@@ -265,8 +262,7 @@ async fn without_a_view_of_its_own_it_still_reads_nothing_of_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn as_the_servers_own_user_landlock_keeps_it_in_its_folders() {
     let ground = Ground::new();
-    if ground.host.facts().landlock == 0 {
-        eprintln!("NO LANDLOCK: not tested");
+    if !can_test(ground.host.facts().landlock > 0, "Landlock, which the kernel lacks") {
         return;
     }
     let data = ground.data();
@@ -320,10 +316,8 @@ async fn whoever_is_not_root_has_a_view_of_its_own_all_the_same() {
         )
         .await;
     assert_eq!(said[0], format!("{} [exit status 0]", nix::unistd::geteuid()));
-    if facts.mounts {
+    if can_test(facts.mounts, "views without user namespaces") {
         assert_eq!(said[1], "mine [exit status 0]");
-    } else {
-        eprintln!("NO USER NAMESPACES: views are not tested");
     }
     assert!(!said[2].contains("KEY") && !said[2].contains("[exit status 0]"), "{}", said[2]);
     // On the way to what is its own, if anything.
@@ -336,7 +330,8 @@ async fn whoever_is_not_root_has_a_view_of_its_own_all_the_same() {
 async fn the_environment_of_another_process_of_the_same_user_is_closed() {
     use std::os::unix::process::CommandExt;
     let ground = Ground::new();
-    if !is_root() || ground.host.facts().landlock == 0 {
+    let landlock = ground.host.facts().landlock;
+    if !is_root() || !can_test(landlock > 0, "Landlock, which the kernel lacks") {
         return;
     }
     let mut other = std::process::Command::new("sleep");
@@ -347,8 +342,9 @@ async fn the_environment_of_another_process_of_the_same_user_is_closed() {
     let (_, said) = ground.run(&ground.command(4, &environ, Limits::default())).await;
     assert!(said.iter().any(|line| line == "there") && !said.concat().contains("of-the-neighbour"), "{said:?}");
     let (_, said) = ground.run(&ground.command(4, &format!("kill {pid} 2>&1"), Limits::default())).await;
-    let scoped = ground.host.facts().landlock >= 6;
-    assert!(!scoped || said.concat().contains("not permitted"), "{said:?}");
+    if can_test(landlock >= 6, "signals to others of the same user, as Landlock is older than 6") {
+        assert!(said.concat().contains("not permitted"), "{said:?}");
+    }
     other.kill().unwrap();
     other.wait().unwrap();
 }

@@ -131,8 +131,8 @@ async fn cpu_beyond_the_share_is_not_given() {
         return;
     }
     let ground = Ground::new();
-    if ground.host.facts().cgroups.as_ref().is_none_or(|g| g.cpu.is_none()) {
-        eprintln!("NO CONTROL GROUP OF CPU: not tested");
+    let cpu = ground.host.facts().cgroups.as_ref().is_some_and(|groups| groups.cpu.is_some());
+    if !plimsoll_tests::can_test(cpu, "cores without a control group of cpu") {
         return;
     }
     let limits = Limits { cpu: domain::limits::Cores::new(0.1), ..Limits::default() };

@@ -34,9 +34,7 @@ fn apps_do_not_stand_back_with_the_server() {
         let stood_back = priority::stand_back();
         let server = if stood_back { (normal + 5).min(19) } else { normal };
         assert_eq!(own(), server);
-        if !stood_back {
-            eprintln!("NO RIGHT to come forward again: the server stays where it is, and that is all that is tested");
-        }
+        plimsoll_tests::can_test(stood_back, "a server that stands back without the right to come forward again");
 
         let machine = Machine::new();
         let spec = machine.spec("exec sleep 1000");
