@@ -402,21 +402,61 @@ async fn http2_has_limits() {
     let disagreeing = Request::get(format!("http://{HOST}/")).header("host", "other.test").body(Full::default());
     assert_eq!(ask(&sender, disagreeing.unwrap()).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(ask(&sender, h2_get("http", "/")).await.0, StatusCode::OK, "the connection goes on");
+}
 
-    // Streams opened and taken back, many at a time (CVE-2023-44487): the connection is ended.
-    let (sender, connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
-    let flood = async {
-        loop {
-            let mut sender = sender.clone();
-            if sender.ready().await.is_err() {
-                return;
-            }
-            let asking = sender.send_request(h2_get("http", "/slow"));
-            let _ = tokio::time::timeout(Duration::from_micros(1), asking).await;
+/// A frame of HTTP/2, RFC 9113 section 4.1.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags][..], &stream.to_be_bytes()[..], payload].concat()
+}
+
+/// Asks for `/slow` 500 times, with `then` after each request. The code of the GOAWAY with which the connection ends.
+async fn flood(address: SocketAddr, then: fn(u32) -> Vec<u8>) -> Option<u32> {
+    // `GET` and `http` are in the table of RFC 7541, of `:path` and `:authority` the names.
+    let mut head = vec![0x82, 0x86];
+    for (name, text) in [(4, "/slow"), (1, HOST)] {
+        head.extend([name, u8::try_from(text.len()).unwrap()]);
+        head.extend(text.as_bytes());
+    }
+    let mut all = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+    for stream in (1..1000).step_by(2) {
+        all.extend(frame(1, 5, stream, &head));
+        all.extend(then(stream));
+    }
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    // In one piece, so that nothing is answered in between. It may be ended before all of it is sent.
+    let _ = connection.write_all(&all).await;
+    let mut heard = vec![];
+    while matches!(connection.read_buf(&mut heard).await, Ok(1..)) {}
+    let mut rest = heard.as_slice();
+    while let [a, b, c, kind, _, _, _, _, _, more @ ..] = rest {
+        let length = u32::from_be_bytes([0, *a, *b, *c]);
+        let (payload, after) = more.split_at_checked(usize::try_from(length).unwrap())?;
+        if *kind == 7 {
+            return Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
         }
-    };
-    let flooded = tokio::time::timeout(Duration::from_secs(3), flood).await;
-    // Either it was ended, or what it opened was bounded all the time: others don't notice.
-    assert!(flooded.is_err() || connection.await.is_ok());
-    assert_eq!(ingress.get("/").await.status, 200);
+        rest = after;
+    }
+    None
+}
+
+/// Streams that a client opens and takes back at once (CVE-2023-44487), or makes us reset (CVE-2025-8671), are more work for
+/// us than for it.
+#[tokio::test]
+async fn a_flood_of_streams_that_are_reset_ends_its_own_connection_alone() {
+    const ENHANCE_YOUR_CALM: u32 = 11;
+    let ingress = Ingress::start().await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    let (neighbour, _connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
+    let floods: [(&str, fn(u32) -> Vec<u8>); 2] = [
+        ("taken back", |stream| frame(3, 0, stream, &8_u32.to_be_bytes())),
+        ("a window larger than there may be", |stream| frame(8, 0, stream, &0x7fff_ffff_u32.to_be_bytes())),
+    ];
+    for (how, then) in floods {
+        let ended = tokio::time::timeout(Duration::from_secs(10), flood(ingress.address, then));
+        let (ended, slow, new) = tokio::join!(ended, ask(&neighbour, h2_get("http", "/slow")), ingress.get("/"));
+        assert_eq!(ended, Ok(Some(ENHANCE_YOUR_CALM)), "{how}");
+        assert_eq!((slow.2.as_str(), new.status), ("v1", 200), "{how}");
+    }
 }
