@@ -155,6 +155,7 @@ impl ServerHandler for Door {
             .with_instructions(instructions)
     }
 
+    // In one piece: many clients, and the usual libraries for them, take the first page for all there is.
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,

@@ -11,7 +11,7 @@
 //! 1. [`Door`]: is there such a tool, may it be called in read-only mode, is there a free place;
 //! 2. `arguments`: unknown and missing ones are named, what is destroyed is confirmed;
 //! 3. the [`Contract`]; nothing that it began ends with the call: a client that leaves stops no deployment;
-//! 4. `size`: at most [`MAX_RESULT`] bytes, with a cursor to go on from;
+//! 4. `size`: at most [`MAX_RESULT`] bytes, with a cursor to go on from, or with where the rest is;
 //! 5. [`Gate`]: the one place where secrets and control characters are taken out of whatever leaves, errors and
 //!    progress included.
 

@@ -43,6 +43,8 @@ pub struct Tool {
     pub(crate) list: bool,
     /// The request has a `limit`: what is too large can be asked for in smaller pages.
     pub(crate) paged: bool,
+    /// Where to find what was left out of a result that would have been too large.
+    pub(crate) read_on: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,10 +170,26 @@ fn describe<O: Operation>() -> Tool {
             untrusted: Vec::new(),
             list,
             paged,
+            read_on: read_on::<O>(paged),
         },
         input,
         output,
     )
+}
+
+fn read_on<O: Operation>(paged: bool) -> String {
+    let whole = format!("`{} {}` of the server's HTTP API has it in full", O::METHOD.as_str(), O::PATH);
+    match (O::EFFECT, paged) {
+        (Effect::Read, true) => {
+            format!(
+                "Ask for fewer with `limit`, and go on with the cursor. An item that is too large by itself: {whole}"
+            )
+        }
+        (Effect::Read, false) => whole,
+        (Effect::Write | Effect::Destroy, _) => {
+            "It is done. Don't do it again to see the rest: the tools that only read have it".to_owned()
+        }
+    }
 }
 
 fn waiting() -> Tool {
@@ -188,6 +206,7 @@ fn waiting() -> Tool {
             untrusted: Vec::new(),
             list: false,
             paged: false,
+            read_on: read_on::<deployments::Get>(false),
         },
         schema::input::<wait::Request>(),
         schema::output::<wait::Waited>(),
@@ -198,6 +217,9 @@ fn waiting() -> Tool {
 fn finish(mut tool: Tool, input: Map<String, Value>, mut output: Map<String, Value>) -> Tool {
     tool.secrets = operations::secrets::paths(&input);
     tool.untrusted = schema::take_untrusted(&mut output);
+    if tool.untrusted.iter().any(|path| path.ends_with("failure.output[]")) {
+        tool.read_on.insert_str(0, "`deployments_output` has all that was printed. ");
+    }
     answer::describe_additions(&mut output, &tool.untrusted);
     tool.definition.input_schema = Arc::new(input);
     tool.definition = tool.definition.with_raw_output_schema(Arc::new(output)).annotate(annotations(tool.effect));
@@ -295,6 +317,10 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(
                 let input = schema::input::<<$operation as Operation>::Request>();
                 assert!(!field_of(&input, KEY) && !field_of(&input, CONFIRM), "{}", <$operation>::NAME);
+                let output = schema::output::<<$operation as Operation>::Response>();
+                for added in [answer::UNTRUSTED, answer::CUT, answer::READ_ON] {
+                    assert!(!field_of(&output, added), "{} has a `{added}` of its own", <$operation>::NAME);
+                }
             )* };
         }
         operations::for_each_operation!(no_field_of_ours);

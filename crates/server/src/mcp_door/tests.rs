@@ -204,7 +204,13 @@ async fn a_page_that_is_too_large_comes_in_smaller_ones() {
         // The cursor is the operation's own; what ignores its limit is cut, and says so.
         let cursor: usize = page["cursor"].as_str().unwrap().parse().unwrap();
         assert_eq!(cursor == count, obeys);
-        assert_eq!(page.get("truncated").is_none(), obeys);
+        assert_eq!(page.get("cut").is_none(), obeys);
+        assert_eq!(
+            page["read_on"].as_str().is_some_and(|told| told.contains("`limit`")),
+            !obeys,
+            "{}",
+            page["read_on"]
+        );
     }
 }
 
