@@ -39,7 +39,8 @@ impl Watch {
             }
         }
         let begun = Instant::now();
-        self.usage.look(begun >= self.next_count)?;
+        let group = self.group.as_ref();
+        self.usage.look(begun >= self.next_count, &|| group.map(Group::members).unwrap_or_default())?;
         if begun >= self.next_count {
             self.next_count = begun + COUNT_EVERY.max(begun.elapsed() * COUNT_SHARE);
         }

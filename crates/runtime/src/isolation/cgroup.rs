@@ -311,7 +311,8 @@ impl Group {
         self.processes.as_ref().map_or(0, |dir| counter(&dir.join("pids.events"), "max"))
     }
 
-    fn members(&self) -> BTreeSet<i32> {
+    /// The processes that are in it now.
+    pub(crate) fn members(&self) -> BTreeSet<i32> {
         let lists = self.folders().into_iter().filter_map(|f| fs::read_to_string(f.join("cgroup.procs")).ok());
         lists.flat_map(|l| l.lines().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
     }

@@ -13,7 +13,7 @@
 //!
 //! | lacking | then |
 //! |---|---|
-//! | root | all runs as the server's user; views (by user namespaces), Landlock and no-new-privileges apply, limits of groups don't |
+//! | root | all runs as the server's user; views (by user namespaces), Landlock and no-new-privileges apply, limits of groups don't, and deleted files that are still open don't count as disk |
 //! | mount namespaces (a container without `CAP_SYS_ADMIN`; user namespaces forbidden) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock |
 //! | Landlock | users and the view alone |
 //! | control group of memory | `RLIMIT_DATA` of twice the size for each process |

@@ -1,6 +1,7 @@
 //! Files change hands: a workspace goes to the app's user for its build, a release comes back. What a user has made is
 //! hostile: nothing here follows a link, and no path is used twice.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -33,7 +34,7 @@ pub fn folder_for(path: &Path, user: Option<u32>) -> io::Result<()> {
 pub fn size(path: &Path) -> u64 {
     let mut usage = super::usage::Usage::new(vec![path.to_owned()], None);
     // Without a limit there is nothing to exceed.
-    while let Ok(false) = usage.step(10_000) {}
+    while let Ok(false) = usage.step(10_000, &BTreeSet::new) {}
     usage.found()
 }
 

@@ -1,6 +1,9 @@
-//! How much disk folders use, counted in small steps so that nobody waits for it.
+//! How much disk folders use, counted in small steps so that nobody waits for it, and what the processes that fill them keep
+//! open of files that have no name any more.
 
+use std::collections::BTreeSet;
 use std::fs::{self, ReadDir};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +24,12 @@ pub(crate) struct Usage {
     limit: Option<u64>,
     /// Still to be read in this round, and what the round has found so far.
     open: Vec<ReadDir>,
+    /// Processes that this round has still to look at, and the open files of the one that it looks at.
+    processes: BTreeSet<i32>,
+    descriptors: Option<ReadDir>,
+    /// Disks of the folders, and the files without a name that were found there, by device and number.
+    disks: BTreeSet<u64>,
+    nameless: BTreeSet<(u64, u64)>,
     counted: u64,
     /// What the last whole round found.
     last: Option<u64>,
@@ -32,18 +41,30 @@ pub(crate) struct Usage {
 impl Usage {
     /// `limit` in bytes, of all folders together; folders that are not there count nothing.
     pub(crate) fn new(folders: Vec<PathBuf>, limit: Option<u64>) -> Self {
-        Self { folders, limit, open: Vec::new(), counted: 0, last: None, growth: Growth::default(), free_then: 0 }
+        Self {
+            folders,
+            limit,
+            open: Vec::new(),
+            processes: BTreeSet::new(),
+            descriptors: None,
+            disks: BTreeSet::new(),
+            nameless: BTreeSet::new(),
+            counted: 0,
+            last: None,
+            growth: Growth::default(),
+            free_then: 0,
+        }
     }
 
     /// A look at the free space, which is cheap, and a whole count if `due`, or if what was written since the last one may
-    /// matter. Also ends whoever adds to it when the disk is nearly full.
-    pub(crate) fn look(&mut self, due: bool) -> Result<(), Exceeded> {
+    /// matter. Also ends whoever adds to it when the disk is nearly full. `processes` as in [`step`](Self::step).
+    pub(crate) fn look(&mut self, due: bool, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<(), Exceeded> {
         let (free, floor) = self.space();
         let written = self.free_then.saturating_sub(free);
         let room = self.limit.unwrap_or(u64::MAX).saturating_sub(self.last.unwrap_or(0));
         let short = free < floor;
         if due || short || self.last.is_none() || written > room / 2 {
-            while !self.step(1000)? {}
+            while !self.step(1000, processes)? {}
             if self.growth.is_to_blame(self.counted, short, floor) {
                 return Err(Exceeded::Floor { free, used: self.counted });
             }
@@ -60,19 +81,38 @@ impl Usage {
         self.folders.first().and_then(|folder| space(folder)).unwrap_or((u64::MAX, 0))
     }
 
-    /// Counts up to `entries` files; `true` at the end of a round.
-    pub(crate) fn step(&mut self, entries: usize) -> Result<bool, Exceeded> {
-        if self.open.is_empty() {
+    /// Counts up to `entries` files; `true` at the end of a round. `processes`, asked for at its beginning, are those whose open
+    /// files count although they were deleted, as far as they are ours to see.
+    pub(crate) fn step(&mut self, entries: usize, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<bool, Exceeded> {
+        let seen = self.count(entries, processes);
+        if seen.is_err() {
+            // Whoever runs next is not to blame for what this round has found.
+            self.open.clear();
+            self.processes.clear();
+            self.descriptors = None;
+        }
+        seen
+    }
+
+    fn count(&mut self, entries: usize, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<bool, Exceeded> {
+        if self.is_whole() {
             self.counted = 0;
             self.open = self.folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).collect();
+            self.disks = self.folders.iter().filter_map(|folder| Some(fs::metadata(folder).ok()?.dev())).collect();
+            self.nameless.clear();
+            self.processes = processes();
         }
         for _ in 0..entries {
-            let Some(listing) = self.open.last_mut() else { break };
-            match listing.next() {
-                None => drop(self.open.pop()),
+            match self.open.last_mut().map(Iterator::next) {
+                None => {
+                    if !self.next_descriptor() {
+                        break;
+                    }
+                }
+                Some(None) => drop(self.open.pop()),
                 // Gone since it was listed, or not ours to see.
-                Some(Err(_)) => {}
-                Some(Ok(entry)) => {
+                Some(Some(Err(_))) => {}
+                Some(Some(Ok(entry))) => {
                     // Of a link, the link itself.
                     let Ok(metadata) = entry.metadata() else { continue };
                     self.counted += (metadata.blocks() * 512).max(ENTRY);
@@ -91,12 +131,45 @@ impl Usage {
                 return Err(Exceeded::Disk { used: self.counted, limit });
             }
         }
-        let whole = self.open.is_empty();
+        let whole = self.is_whole();
         if whole {
             self.last = Some(self.counted);
             self.free_then = self.space().0;
         }
         Ok(whole)
+    }
+
+    fn is_whole(&self) -> bool {
+        self.open.is_empty() && self.processes.is_empty() && self.descriptors.is_none()
+    }
+
+    /// Goes on to another open file, or to another process; `false` when all were looked at.
+    fn next_descriptor(&mut self) -> bool {
+        let Some(descriptors) = &mut self.descriptors else {
+            let Some(pid) = self.processes.pop_first() else { return false };
+            self.descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok();
+            return true;
+        };
+        match descriptors.next() {
+            Some(Ok(descriptor)) => self.count_nameless(&descriptor.path()),
+            // All were seen, or the process has ended.
+            None | Some(Err(_)) => self.descriptors = None,
+        }
+        true
+    }
+
+    fn count_nameless(&mut self, descriptor: &Path) {
+        // Whatever else is open is not touched: it may be on a disk that does not answer.
+        let deleted = |file: PathBuf| file.as_os_str().as_bytes().ends_with(b" (deleted)");
+        if !fs::read_link(descriptor).is_ok_and(deleted) {
+            return;
+        }
+        let Ok(file) = fs::metadata(descriptor) else { return };
+        // Memory that looks like a file is counted as memory.
+        let ours = file.nlink() == 0 && self.disks.contains(&file.dev());
+        if ours && self.nameless.insert((file.dev(), file.ino())) {
+            self.counted += file.blocks() * 512;
+        }
     }
 }
 
@@ -140,7 +213,7 @@ mod tests {
             mkdirat(&at, name, Mode::from_bits_truncate(0o755)).unwrap();
             at = openat(&at, name, OFlag::O_DIRECTORY, Mode::empty()).unwrap();
         }
-        let seen = Usage::new(vec![top.clone()], None).step(10_000);
+        let seen = Usage::new(vec![top.clone()], None).step(10_000, &BTreeSet::new);
         super::super::remove_tree(&top).unwrap();
         seen
     }
@@ -163,15 +236,44 @@ mod tests {
     fn empty_files_count() {
         let dir = tempfile::tempdir().unwrap();
         (0..600).for_each(|n| fs::write(dir.path().join(n.to_string()), "").unwrap());
-        let over = Usage::new(vec![dir.path().to_owned()], Some(2 << 20)).step(10_000);
+        let over = Usage::new(vec![dir.path().to_owned()], Some(2 << 20)).step(10_000, &BTreeSet::new);
         assert!(matches!(over, Err(Exceeded::Disk { .. })), "{over:?}");
+    }
+
+    #[test]
+    fn a_file_without_a_name_counts_once_as_long_as_it_is_open() {
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+        let nameless = |folder: &Path| {
+            let path = folder.join("file");
+            fs::write(&path, vec![1; 1 << 20]).unwrap();
+            let file = fs::File::open(&path).unwrap();
+            fs::remove_file(path).unwrap();
+            file
+        };
+        let me = || BTreeSet::from([std::process::id().cast_signed()]);
+        // Other tests of this process may have such files, too.
+        let count = || {
+            let mut usage = Usage::new(vec![dir.path().to_owned()], None);
+            while !usage.step(10, &me).unwrap() {}
+            usage.nameless.len()
+        };
+        let _memory = nameless(elsewhere.path());
+        let before = count();
+        let file = nameless(dir.path());
+        let again = file.try_clone().unwrap();
+        assert_eq!(count(), before + 1);
+        let mut usage = Usage::new(vec![dir.path().to_owned()], Some(512 << 10));
+        let over = (0..1000).find_map(|_| usage.step(10, &me).err());
+        assert!(matches!(over, Some(Exceeded::Disk { used, .. }) if used >= 1 << 20), "{over:?}");
+        drop((file, again));
+        assert_eq!(count(), before);
     }
 
     #[test]
     fn many_small_files_count_as_much_as_one_large() {
         let dir = tempfile::tempdir().unwrap();
         let mut usage = Usage::new(vec![dir.path().to_owned(), dir.path().join("missing")], Some(2 << 20));
-        assert_eq!(usage.step(1000), Ok(true));
+        assert_eq!(usage.step(1000, &BTreeSet::new), Ok(true));
         for i in 0..300 {
             let folder = dir.path().join(format!("d{}", i % 7)).join("deep");
             fs::create_dir_all(&folder).unwrap();
@@ -179,14 +281,17 @@ mod tests {
         }
         // In several steps, and all over again.
         for _ in 0..2 {
-            assert_eq!(usage.step(100), Ok(false));
-            while !usage.step(100).unwrap() {}
+            assert_eq!(usage.step(100, &BTreeSet::new), Ok(false));
+            while !usage.step(100, &BTreeSet::new).unwrap() {}
         }
         assert!(usage.last.unwrap() >= 300 * 4096);
         fs::write(dir.path().join("large"), vec![1; 1 << 20]).unwrap();
         assert_eq!(nested(dir.path(), "d", 600), Err(Exceeded::Nested));
         assert_eq!(nested(dir.path(), &"long".repeat(60), 20), Err(Exceeded::Nested));
-        let over = (0..10).find_map(|_| usage.step(1000).err());
+        let over = (0..10).find_map(|_| usage.step(1000, &BTreeSet::new).err());
         assert!(matches!(over, Some(Exceeded::Disk { used, limit }) if used > limit), "{over:?}");
+        // In the middle of a round; what is gone by the next one doesn't count there.
+        fs::remove_dir_all(dir.path()).unwrap();
+        assert_eq!(usage.step(1000, &BTreeSet::new), Ok(true));
     }
 }

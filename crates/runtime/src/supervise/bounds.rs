@@ -74,7 +74,8 @@ impl Bounds {
         let Some(usage) = self.usage.as_mut().filter(|_| self.exceeded.is_none() && now >= self.next) else {
             return Ok(());
         };
-        match usage.step(STEP) {
+        let group = self.group.as_ref();
+        match usage.step(STEP, &|| group.map(Group::members).unwrap_or_default()) {
             Ok(false) => {
                 self.took += now.elapsed();
                 self.next = now + PAUSE;

@@ -122,6 +122,12 @@ async fn a_disk_filler_is_ended_whatever_the_size_of_its_files() {
         Exceeded::Disk { used, limit } => assert!(limit == 8 << 20 && used > limit && used < 400 << 20, "{used}"),
         other => panic!("{other:?}"),
     }
+    // Who isn't root knows its processes by no group.
+    if is_root() {
+        let held = "exec python3 -c 'import os, time\nheld = []\nfor name in \"abcd\":\n    \
+                    held.append(open(name, \"wb\"))\n    os.unlink(name)\n    held[-1].write(b\"x\" * (4 << 20))\ntime.sleep(60)'";
+        assert!(matches!(exceeded(run(held).await), Exceeded::Disk { .. }));
+    }
     assert!(run("head -c 1M /dev/zero > small").await.unwrap().success());
 }
 
