@@ -118,6 +118,9 @@ impl Entry {
             check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }).map_err(Step::Privileges.failed())?;
         }
         if let Some(rules) = &self.rules {
+            if self.view.is_some() {
+                landlock::admit_shared(rules.as_raw_fd()).map_err(Step::Landlock.failed())?;
+            }
             landlock::restrict(rules.as_raw_fd()).map_err(Step::Landlock.failed())?;
         }
         // SAFETY: a text that ends with NUL.

@@ -41,8 +41,8 @@ const SYSTEM: [&str; 18] = [
 ];
 const DEVICES: [&str; 8] =
     ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/ptmx", "/dev/pts"];
-/// Memory that processes share; its files have owners.
-const SHARED: &str = "/dev/shm";
+/// Memory that processes share. Without a view it is everybody's, and its files have owners.
+pub(super) const SHARED: &str = "/dev/shm";
 
 /// The newest version that the kernel knows; 0 for none.
 pub(crate) fn abi() -> i32 {
@@ -69,11 +69,13 @@ pub(crate) fn ruleset(sandbox: &Sandbox) -> io::Result<Option<OwnedFd>> {
     let read = AccessFs::from_read(ABI_USED);
     let all = AccessFs::from_all(ABI_USED);
     let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    // That of a view is not there yet: see `admit_shared`.
+    let shared = if sandbox.view { Vec::new() } else { paths(&[SHARED]) };
     // In place of its own folder, `/tmp` is the same one.
     for (list, access) in [
         (&paths(&SYSTEM), read),
         (&paths(&DEVICES), all & !AccessFs::Execute),
-        (&paths(&[SHARED]), all & !AccessFs::Execute),
+        (&shared, all & !AccessFs::Execute),
         (&sandbox.read, read),
         (&sandbox.write, all),
         (&sandbox.shared, all),
@@ -95,6 +97,26 @@ fn add(
     // Rights that only a folder can have are refused for anything else.
     let access = if metadata.is_dir() { access } else { access & AccessFs::from_file(ABI_USED) };
     rules.add_rule(PathBeneath::new(handle, access))
+}
+
+/// Opens what stands at [`SHARED`] in the caller's view, if anything does. Safe between fork and exec.
+pub(crate) fn admit_shared(ruleset: i32) -> io::Result<()> {
+    const PATH_BENEATH: libc::c_int = 1;
+    // SAFETY: a constant text, and numbers.
+    let folder = unsafe { libc::open(c"/dev/shm".as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    if folder < 0 {
+        return Ok(());
+    }
+    // As much as the rules of this kernel know: more would be refused.
+    let known = AccessFs::from_all(ABI_USED) & AccessFs::from_all(ABI::from(abi()));
+    let access = (known & !AccessFs::Execute).bits();
+    // `struct landlock_path_beneath_attr`, which is packed.
+    let mut rule = [0_u8; 12];
+    rule[..8].copy_from_slice(&access.to_ne_bytes());
+    rule[8..].copy_from_slice(&folder.to_ne_bytes());
+    // SAFETY: reads twelve bytes that are ours.
+    let added = unsafe { libc::syscall(libc::SYS_landlock_add_rule, ruleset, PATH_BENEATH, rule.as_ptr(), 0) };
+    if added < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// For the calling thread and all it starts, for ever. Safe between fork and exec.

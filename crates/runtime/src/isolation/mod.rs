@@ -5,8 +5,9 @@
 //! one, between `fork` and `exec`, in this order:
 //!
 //! 1. the control group, while we may still write to it;
-//! 2. a mount namespace with a view of its own: `/tmp` is the command's own folder, and folders that others may not enter
-//!    (the data folder, root's home) are replaced by empty ones in which only what it was granted is there;
+//! 2. a mount namespace with a view of its own: `/tmp` is the command's own folder, `/dev/shm` memory of its own, and folders
+//!    that others may not enter (the data folder, root's home) are replaced by empty ones in which only what it was granted
+//!    is there;
 //! 3. resource limits, the user, no new privileges, Landlock.
 //!
 //! What the machine lacks is left out and told by [`Facts`]:
@@ -14,7 +15,7 @@
 //! | lacking | then |
 //! |---|---|
 //! | root | all runs as the server's user; views (by user namespaces), Landlock and no-new-privileges apply, limits of groups don't, and deleted files that are still open don't count as disk |
-//! | mount namespaces (a container without `CAP_SYS_ADMIN`; user namespaces forbidden) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock |
+//! | mount namespaces (a container without `CAP_SYS_ADMIN`; user namespaces forbidden) | the data folder's subfolders are passable, though not readable; `/tmp` is closed by Landlock, and `/dev/shm` is everybody's |
 //! | Landlock | users and the view alone |
 //! | control group of memory | `RLIMIT_DATA` of twice the size for each process |
 //! | … of processes | `RLIMIT_NPROC`, which counts all of the app's |

@@ -72,9 +72,9 @@ fn targets(folder: &Path, home: Option<&Path>) -> Vec<PathBuf> {
     targets.iter().map(|target| with_what_it_needs(target, home)).collect()
 }
 
-/// The outermost folders on the way to the granted ones that others may not enter, and `temp`, which is always replaced.
-pub(super) fn bases(granted: &[&PathBuf], passable: impl Fn(&Path) -> bool, temp: Option<&Path>) -> Vec<PathBuf> {
-    let mut bases: BTreeSet<PathBuf> = temp.into_iter().map(Path::to_owned).collect();
+/// The outermost folders on the way to the granted ones that others may not enter, and `own`, which are always replaced.
+pub(super) fn bases(granted: &[&PathBuf], passable: impl Fn(&Path) -> bool, own: &[&Path]) -> Vec<PathBuf> {
+    let mut bases: BTreeSet<PathBuf> = own.iter().map(|path| path.to_path_buf()).collect();
     for path in granted {
         let mut way: Vec<&Path> = path.ancestors().skip(1).filter(|p| p.parent().is_some()).collect();
         way.reverse();
@@ -102,9 +102,10 @@ mod tests {
         let granted: Vec<&PathBuf> = granted.iter().collect();
         let closed = ["/root", "/root/.local/share/plimsoll", "/tmp/data"].map(PathBuf::from);
         let passable = |p: &Path| !closed.iter().any(|c| c == p);
-        assert_eq!(bases(&granted, passable, None), ["/root", "/tmp/data"].map(PathBuf::from));
-        assert_eq!(bases(&granted, passable, Some(Path::new("/tmp"))), ["/root", "/tmp"].map(PathBuf::from));
-        assert_eq!(bases(&granted, |_| true, None), Vec::<PathBuf>::new());
+        assert_eq!(bases(&granted, passable, &[]), ["/root", "/tmp/data"].map(PathBuf::from));
+        let own = ["/tmp", "/dev/shm"].map(Path::new);
+        assert_eq!(bases(&granted, passable, &own), ["/dev/shm", "/root", "/tmp"].map(PathBuf::from));
+        assert_eq!(bases(&granted, |_| true, &[]), Vec::<PathBuf>::new());
     }
 
     #[test]

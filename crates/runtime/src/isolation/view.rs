@@ -1,8 +1,8 @@
 //! A mount namespace in which a command sees less: planned before the fork, put up between fork and exec.
 //!
-//! Each *base* is a folder that is replaced: `/tmp` by the command's own folder, and folders that others may not enter by
-//! an empty one in memory. What was granted below a base is *grafted* there again, at its old path. So nothing on the way to
-//! it needs to be passable, and nothing beside it can be seen.
+//! Each *base* is a folder that is replaced: `/tmp` by the command's own folder, `/dev/shm` by memory of its own, and
+//! folders that others may not enter by an empty one in memory. What was granted below a base is *grafted* there again, at
+//! its old path. So nothing on the way to it needs to be passable, and nothing beside it can be seen.
 //!
 //! Who isn't root gets there by a user namespace in which nothing but its own user exists.
 //!
@@ -17,6 +17,7 @@ use nix::libc;
 use nix::unistd::{getegid, geteuid};
 
 use super::Sandbox;
+use super::landlock::SHARED;
 use super::reach;
 
 const TMP: &str = "/tmp";
@@ -41,8 +42,16 @@ struct Tree {
 #[derive(Debug)]
 struct Base {
     path: CString,
-    /// The tree that takes its place; an empty folder otherwise.
-    tree: Option<usize>,
+    instead: Instead,
+}
+
+/// What takes the place of a base.
+#[derive(Debug)]
+enum Instead {
+    /// By its number.
+    Tree(usize),
+    /// An empty folder in memory, mounted with these options.
+    Memory(CString),
 }
 
 #[derive(Debug)]
@@ -64,12 +73,18 @@ impl View {
         let outer: Vec<&PathBuf> =
             granted.iter().copied().filter(|p| !granted.iter().any(|o| o != p && p.starts_with(o))).collect();
         let temp = sandbox.temp.as_ref().filter(|_| Path::new(TMP).is_dir());
-        let bases = reach::bases(&outer, reach::is_passable, temp.map(|_| Path::new(TMP)));
+        let memory = Some(Path::new(SHARED)).filter(|shared| shared.is_dir());
+        let own: Vec<&Path> = temp.map(|_| Path::new(TMP)).into_iter().chain(memory).collect();
+        let bases = reach::bases(&outer, reach::is_passable, &own);
 
         let mut view = Self { maps: maps(), trees: Vec::new(), bases: Vec::new(), grafts: Vec::new() };
         for base in &bases {
-            let tree = temp.filter(|_| base == Path::new(TMP)).map(|temp| view.tree(temp));
-            view.bases.push(Base { path: text(base), tree });
+            let instead = match temp {
+                Some(temp) if base == Path::new(TMP) => Instead::Tree(view.tree(temp)),
+                _ if memory == Some(base.as_path()) => Instead::Memory(shared(sandbox)),
+                _ => Instead::Memory(c"mode=0711,size=1m".to_owned()),
+            };
+            view.bases.push(Base { path: text(base), instead });
         }
         for path in outer {
             let below = bases.iter().enumerate().find_map(|(i, base)| Some((i, path.strip_prefix(base).ok()?)));
@@ -93,12 +108,12 @@ impl View {
             tree.fd = open_tree(&tree.path)?;
         }
         for base in &self.bases {
-            match base.tree {
-                Some(tree) => {
+            match &base.instead {
+                Instead::Tree(tree) => {
                     let at = open_folder(libc::AT_FDCWD, &base.path)?;
-                    move_mount(self.trees[tree].fd, at)?;
+                    move_mount(self.trees[*tree].fd, at)?;
                 }
-                None => cover(&base.path)?,
+                Instead::Memory(options) => cover(&base.path, options)?,
             }
         }
         for graft in &self.grafts {
@@ -121,13 +136,22 @@ pub(crate) fn is_possible() -> bool {
     // SAFETY: the child makes system calls alone and ends without running anything else of this program.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let done = unshare(maps.as_ref()).and_then(|()| open_tree(c"/usr")).and_then(|_| cover(c"/usr"));
+        let done =
+            unshare(maps.as_ref()).and_then(|()| open_tree(c"/usr")).and_then(|_| cover(c"/usr", c"mode=0711,size=1m"));
         // SAFETY: ends at once.
         unsafe { libc::_exit(i32::from(done.is_err())) };
     }
     let mut status = -1;
     // SAFETY: writes one integer that is ours.
     child > 0 && unsafe { libc::waitpid(child, &raw mut status, 0) } == child && status == 0
+}
+
+/// Options of the memory that its processes share: open to all of them, and no larger than what they may use; what is in it
+/// counts as theirs.
+fn shared(sandbox: &Sandbox) -> CString {
+    let size = sandbox.limits.memory.map(|memory| format!(",size={}", memory.get())).unwrap_or_default();
+    // Digits hold no NUL.
+    CString::new(format!("mode=1777{size}")).unwrap_or_default()
 }
 
 fn text(path: &Path) -> CString {
@@ -184,9 +208,9 @@ fn move_mount(tree: i32, at: i32) -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_move_mount, tree, empty, at, empty, flags) } as i32).map(drop)
 }
 
-fn cover(path: &CStr) -> io::Result<()> {
+fn cover(path: &CStr, options: &CStr) -> io::Result<()> {
     let flags = libc::MS_NOSUID | libc::MS_NODEV;
-    let options = c"mode=0711,size=1m".as_ptr().cast();
+    let options = options.as_ptr().cast();
     // SAFETY: as above.
     check(unsafe { libc::mount(c"plimsoll".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), flags, options) }).map(drop)
 }

@@ -179,6 +179,8 @@ async fn tmp_is_its_own_and_ordinary_programs_run() {
     }
     let ground = Ground::new();
     let (source, sandbox) = ground.workspace(2);
+    let shared = Path::new("/dev/shm").join(format!("plimsoll-iso-{}", std::process::id()));
+    fs::write(&shared, "OF-THE-MACHINE").unwrap();
     let rustup = std::env::var_os("RUSTUP_HOME").map(PathBuf::from);
     let rustup = rustup.unwrap_or_else(|| std::env::home_dir().unwrap().join(".rustup"));
     let said = ground
@@ -191,13 +193,22 @@ async fn tmp_is_its_own_and_ordinary_programs_run() {
                 "sh -c 'echo $((6 * 7)) | sort | tee out' && cat < out > /dev/null",
                 &format!("RUSTUP_HOME={} cargo --version | grep -c '^cargo'", rustup.display()),
                 "getent hosts localhost > /dev/null && echo resolved",
+                &format!("test ! -e {} && echo here > /dev/shm/plimsoll-iso-mine && cat /dev/shm/*mine", shared.display()),
+                "ls /dev/shm | grep -c plimsoll-iso; true",
             ],
         )
         .await;
+    fs::remove_file(&shared).unwrap();
     let facts = ground.host.facts().clone();
     if can_test(facts.mounts, "a /tmp of its own without mount namespaces") {
         assert_eq!(said[0], "here [exit status 0]");
         assert_eq!(fs::read_to_string(sandbox.temp.clone().unwrap().join("mine")).unwrap(), "here\n");
+        assert_eq!(said[6], "here [exit status 0]");
+        assert!(!Path::new("/dev/shm/plimsoll-iso-mine").exists());
+        assert_eq!(said[7], "0 [exit status 0]", "each command has its own");
+        let limits = Limits { memory: "16MiB".parse().ok(), ..Limits::default() };
+        let (ended, _) = ground.run(&ground.command(2, "head -c 100M /dev/zero > /dev/shm/much", limits)).await;
+        assert!(!ended.is_ok_and(|exit| exit.success()), "it counts as memory");
     }
     assert_eq!(said[1], "True [exit status 0]");
     assert_eq!(said[2], "true true [exit status 0]");
