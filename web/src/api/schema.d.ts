@@ -2965,7 +2965,8 @@ export interface components {
             not_before?: string | null;
             /**
              * Format: uint64
-             * @description From 1, among all that wait. Apps that both wait take turns, so that one further behind may start first.
+             * @description From 1, among all that wait. Apps that both wait take turns, so that one further behind may start first, but not
+             *     before what an operator has moved to the first place.
              */
             position: number;
             priority: components["schemas"]["Priority"];
@@ -3029,7 +3030,7 @@ export interface components {
             policy: components["schemas"]["Supersede"];
         };
         /** @description What kind of thing went wrong, from the caller's side. */
-        ErrorKind: "not_found" | "invalid" | "unauthorized" | "forbidden" | "confirm_identity" | "conflict" | "unprocessable" | "too_large" | "rate_limited" | "unavailable" | "internal";
+        ErrorKind: "not_found" | "invalid" | "unauthorized" | "forbidden" | "confirm_identity" | "read_only" | "conflict" | "unprocessable" | "too_large" | "rate_limited" | "unavailable" | "internal";
         /** @description What the ingress could not get from the release. */
         Errors: {
             /**
@@ -4529,9 +4530,11 @@ export interface components {
         QueueRescheduleRequest: {
             /**
              * Format: date-time
-             * @description Not before this time; as soon as it may when absent.
+             * @description Not before this time; as it is when absent.
              */
             not_before?: string | null;
+            /** @description As soon as it may: the time that it was ordered for is taken away. Not together with `not_before`. */
+            now?: boolean;
             /** @description As it is when absent. */
             priority?: components["schemas"]["Priority"] | null;
         };
@@ -4972,6 +4975,11 @@ export interface components {
             ingress: string;
             /** @description Why the ingress is not quite well, if it isn't. */
             ingress_degraded?: string | null;
+            /**
+             * @description Agents may only look: their calls that would change something are refused.
+             * @default false
+             */
+            mcp_read_only?: boolean;
             /** Format: date-time */
             started_at: string;
             version: string;

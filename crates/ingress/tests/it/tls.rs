@@ -449,7 +449,8 @@ async fn a_flood_of_streams_that_are_reset_ends_its_own_connection_alone() {
     let origin = Origin::named("v1").await;
     ingress.route(1, &[origin.address]).await;
     let (neighbour, _connection) = http2(TcpStream::connect(ingress.address).await.unwrap()).await;
-    let floods: [(&str, fn(u32) -> Vec<u8>); 2] = [
+    type Flood = fn(u32) -> Vec<u8>;
+    let floods: [(&str, Flood); 2] = [
         ("taken back", |stream| frame(3, 0, stream, &8_u32.to_be_bytes())),
         ("a window larger than there may be", |stream| frame(8, 0, stream, &0x7fff_ffff_u32.to_be_bytes())),
     ];
