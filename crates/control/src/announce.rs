@@ -39,7 +39,7 @@ impl Control {
 impl Inner {
     /// Writes `local.json` with a fresh token, and the pointer to the data folder.
     pub(crate) async fn announce(&self) -> Result<(), Error> {
-        let token = tokens::local(&self.world.store).await?;
+        let token = tokens::local(&self.world.store, &self.member.host).await?;
         let layout = &self.world.layout;
         let content = serde_json::json!({ "url": self.options.url, "token": token.expose_secret() });
         let local = layout.local();

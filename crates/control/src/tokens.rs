@@ -35,9 +35,9 @@ pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<Secret
     Ok(Some(secret))
 }
 
-/// A fresh token for clients on this machine; the one of the last start is void.
-pub(crate) async fn local(store: &Store) -> Result<SecretString, Error> {
-    let (secret, token) = make("local", Utc::now());
+/// A fresh token for clients on this machine; the one of the last start of a server there is void.
+pub(crate) async fn local(store: &Store, host: &str) -> Result<SecretString, Error> {
+    let (secret, token) = make(&format!("local of {host}"), Utc::now());
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
     tx.commit().await.map_err(store_error)?;

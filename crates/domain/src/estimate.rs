@@ -237,9 +237,11 @@ mod tests {
         behind.apps.insert(AppId::from_ulid(ulid(2)), facts(0));
         let found = seconds(&behind);
         assert_eq!((found[50], found[0]), (Some(0), Some(60)), "it had a turn a moment ago");
-        behind.waiting[7].rank = before_all(behind.waiting[0].rank).unwrap();
+        let mut moved = behind.waiting.remove(7);
+        moved.rank = before_all(behind.waiting[0].rank).unwrap();
+        behind.waiting.insert(0, moved);
         let found = seconds(&behind);
-        assert_eq!((found[7], found[50]), (Some(0), Some(60)), "it was moved to the first place");
+        assert_eq!((found[0], found[50]), (Some(0), Some(60)), "it was moved to the first place");
     }
 
     #[test]

@@ -54,10 +54,15 @@ pub async fn insert(tx: &Tx, token: &Token) -> Result<(), StoreError> {
     }
 }
 
-/// Puts `token` in the place of the local one, which is refused from then on, and returns it as it is kept:
+/// What the only local one was called before each host had its own.
+const LOCAL: &str = "local";
+
+/// Puts `token` in the place of the local one of its name, which is refused from then on, and returns it as it is kept:
 /// with the id of the one before, so that a client that repeats a request after a restart of the server is recognised.
 pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> {
-    let local = Entity::find().filter(Column::Local.eq(true)).order_by_asc(Column::Id).one(tx.connection()).await?;
+    let named = Column::Name.is_in([token.name.as_str(), LOCAL]);
+    let query = Entity::find().filter(Column::Local.eq(true)).filter(named).order_by_asc(Column::Id);
+    let local = query.one(tx.connection()).await?;
     let Some(local) = local else {
         let token = Token { local: true, ..token.clone() };
         insert(tx, &token).await?;

@@ -234,12 +234,15 @@ pub(crate) async fn tokens(db: Database) {
     let tx = store.write().await.unwrap();
     let next = tokens::replace_local(&tx, &token("3")).await.unwrap();
     assert_eq!(next.id, local.id);
+    let elsewhere = Token { name: "local of another host".into(), ..token("4") };
+    let elsewhere = tokens::replace_local(&tx, &elsewhere).await.unwrap();
+    assert_ne!(elsewhere.id, next.id, "each host has its own");
     assert_eq!(tokens::find_by_hash(&tx, &local.hash).await.unwrap(), None);
     assert_eq!(tokens::find_by_hash(&tx, &next.hash).await.unwrap(), Some(next.clone()));
     tokens::revoke(&tx, &ci.id).await.unwrap();
     assert!(tokens::find_by_hash(&tx, &ci.hash).await.unwrap().unwrap().revoked);
     assert!(tokens::any(&tx).await.unwrap());
-    assert_eq!(tokens::list(&tx).await.unwrap().len(), 2);
+    assert_eq!(tokens::list(&tx).await.unwrap().len(), 3);
     assert!(matches!(tokens::touch(&tx, &id(), now()).await, Err(StoreError::NotFound { .. })));
     tx.commit().await.unwrap();
 }
