@@ -164,6 +164,6 @@ impl<E: fmt::Display> fmt::Display for Cause<E> {
 pub enum Remedy {
     /// Try the stage (or its undo) again, with all its attempts.
     Retry,
-    /// Go on as if it had been done: the operator has seen to it by other means.
-    Skip,
+    /// End here: what was not done is not done, and what was not taken back stays. Nothing is tried any more.
+    Abandon,
 }

@@ -25,6 +25,7 @@ pub struct History<S, E> {
     stages: Vec<Arc<StageRecord<E>>>,
     progress: Progress<E>,
     cancel: Option<String>,
+    abandoned_by: Option<String>,
 }
 
 /// What became of one stage.
@@ -54,14 +55,14 @@ pub enum StageStatus {
     Waiting,
     Finished,
     Failed,
-    /// An operator had it skipped.
+    /// It was not done, as an operator abandoned the saga.
     Skipped,
     Undoing,
     /// An attempt to undo it failed and another follows.
     UndoWaiting,
     Undone,
     UndoFailed,
-    /// An operator had its undo skipped.
+    /// It was not taken back, as an operator abandoned the saga.
     UndoSkipped,
 }
 
@@ -175,6 +176,11 @@ impl<S, E> History<S, E> {
     /// The reason of the cancel that was accepted.
     pub fn cancel_reason(&self) -> Option<&str> {
         self.cancel.as_deref()
+    }
+
+    /// The operator who abandoned it, if one did.
+    pub fn abandoned_by(&self) -> Option<&str> {
+        self.abandoned_by.as_deref()
     }
 
     /// The stage that is at hand, or comes next if the saga is between two; none if all are over.

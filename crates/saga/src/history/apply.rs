@@ -41,6 +41,7 @@ impl<S: Clone, E: Clone> History<S, E> {
             stages: stages.iter().map(|stage| Arc::new(StageRecord::pending(stage))).collect(),
             progress: Progress::Ready { stage: 0 },
             cancel: None,
+            abandoned_by: None,
         })
     }
 
@@ -189,24 +190,24 @@ impl<S: Clone, E: Clone> History<S, E> {
             {
                 At::Stuck { stage: *stage, way: *way, error: error.clone(), why: why.clone() }
             }
-            (At::Stuck { stage, way: Way::Forward, .. }, On::Resumed { remedy, .. }) => match remedy {
+            (At::Stuck { stage, way: Way::Forward, .. }, On::Resumed { remedy, by }) => match remedy {
                 Remedy::Retry => {
                     next.stage(*stage).status = StageStatus::Waiting;
                     At::Backoff { stage: *stage, attempt: 1, until: at }
                 }
-                Remedy::Skip => {
-                    next.stage(*stage).status = StageStatus::Skipped;
-                    At::Ready { stage: stage + 1 }
+                Remedy::Abandon => {
+                    next.abandon(*stage..self.stages.len(), StageStatus::Skipped, by);
+                    At::Ready { stage: self.stages.len() }
                 }
             },
-            (At::Stuck { stage, way: Way::Undo, why: Some(why), .. }, On::Resumed { remedy, .. }) => match remedy {
+            (At::Stuck { stage, way: Way::Undo, why: Some(why), .. }, On::Resumed { remedy, by }) => match remedy {
                 Remedy::Retry => {
                     next.stage(*stage).status = StageStatus::UndoWaiting;
                     At::UndoBackoff { stage: *stage, attempt: 1, until: at, why: why.clone() }
                 }
-                Remedy::Skip => {
-                    next.stage(*stage).status = StageStatus::UndoSkipped;
-                    At::Unwinding { remaining: *stage, why: why.clone() }
+                Remedy::Abandon => {
+                    next.abandon(0..=*stage, StageStatus::UndoSkipped, by);
+                    At::Unwinding { remaining: 0, why: why.clone() }
                 }
             },
             _ => return Err(illegal()),
@@ -246,6 +247,14 @@ impl<S: Clone, E: Clone> History<S, E> {
         record.status = status;
         record.error = error.cloned();
         record.ended_at = Some(at);
+    }
+
+    /// These stages stay as they are.
+    fn abandon(&mut self, stages: impl Iterator<Item = usize>, status: StageStatus, by: &str) {
+        self.abandoned_by = Some(by.to_owned());
+        for stage in stages {
+            self.stage(stage).status = status;
+        }
     }
 
     fn interrupt(&mut self, stage: usize) {

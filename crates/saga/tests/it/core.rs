@@ -56,7 +56,7 @@ fn turns() -> impl Strategy<Value = Vec<(Turn, u64)>> {
         2 => Just(Turn::Crash),
         1 => Just(Turn::Cancel),
         1 => Just(Turn::Operator(Remedy::Retry)),
-        1 => Just(Turn::Operator(Remedy::Skip)),
+        1 => Just(Turn::Operator(Remedy::Abandon)),
     ];
     vec((turn, any::<u64>()), 0..60)
 }
@@ -181,7 +181,11 @@ fn check_order(plan: &Plan, records: &[R]) {
     let mut undone = Vec::new();
     let mut cancelled = false;
     let mut pivot_passed = false;
+    let mut abandoned = false;
     for record in records {
+        if abandoned {
+            assert!(matches!(record.event, Event::Finished | Event::Undone { .. }), "it goes on after that");
+        }
         match &record.event {
             Event::StageStarted { stage, .. } => {
                 assert!(undone.is_empty(), "a stage starts after undoing began");
@@ -207,11 +211,12 @@ fn check_order(plan: &Plan, records: &[R]) {
             }
             Event::StuckAt { way, .. } => assert_eq!(pivot_passed, *way == Way::Forward),
             Event::Finished => {
-                assert!(!cancelled && undone.is_empty() && started.len() == plan.works().len());
+                assert!(!cancelled && undone.is_empty() && (abandoned || started.len() == plan.works().len()));
             }
             Event::Undone { .. } => {
-                assert_eq!(undone.len(), started.len(), "everything started is undone")
+                assert!(abandoned || undone.len() == started.len(), "everything started is undone");
             }
+            Event::Resumed { remedy, .. } => abandoned = *remedy == Remedy::Abandon,
             _ => {}
         }
     }
@@ -246,7 +251,7 @@ fn any_event() -> impl Strategy<Value = Ev> {
             error: "e".to_owned()
         }),
         any::<bool>().prop_map(|retry| Event::Resumed {
-            remedy: if retry { Remedy::Retry } else { Remedy::Skip },
+            remedy: if retry { Remedy::Retry } else { Remedy::Abandon },
             by: "b".to_owned()
         }),
     ]

@@ -125,8 +125,8 @@ async fn a_panic_in_an_undo_is_an_undo_that_gave_up() {
 }
 
 #[tokio::test]
-async fn a_stage_after_the_pivot_gets_stuck_and_an_operator_retries_or_skips() {
-    for (remedy, calls, done) in [(Remedy::Retry, 4, 4), (Remedy::Skip, 3, 3)] {
+async fn a_stage_after_the_pivot_gets_stuck_and_an_operator_retries_or_abandons() {
+    for (remedy, calls, done) in [(Remedy::Retry, 4, 4), (Remedy::Abandon, 3, 3)] {
         let stand = Stand::default();
         stand.world.script("run f", [Act::Retry, Act::Retry, Act::Retry]);
         let outcome = stand.run_from_start().await;
@@ -141,14 +141,22 @@ async fn a_stage_after_the_pivot_gets_stuck_and_an_operator_retries_or_skips() {
         assert!(outcome.is_done(), "{outcome:?}");
         assert_eq!(outcome.state().done.len(), done);
         assert_eq!(stand.world.log().iter().filter(|call| *call == "run f").count(), calls);
+        let history = stand.engine().history(&id()).await.unwrap();
+        let (by, status) = match remedy {
+            Remedy::Retry => (None, StageStatus::Finished),
+            Remedy::Abandon => (Some("ops"), StageStatus::Skipped),
+        };
+        assert_eq!((history.abandoned_by(), history.stages()[3].status), (by, status));
         let again = stand.engine().unstick(&id(), Fence(1), remedy, "ops").await;
         assert_eq!(again.unwrap_err(), EngineError::NotStuck { id: id() });
     }
 }
 
 #[tokio::test]
-async fn an_undo_gets_stuck_and_an_operator_retries_or_skips() {
-    for (remedy, status) in [(Remedy::Retry, StageStatus::Undone), (Remedy::Skip, StageStatus::UndoSkipped)] {
+async fn an_undo_gets_stuck_and_an_operator_retries_or_abandons() {
+    for (remedy, by, status) in
+        [(Remedy::Retry, None, StageStatus::Undone), (Remedy::Abandon, Some("ops"), StageStatus::UndoSkipped)]
+    {
         let stand = Stand::default();
         stand.world.script("run p", [Act::Permanent]);
         stand.world.script("undo b", [Act::Retry, Act::Retry]);
@@ -156,9 +164,11 @@ async fn an_undo_gets_stuck_and_an_operator_retries_or_skips() {
         stand.engine().unstick(&id(), Fence(1), remedy, "ops").await.unwrap();
         let outcome = stand.run().await.unwrap();
         assert!(matches!(outcome, Outcome::Undone { why: Cause::Failed { stage: 2, .. }, .. }));
+        // Read back from the journal, which keeps who said so.
         let history = stand.engine().history(&id()).await.unwrap();
-        assert_eq!(history.stages()[1].status, status);
-        assert_eq!(history.stages()[0].status, StageStatus::Undone);
+        let all: Vec<_> = history.stages()[..3].iter().map(|stage| stage.status).collect();
+        assert_eq!((history.abandoned_by(), all), (by, vec![status, status, StageStatus::Undone]));
+        assert_eq!(stand.world.log().contains(&"undo a".to_owned()), remedy == Remedy::Retry);
     }
 }
 
