@@ -25,7 +25,7 @@ pub struct Append {
     pub advance: Option<Advance>,
 }
 
-/// Nothing more will be added, and the next deployment of the environment may start, in the same transaction.
+/// Nothing more will be added, and the next deployment of the environment may start and act, in the same transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     pub environment: EnvironmentId,
@@ -142,8 +142,11 @@ async fn end(tx: &Tx, appends: &[&Append]) -> Result<(), StoreError> {
         let rows = part.iter().map(|end| [end.environment.as_str().into(), end.deployment.as_str().into()]);
         let rows = parameters.rows(rows);
         let sql = format!(
-            "WITH past (environment, deployment) AS ({rows}) UPDATE environments SET running = NULL FROM past \
-             WHERE environments.id = past.environment AND environments.running = past.deployment"
+            "WITH past (environment, deployment) AS ({rows}) UPDATE environments SET \
+             running = CASE WHEN environments.running = past.deployment THEN NULL ELSE environments.running END, \
+             acting = CASE WHEN environments.acting = past.deployment THEN NULL ELSE environments.acting END \
+             FROM past WHERE environments.id = past.environment \
+             AND past.deployment IN (environments.running, environments.acting)"
         );
         freed += parameters.execute(tx.connection(), sql).await?;
     }

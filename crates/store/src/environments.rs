@@ -189,7 +189,7 @@ pub async fn start(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Re
     }
 }
 
-/// The deployment has ended, so that the next one may start. Without effect when it was not at work.
+/// The deployment has ended, so that the next one may start, and acts no more. Without effect when it was not at work.
 pub async fn end(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Result<(), StoreError> {
     let ended = Entity::update_many()
         .col_expr(Column::Running, Expr::value(None::<String>))
@@ -198,7 +198,7 @@ pub async fn end(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Resu
     if ended.exec(tx.connection()).await?.rows_affected > 0 {
         tx.wakes();
     }
-    Ok(())
+    release_claim(tx, id, deployment).await
 }
 
 pub async fn set_supersede(tx: &Tx, id: &EnvironmentId, policy: Supersede) -> Result<(), StoreError> {

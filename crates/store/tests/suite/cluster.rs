@@ -234,9 +234,13 @@ pub(crate) async fn heads(db: Database) {
     let stuck = deployments::DeploymentUpdate { stuck: Some(Some("why".into())), ..Default::default() };
     deployments::update(&tx, &at_work.deployment.id, now, stuck).await.unwrap();
     assert_eq!(queue::facts_of(&tx, &shop.id).await.unwrap().running, 0);
+    let (id, generation) = (&at_work.deployment.id, at_work.deployment.generation);
+    environments::claim(&tx, &busy.id, id, generation).await.unwrap();
     environments::end(&tx, &busy.id, &other.deployment.id).await.unwrap();
-    assert!(environments::get(&tx, &busy.id).await.unwrap().running.is_some(), "that is another one's");
-    environments::end(&tx, &busy.id, &at_work.deployment.id).await.unwrap();
+    let found = environments::get(&tx, &busy.id).await.unwrap();
+    assert_eq!((found.running.as_ref(), found.acting.as_ref()), (Some(id), Some(id)), "that is another one's");
+    environments::end(&tx, &busy.id, id).await.unwrap();
+    assert_eq!(environments::get(&tx, &busy.id).await.unwrap().acting, None, "who has ended acts no more");
     assert_eq!(queue::heads(&tx, "here", now, None).await.unwrap().len(), 3);
     tx.commit().await.unwrap();
 }

@@ -111,6 +111,9 @@ pub(crate) async fn appends(db: Database) {
     let server: ServerId = id();
     let tx = store.write().await.unwrap();
     starts::start(&tx, &server, &entries, kept()).await.unwrap();
+    for entry in &entries {
+        environments::claim(&tx, &entry.environment, &entry.deployment, MANY as u64).await.unwrap();
+    }
     // They meet while somebody else writes.
     let append = |n: usize, fence: u64, seq: u64| {
         let End { environment, deployment } =
@@ -135,6 +138,8 @@ pub(crate) async fn appends(db: Database) {
     for (n, entry) in entries.iter().enumerate() {
         let saga = sagas::get(&store, entry.deployment.as_str()).await.unwrap();
         assert_eq!((saga.seq, saga.finished), (3, n.is_multiple_of(3)));
+        let acting = environments::get(&store, &entry.environment).await.unwrap().acting;
+        assert_eq!(acting.is_none(), saga.finished, "who has ended acts no more");
         let journal = sagas::load(&store, &saga.id).await.unwrap();
         assert_eq!(journal[1..], [(1, json!(n)), (2, json!("\u{0}"))]);
     }
