@@ -20,6 +20,7 @@ use crate::control::Inner;
 
 pub(crate) use boot::{boot, sweep};
 pub(crate) use instances::active_state;
+pub(crate) use routes::correct_one;
 
 /// Between two looks at instances.
 const TICK: Duration = Duration::from_secs(1);
@@ -62,6 +63,8 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
             }
             if looked.elapsed() >= LEFTOVERS {
                 looked = Instant::now();
+                // First: instances to which requests go stay.
+                routes::correct(&inner).await;
                 leftovers::clean(&inner, &mut suspects).await;
             }
             if cleaned.elapsed() >= CLEAN {

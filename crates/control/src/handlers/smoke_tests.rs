@@ -20,7 +20,7 @@ impl Handle<Run> for Control {
         let (_, environment) = environment_named(self.store(), &request.app, &request.environment).await?;
         self.refuse_elsewhere(&environment)?;
         let what = format!("{}/{}", environment.app, environment.name);
-        let state = active_state(&self.inner, &environment).await?;
+        let state = active_state(self.world(), &environment).await?;
         let (Some(state), Some(release)) = (state, &environment.active_release) else {
             return Err(Error::conflict(format!("nothing serves in {what}, so there is nothing to test"))
                 .hint(format!("deploy first: `plimsoll deploy {} --env {}`", environment.app, environment.name)));

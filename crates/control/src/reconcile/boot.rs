@@ -33,6 +33,7 @@ pub(crate) async fn boot(inner: &Inner) -> Result<(), Error> {
     remove_strays(inner).await?;
     remove_orphans(inner).await?;
     routes::restore(inner).await;
+    routes::correct(inner).await;
     instances::keep_running(inner, &mut Memory::default()).await;
     clean_old(inner).await;
     Ok(())

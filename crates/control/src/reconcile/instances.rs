@@ -17,10 +17,10 @@ use tokio::sync::watch;
 
 use super::Memory;
 use crate::control::Inner;
-use crate::deployment::State;
 use crate::deployment::stages::target;
 use crate::deployment::state::{Order, Placement};
 use crate::deployment::world::UserError;
+use crate::deployment::{State, World};
 use crate::error::{store_error, variables_error};
 use crate::overview::Looping;
 
@@ -137,8 +137,8 @@ pub(super) async fn check_health(inner: &Inner, memory: &mut Memory) {
 }
 
 /// The state of a deployment that is active, as far as running it needs.
-pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Result<Option<State>, Error> {
-    let store = &inner.world.store;
+pub(crate) async fn active_state(world: &World, environment: &Environment) -> Result<Option<State>, Error> {
+    let store = &world.store;
     let (Some(deployment), Some(release)) = (&environment.active_deployment, &environment.active_release) else {
         return Ok(None);
     };
@@ -166,7 +166,7 @@ pub(crate) async fn active_state(inner: &Inner, environment: &Environment) -> Re
 }
 
 async fn spec(inner: &Inner, environment: &Environment, placement: &Placement) -> Result<Option<InstanceSpec>, Error> {
-    let Some(state) = active_state(inner, environment).await? else { return Ok(None) };
+    let Some(state) = active_state(&inner.world, environment).await? else { return Ok(None) };
     // Another server may have retired it since it was listed.
     if !state.placements.iter().any(|p| p.key == placement.key) {
         return Ok(None);

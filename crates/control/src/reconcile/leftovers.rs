@@ -4,14 +4,19 @@
 //! What is there is listed first, and who owns it is read afterwards: what is made meanwhile is in neither list.
 //! And nothing goes that was not seen without an owner twice, a minute apart.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 
 use chrono::Utc;
 use domain::EnvironmentId;
 use domain::event::EventKind;
 use domain::instance::InstanceState;
+use ingress::{RouteTable, Target};
 use store::StoreError;
+use store::environments::Environment;
+use store::instances::Instance;
 
+use super::routes::is_idle;
 use crate::control::Inner;
 use crate::layout::remove_dir;
 use crate::scratch;
@@ -84,11 +89,9 @@ async fn find(inner: &Inner) -> Result<BTreeSet<(Kind, String)>, StoreError> {
     let runtime = world.runtime.clone();
     let instances = tokio::task::spawn_blocking(move || runtime.list()).await;
     let instances = instances.map_err(|e| StoreError::Internal(e.to_string()))?;
-    let routed: Vec<EnvironmentId> = match world.ingress.table().await {
-        Ok(table) => table.environments.into_keys().collect(),
-        // It is being started again; the next look is soon enough.
-        Err(_) => Vec::new(),
-    };
+    // Without: it is being started again; the next look is soon enough.
+    let table = world.ingress.table().await.ok();
+    let rows = store::instances::list_all(&world.store).await?;
     // Who owns it.
     let running: BTreeSet<String> = inner.runner.running().iter().map(ToString::to_string).collect();
     // What is called otherwise is of a request at work, of a smoke test, or of a look at source.
@@ -96,10 +99,14 @@ async fn find(inner: &Inner) -> Result<BTreeSet<(Kind, String)>, StoreError> {
     let mut open = store::retention::still_open(&world.store, &named(&works)).await?;
     open.extend(store::retention::still_open(&world.store, &named(&workspaces)).await?);
     let open: BTreeSet<String> = open.iter().map(ToString::to_string).collect();
-    let rows = store::instances::list_all(&world.store).await?;
-    let wanted: BTreeSet<String> = rows.iter().filter(|row| !row.retired).map(|row| row.key.name()).collect();
     let environments = store::environments::list_all(&world.store).await?;
-    let environments: BTreeSet<EnvironmentId> = environments.into_iter().map(|environment| environment.id).collect();
+    let environments: BTreeMap<EnvironmentId, Environment> =
+        environments.into_iter().map(|environment| (environment.id.clone(), environment)).collect();
+    let asked = table.as_ref().map(asked);
+    let is_wanted = |row: &&Instance| {
+        !row.retired && environments.get(&row.key.environment).is_none_or(|of| is_owned(row, of, asked.as_ref()))
+    };
+    let wanted: BTreeSet<String> = rows.iter().filter(is_wanted).map(|row| row.key.name()).collect();
 
     let is_ended =
         |name: &String| name.parse::<domain::DeploymentId>().is_ok() && !open.contains(name) && !running.contains(name);
@@ -110,9 +117,50 @@ async fn find(inner: &Inner) -> Result<BTreeSet<(Kind, String)>, StoreError> {
     let strays = instances.into_iter().filter(|status| !matches!(status.state, InstanceState::Stopped { .. }));
     let strays = strays.map(|status| status.key.name()).filter(|name| !wanted.contains(name));
     found.extend(strays.map(|name| (Kind::Instance, name)));
-    let unknown = routed.into_iter().filter(|id| !environments.contains(id));
+    let routed = table.iter().flat_map(|table| table.environments.keys());
+    let unknown = routed.filter(|id| !environments.contains_key(id));
     found.extend(unknown.map(|id| (Kind::Routes, id.to_string())));
     Ok(found)
+}
+
+/// Whether an instance is to be there: it is of what is active, of what is at work, or requests may go to it. Those of a deployment
+/// that was abandoned are none of these once its routes are gone.
+fn is_owned(row: &Instance, environment: &Environment, asked: Option<&BTreeSet<u16>>) -> bool {
+    let is_active = environment.active_deployment.as_ref() == Some(&row.key.deployment);
+    is_active || !is_idle(environment) || asked.is_none_or(|ports| row.port.is_some_and(|port| ports.contains(&port)))
+}
+
+/// The ports to which the ingress may send requests.
+fn asked(table: &RouteTable) -> BTreeSet<u16> {
+    let routes = table.environments.values().flat_map(|environment| &environment.routes);
+    let ports = routes.flat_map(|route| match &route.target {
+        Target::Upstreams { upstreams, standby, .. } => upstreams
+            .iter()
+            .chain(standby.iter().map(|other| &other.address))
+            .map(SocketAddr::port)
+            .collect::<Vec<u16>>(),
+        Target::Static { .. } => Vec::new(),
+    });
+    ports.collect()
+}
+
+/// Stops it, and forgets it if it was asked for: first the wish, then the deed.
+async fn stop(inner: &Inner, name: &str) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let world = &inner.world;
+    let tx = world.store.write().await?;
+    let was_asked_for = match store::instances::retire(&tx, name).await {
+        Ok(()) => true,
+        Err(StoreError::NotFound { .. }) => false,
+        Err(e) => return Err(e.into()),
+    };
+    tx.commit().await?;
+    world.runtime.stop(name).await?;
+    if was_asked_for {
+        let tx = world.store.write().await?;
+        store::instances::delete(&tx, name).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 async fn remove(inner: &Inner, kind: Kind, name: &str) -> Result<(), String> {
@@ -127,7 +175,7 @@ async fn remove(inner: &Inner, kind: Kind, name: &str) -> Result<(), String> {
             let removed = tokio::task::spawn_blocking(move || remove_dir(&path)).await;
             removed.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
         }
-        Kind::Instance => world.runtime.stop(name).await.map(drop).map_err(|e| e.to_string()),
+        Kind::Instance => stop(inner, name).await.map_err(|e| e.to_string()),
         Kind::Routes => {
             let id: EnvironmentId = name.parse().map_err(|e: domain::id::InvalidId| e.to_string())?;
             let table = world.ingress.table().await.map_err(|e| e.to_string())?;

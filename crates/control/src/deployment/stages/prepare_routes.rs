@@ -16,10 +16,11 @@ use ingress::{ChangeError, EnvironmentRoutes, Gate, Refused, Route, RouteLimits,
 use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
-use super::{PREPARE_ROUTES, ingress_away, ingress_retry};
+use super::{PREPARE_ROUTES, ingress_away, ingress_retry, store_away};
 use crate::certificates::Shown;
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
+use crate::reconcile::correct_one;
 use crate::urls::urls;
 
 const PHASE: Phase = Phase::UpdatingRoutes;
@@ -38,7 +39,13 @@ impl<G: Deploying> Stage<G> for PrepareRoutes {
 
     async fn run(&self, world: &World, mut state: State, _: &Step) -> Result<State, saga::Failure<Failure>> {
         // Nobody else changes this environment's routes: the claim is ours. So what is served
-        // now is what a failure has to come back to.
+        // now is what a failure has to come back to. One that was abandoned may have left its own; where those can't be put right,
+        // they are what there is to come back to.
+        let environment = store::environments::get(&world.store, &state.order.environment).await;
+        let environment = environment.map_err(|e| store_away(PHASE, e))?;
+        if let Err(e) = correct_one(world, &environment).await {
+            tracing::warn!(deployment = %state.order.deployment, "can't correct what is served: {e}");
+        }
         let table = world.ingress.table().await.map_err(|e| ingress_away(PHASE, e))?;
         state.previous = table.environments.get(&state.order.environment).cloned();
         let routes = routes(world, &state).map_err(saga::Failure::permanent)?;
