@@ -20,7 +20,7 @@ use crate::control::Inner;
 
 pub(crate) use boot::{boot, sweep};
 pub(crate) use instances::active_state;
-pub(crate) use routes::correct_one;
+pub(crate) use routes::{correct_idle, correct_one};
 
 /// Between two looks at instances.
 const TICK: Duration = Duration::from_secs(1);

@@ -1,5 +1,7 @@
 //! Deployments as they are recorded and shown.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -86,6 +88,29 @@ pub struct Metadata {
     /// How every smoke test that was asked for went, as far as it is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub smoke_tests: Vec<SmokeResult>,
+    /// Set when it was stuck and somebody ended it so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abandoned: Option<Abandoned>,
+}
+
+/// Who ended a stuck deployment, and what it has left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Abandoned {
+    /// Name of the token.
+    pub by: String,
+    /// Steps that were not taken back; of an active one, those that were not done. Absent when its journal can't be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<String>,
+}
+
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "abandoned by {}", self.by)?;
+        match self.left.as_slice() {
+            [] => Ok(()),
+            left => write!(f, "; not taken back: {}", left.join(", ")),
+        }
+    }
 }
 
 /// When a phase began and ended.

@@ -269,6 +269,25 @@ impl Operation for Resume {
     }
 }
 
+/// Ends a deployment that is stuck, without taking back what it has done. What served before serves on; of one that is active
+/// already, the cleaning is left undone. The server then removes what nothing needs.
+pub struct Abandon;
+
+impl Operation for Abandon {
+    type Request = DeploymentRequest;
+    type Response = Deployment;
+    const NAME: &'static str = "deployments.abandon";
+    const METHOD: Method = Method::Post;
+    const PATH: &'static str = "/api/v1/deployments/{deployment}/abandon";
+    const EFFECT: Effect = Effect::Destroy;
+    const SUMMARY: &'static str = "End a stuck deployment as it is: what served before serves on";
+    const PERMISSION: Permission = Permission::Deploy;
+
+    fn place(request: &Self::Request) -> Place<'_> {
+        Place::Deployment(&request.deployment)
+    }
+}
+
 /// Output of build, release command and health checks, by page. There is a stream of it too, and a file.
 ///
 /// Pages begin with the first line, or behind `after`. With `tail` or `before` they end with the last one, or in front of

@@ -174,6 +174,7 @@ macro_rules! for_each_operation {
             $crate::deployments::Get,
             $crate::deployments::Cancel,
             $crate::deployments::Resume,
+            $crate::deployments::Abandon,
             $crate::deployments::Output,
             $crate::queue::List,
             $crate::queue::Move,

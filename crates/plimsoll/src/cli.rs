@@ -85,6 +85,7 @@ pub(crate) enum Command {
     Plans(plans::Args),
     Cancel(cancel::Args),
     Resume(resume::Args),
+    Abandon(abandon::Args),
     #[command(alias = "deployment")]
     Deployments(deployments::Args),
     Queue(queue::Args),

@@ -258,7 +258,7 @@ async fn everything(world: &World, mut known: Value, elsewhere: &Repo) -> Vec<As
     for asked in &mut all {
         match asked.operation.as_str() {
             // Of what waits.
-            "queue.move" | "queue.reschedule" | "deployments.cancel" | "deployments.resume" => {
+            "queue.move" | "queue.reschedule" | "deployments.cancel" | "deployments.resume" | "deployments.abandon" => {
                 asked.path = asked.path.replace(&text("deployment"), &text("queued"));
             }
             "events.stream" => asked.path.push_str("?after=0"),

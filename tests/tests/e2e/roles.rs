@@ -57,6 +57,7 @@ const LEAST: &[(&str, &str, &str)] = &[
     ("deployments.get", "viewer", "app"),
     ("deployments.cancel", "deployer", "app"),
     ("deployments.resume", "deployer", "app"),
+    ("deployments.abandon", "deployer", "app"),
     ("deployments.output", "viewer", "app"),
     ("deployments.output_stream", "viewer", "app"),
     ("deployments.output_file", "viewer", "app"),

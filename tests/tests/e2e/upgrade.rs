@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::DeploymentId;
 use domain::event::EventKind;
 use domain::phase::Phase;
-use operations::deployments::{DeploymentRequest, Resume};
+use operations::deployments::{Abandon, DeploymentRequest, Resume};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::server::binary;
 use plimsoll_tests::{App, Repo, Server, processes, wait_for};
@@ -95,7 +95,9 @@ async fn a_deployment_that_another_version_has_begun_is_stuck_until_that_one_is_
     let told = server.events(&id).await;
     assert_eq!(told.iter().filter(|event| matches!(event.kind, EventKind::DeploymentStuck { .. })).count(), 1);
     let doctor = String::from_utf8(server.cli(&["doctor", "--json"]).stdout).unwrap();
-    assert!(doctor.contains(&format!("plimsoll resume {id}")), "{doctor}");
+    for command in ["resume", "abandon"] {
+        assert!(doctor.contains(&format!("plimsoll {command} {id}")), "{doctor}");
+    }
     let resume = DeploymentRequest { deployment: id.clone() };
     let again = refused(server.client().call::<Resume>(&resume).await);
     assert!(again.status == 409 && again.detail.contains("version 99"), "{again:?}");
@@ -109,6 +111,26 @@ async fn a_deployment_that_another_version_has_begun_is_stuck_until_that_one_is_
     fs::write(gate, "").unwrap();
     active(server.end(&id).await);
     server.assert_serves("hello", "/", "v2").await;
+
+    // Where that version does not come back, one that it has begun is abandoned, and the next has the environment for itself.
+    repo.commit(App::new("v3").build("sleep 600").files(), "v3");
+    let id = server.deploy("hello").await.id;
+    server.reach(&id, Phase::Building).await;
+    server.stop();
+    begun_by(&server, &id, 99);
+    server.restart().await;
+    wait_for("it to be stuck", LIMIT, async || server.deployment(&id).await.stuck).await;
+    let told = server.cli(&["abandon", id.as_str(), "--yes"]);
+    assert!(told.status.success(), "{told:?}");
+    let ended = server.deployment(&id).await;
+    assert_eq!((ended.phase, &ended.stuck), (Phase::Failed, &None), "{ended:#?}");
+    assert!(ended.failure.unwrap().message.contains("abandoned by"));
+    server.assert_serves("hello", "/", "v2").await;
+    let again = refused(server.client().call::<Abandon>(&DeploymentRequest { deployment: id }).await);
+    assert!(again.status == 409 && again.detail.contains("not stuck"), "{again:?}");
+    repo.commit(App::new("v4").files(), "v4");
+    server.deploy_well("hello").await;
+    server.assert_serves("hello", "/", "v4").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -22,18 +22,19 @@ use domain::source::Source;
 use domain::{AppId, DeploymentId, EnvironmentId, ReleaseId};
 use runtime::{Executor, Ports, ProcessRuntime, Sites, Supervisor};
 use saga::harness::{Case, Fault, Harness};
-use saga::{Cancel, Engine, Fence, Journal, Outcome, OutcomeOf, SagaId};
+use saga::{Cancel, Engine, Event, Fence, HistoryOf, Journal, Outcome, OutcomeOf, Record, Saga, SagaId, Step, Way};
 use store::{DatabaseUrl, Store};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use super::journal::StoreJournal;
+use super::journal::{StoreJournal, abandon};
 use super::state::{Order, ReleaseRef};
 use super::{Deploy, Deploying, Promotion, Rollback, State, World};
 use crate::environment::data_key;
 use crate::layout::Layout;
 use crate::output::Outputs;
+use crate::reconcile::correct_idle;
 use crate::vault::Vault;
 
 /// What a test's world leaves behind goes when the world does.
@@ -401,6 +402,78 @@ async fn put_through<G: Deploying>(
         .run()
         .await
         .assert_sound();
+}
+
+/// The undo of the cutover fails for good, and somebody abandons the deployment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_abandoned_leaves_nobody_without_answers() {
+    LazyLock::force(&REPOSITORY);
+    let world = Arc::new(world(DeploymentKind::Deploy, 3).await);
+    let start = STARTS.lock().unwrap()[world.layout.data()].clone();
+    let order = start.state.order.clone();
+    let id = SagaId::new(order.deployment.as_str());
+    let opening = saga::opening::<Deploy>(start.state.clone(), Utc::now()).unwrap();
+    let mut history = HistoryOf::<Deploy>::open(&opening).unwrap();
+    let mut records = vec![opening];
+    let mut events = Vec::new();
+    let mut state = start.state;
+    for (stage, work) in <Deploy as Saga>::stages().iter().enumerate().take(10) {
+        let cancel = CancellationToken::new();
+        let step = Step { saga: id.clone(), stage: work.name(), attempt: 1, cancel };
+        state = work.run(&world, state, &step).await.unwrap();
+        events.push(Event::StageStarted { stage, attempt: 1 });
+        events.push(Event::StageFinished { stage, state: state.clone() });
+    }
+    let error = super::fail::internal(Phase::HealthCheck, "no");
+    events.extend([
+        Event::StageStarted { stage: 10, attempt: 1 },
+        Event::StageFailed { stage: 10, attempt: 1, error: error.clone(), retry_at: None },
+        Event::UndoStarted { stage: 10, attempt: 1 },
+        Event::UndoFinished { stage: 10 },
+        Event::UndoStarted { stage: 9, attempt: 1 },
+        Event::UndoFailed { stage: 9, attempt: 1, error: error.clone(), retry_at: None },
+        Event::StuckAt { stage: 9, way: Way::Undo, error },
+    ]);
+    for event in events {
+        let record = Record { seq: history.next_seq(), at: Utc::now(), event };
+        history = history.apply(&record).unwrap();
+        records.push(record);
+    }
+    let journal = StoreJournal::new(world.store.clone(), world.counters.clone());
+    Journal::<Deploy>::append(&journal, &id, Fence(0), 0, &records, &history).await.unwrap();
+    let failed = state.release.unwrap().id;
+    serves(&world, &failed).await;
+
+    // While it is stuck nobody corrects what it has made.
+    correct_idle(&world, "here", &order.environment).await.unwrap();
+    serves(&world, &failed).await;
+    let tx = world.store.write().await.unwrap();
+    assert!(abandon(&tx, &order.deployment, 0, "zoe").await.unwrap());
+    tx.commit().await.unwrap();
+    let ended = store::deployments::get(&world.store, &order.deployment).await.unwrap().deployment;
+    assert_eq!((ended.phase, ended.stuck), (Phase::Failed, None));
+    assert!(ended.failure.unwrap().message.contains("abandoned by zoe; not taken back: "));
+    let environment = store::environments::get(&world.store, &order.environment).await.unwrap();
+    assert_eq!(environment.acting, None, "the next one may act");
+    serves(&world, &failed).await;
+    for _ in 0..2 {
+        correct_idle(&world, "here", &order.environment).await.unwrap();
+        serves(&world, &start.before).await;
+    }
+    let next = record(&world, &order.app, &order.environment, "production", "two").await;
+    let next = run(&world, next).await;
+    serves(&world, &next.id).await;
+    let instances = store::instances::list_by_environment(&world.store, &order.environment).await.unwrap();
+    assert!(instances.iter().all(|row| row.key.deployment != order.deployment), "{instances:?}");
+}
+
+/// Both routes are answered by this release.
+async fn serves(world: &World, release: &ReleaseId) {
+    let host: Host = "hello.localhost".parse().unwrap();
+    for path in [PathPrefix::root(), "/pages".parse().unwrap()] {
+        let seen = world.ingress.verify(&host, &path).await.unwrap();
+        assert_eq!((&seen.release, seen.status), (release, 200), "{path}");
+    }
 }
 
 /// Whether the fault is a kill around a write of the journal.

@@ -13,7 +13,7 @@ use domain::failure::Failure;
 use domain::phase::Phase;
 use domain::smoke::SmokeResult;
 use domain::{DeploymentId, ReleaseId};
-use saga::{Event, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
+use saga::{Event, Fence, HistoryOf, Journal, JournalError, Progress, RecordOf, Remedy, SagaId};
 use store::advances::{Advance, Change};
 use store::appends::{Append, End};
 use store::deployments::{DeploymentUpdate, Record as Row};
@@ -173,8 +173,7 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
     if row.seq != 1 || row.finished {
         return Ok(false);
     }
-    let mut history = opening(tx, &id).await?.1;
-    let mut records = Vec::new();
+    let history = opening(tx, &id).await?.1;
     let cancelled = |reason: String| {
         let why = saga::Cause::Cancelled { reason: reason.clone(), error: None };
         [Event::CancelRequested { reason }, Event::Undone { why }]
@@ -192,21 +191,56 @@ pub(crate) async fn end_unstarted(tx: &Tx, deployment: &DeploymentId, why: Unwan
             (error.message.clone(), [Event::Refused { error }, Event::Undone { why }])
         }
     };
-    for event in events {
-        let record = saga::Record { seq: history.next_seq(), at: Utc::now().max(history.updated_at()), event };
-        history = history.apply(&record).map_err(|e| nonsense(&id, &e))?;
-        records.push(record);
-    }
-    let values = records.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(|e| nonsense(&id, &e))?;
-    let events: Vec<_> = records.into_iter().map(|record| record.event).collect();
-    let fence = Fence(row.fence);
-    let row = store::deployments::get(tx, deployment).await?;
-    let addition = addition(&id, fence, 1, values, &events, Shown::of(&row), &history);
-    store::appends::one(tx, &addition).await?;
-    apply(tx, &effects(&id, fence, &events, &history)).await?;
-    store::appends::advance(tx, &[&addition]).await?;
-    void(tx, &row.deployment, &told).await?;
+    let deployment = add(tx, &id, Fence(row.fence), history, &events).await?;
+    void(tx, &deployment, &told).await?;
     Ok(true)
+}
+
+/// Ends a stuck deployment in `tx` as it is, under the epoch `fence`. `false` when its journal can't be read, or does not say that it
+/// is stuck: another version has begun it.
+pub(crate) async fn abandon(tx: &Tx, deployment: &DeploymentId, fence: u64, by: &str) -> Result<bool, StoreError> {
+    let id = SagaId::new(deployment.as_str());
+    let values = match store::sagas::load(tx, id.as_str()).await {
+        Err(StoreError::Corrupt { .. }) => return Ok(false),
+        values => values?,
+    };
+    let records = values.into_iter().map(|(_, value)| serde_json::from_value(value));
+    let records: Result<Vec<saga::Record<State, Failure>>, serde_json::Error> = records.collect();
+    let history = records.ok().and_then(|records| DeploymentHistory::replay(&records).ok());
+    let Some(history) = history.filter(|history| matches!(history.progress(), Progress::Stuck { .. })) else {
+        return Ok(false);
+    };
+    let end = match history.undoing() {
+        Some(why) => Event::Undone { why: why.clone() },
+        None => Event::Finished,
+    };
+    let abandoned = Event::Resumed { remedy: Remedy::Abandon, by: by.to_owned() };
+    add(tx, &id, Fence(fence), history, &[abandoned, end]).await?;
+    Ok(true)
+}
+
+/// Adds events to a journal in `tx`, with all that they mean. The deployment as it was before.
+async fn add(
+    tx: &Tx,
+    id: &SagaId,
+    fence: Fence,
+    mut history: DeploymentHistory,
+    events: &[Event<State, Failure>],
+) -> Result<Deployment, StoreError> {
+    let seq = history.next_seq();
+    let mut values = Vec::new();
+    for event in events {
+        let at = Utc::now().max(history.updated_at());
+        let record = saga::Record { seq: history.next_seq(), at, event: event.clone() };
+        history = history.apply(&record).map_err(|e| nonsense(id, &e))?;
+        values.push(serde_json::to_value(&record).map_err(|e| nonsense(id, &e))?);
+    }
+    let row = store::deployments::get(tx, &history.state().order.deployment).await?;
+    let addition = addition(id, fence, seq, values, events, Shown::of(&row), &history);
+    store::appends::one(tx, &addition).await?;
+    apply(tx, &effects(id, fence, events, &history)).await?;
+    store::appends::advance(tx, &[&addition]).await?;
+    Ok(row.deployment)
 }
 
 /// Nobody need vote on what has ended.
@@ -230,6 +264,8 @@ pub(crate) async fn regenerate(tx: &Tx, deployment: &DeploymentId, generation: u
     store::sagas::reopen(tx, id.as_str(), &value).await?;
     store::deployments::set_generation(tx, deployment, generation).await
 }
+
+type DeploymentHistory = saga::History<State, Failure>;
 
 type Opening = (saga::Record<State, Failure>, saga::History<State, Failure>);
 

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use domain::ReleaseId;
-use domain::deployment::{DeploymentKind, Metadata, PhaseTimes};
+use domain::deployment::{Abandoned, DeploymentKind, Metadata, PhaseTimes};
 use domain::failure::Failure;
 use domain::phase::Phase;
 use domain::smoke::{Moment, SmokeResult};
-use saga::{Cause, History, Progress, StageRecord};
+use saga::{Cause, History, Progress, StageRecord, StageStatus};
 
 use super::smoke;
-use super::stages::{CUTOVER, RELEASE_COMMAND, phase_of};
+use super::stages::{BUILD, CREATE_RELEASE, CUTOVER, LINK, PULL_SOURCE, RELEASE_COMMAND, RETIRE, START, phase_of};
 use super::state::Order;
 use super::{State, fail};
 
@@ -37,13 +37,21 @@ pub(crate) fn project(history: &DeploymentHistory) -> Projection {
         phase,
         progress: phase.progress(),
         phases: phases(history, phase),
-        failure: history.undoing().map(|why| failure(why, furthest(history))),
+        failure: history.undoing().map(|why| match abandoned(history) {
+            Some(abandoned) => left(failure(why, furthest(history)), &abandoned),
+            None => failure(why, furthest(history)),
+        }),
         stuck: match history.progress() {
             Progress::Stuck { error, .. } => Some(error.message.clone()),
             _ => None,
         },
         cancelling: history.cancel_reason().is_some() && !phase.is_end(),
-        metadata: Metadata { smoke_tests: smoke_tests(history), switched_at: switched_at(history), ..metadata(state) },
+        metadata: Metadata {
+            smoke_tests: smoke_tests(history),
+            switched_at: switched_at(history),
+            abandoned: abandoned(history),
+            ..metadata(state)
+        },
         release: release(history),
     }
 }
@@ -51,6 +59,8 @@ pub(crate) fn project(history: &DeploymentHistory) -> Projection {
 fn phase(history: &DeploymentHistory) -> Phase {
     match history.progress() {
         Progress::Done => Phase::Active,
+        // Something of it is still there, whatever it was to become.
+        Progress::Undone { .. } if history.abandoned_by().is_some() => Phase::Failed,
         Progress::Undone { why } if why.is_cancel() && stalled(why).is_none() => Phase::Cancelled,
         Progress::Undone { .. } if history.state().switched => Phase::RolledBack,
         Progress::Undone { .. } => Phase::Failed,
@@ -128,6 +138,24 @@ fn failure(why: &Cause<Failure>, at: Phase) -> Failure {
     }
 }
 
+/// Steps that leave something where they are not taken back, or not done; a claim ends with the deployment.
+const LEAVES: [&str; 7] = [PULL_SOURCE, BUILD, CREATE_RELEASE, LINK, START, CUTOVER, RETIRE];
+
+fn abandoned(history: &DeploymentHistory) -> Option<Abandoned> {
+    let by = history.abandoned_by()?.to_owned();
+    let left = history.stages().iter().filter(|stage| is_left(stage)).map(|stage| stage.name.clone()).collect();
+    Some(Abandoned { by, left })
+}
+
+fn is_left(stage: &StageRecord<Failure>) -> bool {
+    matches!(stage.status, StageStatus::Skipped | StageStatus::UndoSkipped) && LEAVES.contains(&stage.name.as_str())
+}
+
+/// The failure of a deployment that was abandoned while it was taken back.
+pub(super) fn left(failure: Failure, abandoned: &Abandoned) -> Failure {
+    Failure { message: format!("{}; {abandoned}", failure.message), ..failure }
+}
+
 /// Why it was taken back without anybody's wish.
 fn stalled(why: &Cause<Failure>) -> Option<&str> {
     match why {
@@ -171,6 +199,7 @@ fn metadata(state: &State) -> Metadata {
         approval: state.order.approval.as_ref().map(|awaited| awaited.id.clone()),
         reference: asked(&state.order),
         smoke_tests: Vec::new(),
+        abandoned: None,
     }
 }
 
@@ -292,6 +321,46 @@ mod tests {
         let projection = project(&after::<Deploy>(events));
         assert_eq!((projection.phase, projection.release), (Phase::RolledBack, None));
         assert_eq!(projection.metadata.switched_to, Some(release.id), "whose requests were counted");
+    }
+
+    /// The undo of `stage`, which is the next to be taken back, fails for good; somebody abandons the deployment then.
+    fn abandoned_at(stage: usize, way: saga::Way) -> Vec<Event<State, Failure>> {
+        let error = fail::internal(Phase::HealthCheck, "the ingress is gone");
+        let mut events = match way {
+            saga::Way::Undo => vec![
+                Event::UndoStarted { stage, attempt: 1 },
+                Event::UndoFailed { stage, attempt: 1, error: error.clone(), retry_at: None },
+            ],
+            saga::Way::Forward => vec![
+                Event::StageStarted { stage, attempt: 1 },
+                Event::StageFailed { stage, attempt: 1, error: error.clone(), retry_at: None },
+            ],
+        };
+        events.push(Event::StuckAt { stage, way, error });
+        events.push(Event::Resumed { remedy: saga::Remedy::Abandon, by: "zoe".into() });
+        events
+    }
+
+    #[test]
+    fn what_is_abandoned_says_who_did_and_what_is_left() {
+        let mut events = through(9, &State { switched: true, ..state() });
+        events.extend(failed(10).into_iter().take(4));
+        events.extend(abandoned_at(9, saga::Way::Undo));
+        let why = Cause::Cancelled { reason: "not looked at".into(), error: None };
+        events.push(Event::Undone { why });
+        let projection = project(&after::<Deploy>(events));
+        assert_eq!((projection.phase, projection.stuck), (Phase::Failed, None), "and not rolled back");
+        let left = "no; abandoned by zoe; not taken back: pull_source, build, create_release, link, start, cutover";
+        assert_eq!(projection.failure.unwrap().message, left);
+        assert_eq!(projection.metadata.abandoned.unwrap().by, "zoe");
+
+        // Past the pivot it serves, whatever is left to be cleaned.
+        let mut events = through(10, &state());
+        events.extend(abandoned_at(11, saga::Way::Forward));
+        events.push(Event::Finished);
+        let projection = project(&after::<Deploy>(events));
+        assert_eq!((projection.phase, projection.failure), (Phase::Active, None));
+        assert_eq!(projection.metadata.abandoned.unwrap().left, [RETIRE]);
     }
 
     #[test]

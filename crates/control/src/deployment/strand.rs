@@ -5,9 +5,15 @@
 
 use chrono::Utc;
 use domain::DeploymentId;
+use domain::deployment::{Abandoned, Metadata, PhaseTimes};
 use domain::event::EventKind;
-use store::deployments::DeploymentUpdate;
+use domain::failure::Cause;
+use domain::phase::Phase;
+use store::deployments::{DeploymentUpdate, Record};
 use store::{Store, StoreError, Tx};
+
+use super::fail;
+use super::project::left;
 
 /// Says that it is stuck and why, and lets go of it. Without effect when it is not driven under `fence` any more.
 pub(crate) async fn strand(store: &Store, deployment: &DeploymentId, fence: u64, why: &str) -> Result<(), StoreError> {
@@ -31,6 +37,41 @@ pub(crate) async fn free(store: &Store, deployment: &DeploymentId, fence: u64) -
     }
     say(&tx, deployment, None).await?;
     tx.commit().await
+}
+
+/// Ends one as it is that somebody abandons, in its row alone. Nobody goes on with it, whatever program that is.
+pub(crate) async fn end(tx: &Tx, record: &Record, by: &str) -> Result<(), StoreError> {
+    let (deployment, now) = (&record.deployment, Utc::now());
+    let id = &deployment.id;
+    let abandoned = Abandoned { by: by.to_owned(), left: Vec::new() };
+    let mut update = DeploymentUpdate { stuck: Some(None), cancelling: Some(false), ..DeploymentUpdate::default() };
+    // What was active serves on.
+    if !deployment.phase.is_end() {
+        let phase = Phase::Failed;
+        let why = deployment.stuck.clone().unwrap_or_default();
+        let failure = fail::failure(deployment.phase, Cause::Internal, why, "deploy again when you are ready");
+        let failure = left(failure, &abandoned);
+        let mut phases = deployment.phases.clone();
+        if let Some(last) = phases.last_mut() {
+            last.finished_at = Some(now);
+        }
+        phases.push(PhaseTimes { phase, started_at: now, finished_at: Some(now) });
+        let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
+        for event in [
+            EventKind::PhaseChanged { phase, progress: phase.progress() },
+            EventKind::DeploymentFinished { phase, failure: Some(failure.clone()) },
+        ] {
+            store::events::insert(tx, app, environment, Some(id), &event, now).await?;
+        }
+        update.phase = Some(phase);
+        update.progress = Some(phase.progress());
+        update.phases = Some(phases);
+        update.failure = Some(failure);
+    }
+    update.metadata = Some(Metadata { abandoned: Some(abandoned), ..deployment.metadata.clone() });
+    store::deployments::update(tx, id, now, update).await?;
+    store::sagas::finish(tx, id.as_str()).await?;
+    store::environments::end(tx, &record.environment_id, id).await
 }
 
 async fn driven(tx: &Tx, deployment: &DeploymentId, fence: u64) -> Result<bool, StoreError> {

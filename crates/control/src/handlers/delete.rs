@@ -25,7 +25,10 @@ impl Control {
         let deployment = record.deployment;
         let what = format!("{}/{}", deployment.app, deployment.environment);
         let hint = match deployment.stuck {
-            Some(_) => format!("it is stuck: help it with `plimsoll resume {}`, then delete", deployment.id),
+            Some(_) => format!(
+                "it is stuck: help it with `plimsoll resume {0}` or end it with `plimsoll abandon {0}`, then delete",
+                deployment.id
+            ),
             None => format!("wait for it, or `plimsoll cancel {}`", deployment.id),
         };
         Err(Error::conflict(format!("deployment {} of {what} has not ended", deployment.id)).hint(hint))

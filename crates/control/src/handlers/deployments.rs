@@ -5,7 +5,9 @@ use std::time::Duration;
 use domain::DeploymentId;
 use domain::deployment::Deployment;
 use domain::phase::Phase;
-use operations::deployments::{Cancel, DeploymentRequest, Get, List, ListRequest, Output, OutputRequest, Resume};
+use operations::deployments::{
+    Abandon, Cancel, DeploymentRequest, Get, List, ListRequest, Output, OutputRequest, Resume,
+};
 use operations::logs::LogPage;
 use operations::{Error, ErrorKind, Page};
 use saga::{CancelRefused, EngineError};
@@ -16,11 +18,13 @@ use crate::Control;
 use crate::access::Admitted;
 use crate::audit::Act;
 use crate::caller::Handle;
-use crate::deployment::journal::{Unwanted, end_unstarted};
+use crate::deployment::journal::{Unwanted, abandon, end_unstarted};
 use crate::deployment::runner::Taken;
+use crate::deployment::strand;
 use crate::dispatch::{ANSWER, Waits, count_end, refusal};
 use crate::error::{io_error, store_error};
 use crate::output::reader::{Most, last_lines};
+use crate::reconcile::correct_idle;
 
 /// Between two looks for another server's word, should a notice be lost.
 const LOOK: Duration = Duration::from_millis(250);
@@ -74,7 +78,7 @@ impl Handle<Cancel> for Control {
         }
         if deployment.stuck.is_some() {
             return Err(Error::conflict("the deployment is stuck and can't be taken back by itself")
-                .hint(format!("see to the reason, then `plimsoll resume {}`", deployment.id)));
+                .hint(resume_or_abandon(&deployment)));
         }
         let act = self.begin_act::<Cancel>(who).await?;
         let cancelled = self.cancelled(&act, &deployment.id, &who.name).await;
@@ -151,6 +155,40 @@ impl Control {
                 Err(Error::internal())
             }
         }
+    }
+}
+
+impl Handle<Abandon> for Control {
+    /// Any server can: nothing runs of it any more, and its end is written here and now. What it has left is the reconciler's.
+    async fn handle(&self, who: &Admitted, request: DeploymentRequest) -> Result<Deployment, Error> {
+        let tx = self.write().await?;
+        let record = deployment_with(&tx, &request.deployment).await?;
+        let id = &record.deployment.id;
+        if record.deployment.stuck.is_none() {
+            return Err(Error::conflict("the deployment is not stuck, so there is nothing to abandon")
+                .hint(format!("take back what is at work with `plimsoll cancel {id}`")));
+        }
+        // A server that is about to try it again is refused from here on, before it has begun.
+        let saga = store::sagas::get(&tx, id.as_str()).await.map_err(store_error)?;
+        let taken = store::sagas::take(&tx, id.as_str(), &self.inner.member.id, saga.owner.as_ref()).await;
+        let Some(fence) = taken.map_err(store_error)? else { return Err(ended(&record.deployment)) };
+        if !abandon(&tx, id, fence, &who.name).await.map_err(store_error)? {
+            strand::end(&tx, &record, &who.name).await.map_err(store_error)?;
+        }
+        let now = deployment_with(&tx, id).await?.deployment;
+        let recorded = self.conclude::<Abandon>(&tx, who, &now).await?;
+        commit(tx, recorded).await?;
+        tracing::warn!(deployment = %id, by = who.name, "abandoned");
+        count_end(&self.inner, id).await;
+        // At once if that can be, and else by the reconciler of its machine.
+        let (world, host) = (self.inner.world.clone(), self.inner.member.host.clone());
+        let environment = record.environment_id.clone();
+        self.inner.tasks.spawn(async move {
+            if let Err(e) = correct_idle(&world, &host, &environment).await {
+                tracing::warn!("what an abandoned deployment has left can't be corrected yet: {e}");
+            }
+        });
+        Ok(now)
     }
 }
 
@@ -285,6 +323,11 @@ impl Control {
         }
         Ok(deployment_with(self.store(), &deployment.id).await?.deployment)
     }
+}
+
+fn resume_or_abandon(deployment: &Deployment) -> String {
+    let id = &deployment.id;
+    format!("see to the reason, then `plimsoll resume {id}`, or end it as it is with `plimsoll abandon {id}`")
 }
 
 fn active(deployment: &Deployment) -> Error {

@@ -1,5 +1,6 @@
 //! Routes of what is active.
 
+use domain::EnvironmentId;
 use domain::spec::Serve;
 use ingress::{EnvironmentRoutes, RouteTable, Target};
 use store::environments::Environment;
@@ -42,6 +43,16 @@ pub(super) async fn correct(inner: &Inner) {
     }
 }
 
+/// The same of one environment, if it is of this machine.
+pub(crate) async fn correct_idle(world: &World, host: &str, id: &EnvironmentId) -> Result<(), Failed> {
+    let table = world.ingress.table().await?;
+    let environment = store::environments::get(&world.store, id).await?;
+    match is_idle(&environment) && environment.host == host {
+        true => correct_in(world, &table, &environment).await,
+        false => Ok(()),
+    }
+}
+
 fn told(environment: &Environment, done: Result<(), Failed>) {
     if let Err(e) = done {
         tracing::error!(app = %environment.app, environment = %environment.name, "can't restore its routes: {e}");
@@ -63,7 +74,7 @@ async fn restore_one(world: &World, environment: &Environment) -> Result<(), Fai
     put(world, &table, environment, &state).await
 }
 
-/// The same of one environment, whose routes nobody else may change meanwhile.
+/// The same of an environment whose routes nobody else may change meanwhile: who asks has claimed it.
 pub(crate) async fn correct_one(world: &World, environment: &Environment) -> Result<(), Failed> {
     correct_in(world, &world.ingress.table().await?, environment).await
 }

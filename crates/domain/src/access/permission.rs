@@ -15,7 +15,7 @@ pub enum Permission {
     Mine,
     /// All that is read of an app.
     Look,
-    /// Versions: deploy, promote, roll back, cancel, resume, plan, schedule, upload, test.
+    /// Versions: deploy, promote, roll back, cancel, resume, abandon, plan, schedule, upload, test.
     Deploy,
     /// How an app is set up: source, variables, environments, windows, limits, channels.
     Configure,

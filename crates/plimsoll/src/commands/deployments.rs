@@ -161,6 +161,10 @@ fn details(deployment: &Deployment) -> Vec<String> {
         lines.extend(promotion.forced.iter().map(|reason| format!("  forced: {}", clean(reason))));
     }
     lines.extend(deployment.metadata.smoke_tests.iter().flat_map(super::smoke_tests::lines));
+    if let (Some(abandoned), Phase::Active) = (&deployment.metadata.abandoned, deployment.phase) {
+        lines.push(format!("abandoned by {}", clean(&abandoned.by)));
+        lines.extend(abandoned.left.iter().map(|step| format!("  not done: {}", clean(step))));
+    }
     if let Some(failure) = &deployment.failure {
         lines.push(format!("failed in {} ({})", text::phase(failure.phase), tag(&failure.cause)));
         lines.extend(failure.message.lines().map(|line| format!("  {}", clean(line))));
@@ -170,6 +174,7 @@ fn details(deployment: &Deployment) -> Vec<String> {
     if let Some(reason) = &deployment.stuck {
         lines.push(format!("stuck: {}", text::clean_lines(reason)));
         lines.push(format!("  try: `plimsoll resume {0}`, once that is put right", deployment.id));
+        lines.push(format!("  or: `plimsoll abandon {0}` ends it as it is", deployment.id));
     }
     lines
 }

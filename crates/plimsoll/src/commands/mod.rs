@@ -1,5 +1,6 @@
 //! The commands, one per file, and what they share.
 
+pub(crate) mod abandon;
 pub(crate) mod analytics;
 pub(crate) mod approval_policies;
 pub(crate) mod approvals;
@@ -147,6 +148,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Plans(args) => plans::run(context, args).await,
         Command::Cancel(args) => cancel::run(context, args).await,
         Command::Resume(args) => resume::run(context, args).await,
+        Command::Abandon(args) => abandon::run(context, args).await,
         Command::Deployments(args) => deployments::run(context, args).await,
         Command::Queue(args) => queue::run(context, args).await,
         Command::Schedules(args) => schedules::run(context, args).await,

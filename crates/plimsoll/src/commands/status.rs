@@ -156,6 +156,7 @@ fn trouble(environment: &Environment, last: &Deployment) -> Vec<String> {
     if let Some(reason) = &last.stuck {
         lines.push(format!("\n{place}: {} is stuck: {}", last.id, clean_lines(reason)));
         lines.push(format!("  try: `plimsoll resume {0}`, once that is put right", last.id));
+        lines.push(format!("  or: `plimsoll abandon {0}` ends it as it is", last.id));
     } else if matches!(last.phase, Phase::Failed | Phase::RolledBack) {
         let what = last.failure.as_ref().map_or_else(|| text::phase(last.phase), ToString::to_string);
         lines.push(format!("\n{place}: the last deployment did not become active ({})", last.id));

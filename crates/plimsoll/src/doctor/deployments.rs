@@ -30,7 +30,12 @@ fn finding(item: &Diagnosis, now: DateTime<Utc>) -> Finding {
     let text = describe(item, now);
     match (&item.command, item.state) {
         (Some(command), DeploymentState::Stuck) => {
-            Finding::failed(CHECK, text, format!("See to the reason, then `{command}`"))
+            let advice = format!(
+                "See to the reason, then `{command}`: the step is tried again. \
+                 Or `plimsoll abandon {}`: it ends as it is, and what served before serves on",
+                item.deployment
+            );
+            Finding::failed(CHECK, text, advice)
         }
         (Some(command), _) => Finding::warning(CHECK, text, format!("`{command}`")),
         (None, _) => Finding::ok(CHECK, text),
@@ -104,6 +109,11 @@ mod tests {
             assert!(found.found.contains(part), "{}", found.found);
         }
         assert!(!found.found.contains('\x1b'));
+        let stuck = Diagnosis { state: DeploymentState::Stuck, command: Some("plimsoll resume dep_1".into()), ..item };
+        let advice = finding(&stuck, now).advice.unwrap();
+        for command in ["`plimsoll resume dep_1`", "`plimsoll abandon dep_01hf7yat00000000000000002a`"] {
+            assert!(advice.contains(command), "{advice}");
+        }
         assert_eq!(findings(&Diagnoses { items: Vec::new(), left_out: 0 }, now)[0].status, Status::Ok);
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn lines(deployment: &Deployment, serving: Option<u32>, paint: Paint)
         lines.push(indented(&clean_lines(reason)));
         let id = &deployment.id;
         lines.push(format!("{} `plimsoll resume {id}` once that is put right", paint.bold("  try:")));
+        lines.push(format!("  or: `plimsoll abandon {id}` ends it as it is"));
     }
     lines.push(match serving {
         Some(number) => format!("  v{number} serves as before"),
@@ -130,6 +131,8 @@ mod tests {
         );
         let stuck = Deployment { stuck: Some("the disk is full".into()), ..deployment(Phase::UpdatingRoutes) };
         assert_eq!(exit(&stuck).map(Exit::code), Some(6));
-        assert!(told(&stuck, None).contains("plimsoll resume dep_"), "{}", told(&stuck, None));
+        for command in ["plimsoll resume dep_", "plimsoll abandon dep_"] {
+            assert!(told(&stuck, None).contains(command), "{}", told(&stuck, None));
+        }
     }
 }

@@ -20,7 +20,7 @@ const MADE: [Made; 5] = [
     (
         "deployments.deploy",
         &[("deployment", "$response.body#/id")],
-        &["deployments.get", "deployments.cancel", "deployments.output", "deployments.resume"],
+        &["deployments.get", "deployments.cancel", "deployments.output", "deployments.resume", "deployments.abandon"],
     ),
     (
         "deployments.rollback",

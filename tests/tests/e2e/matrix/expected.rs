@@ -69,6 +69,7 @@ pub(super) const ROWS: &[Row] = &[
     row("deployments.rollback", "-+++ .... -+++"),
     row("deployments.cancel", "-+++ .... -+++"),
     row("deployments.resume", "-+++ .... -+++"),
+    row("deployments.abandon", "-+++ .... -+++"),
     row("promotions.promote", "-+++ .... -+++"),
     row("smoke_tests.run", "-+++ .... -+++"),
     // To the first place, which passes those of other apps.
