@@ -55,6 +55,9 @@ export const cancel = (deployment: string, key: string) =>
 export const resume = (deployment: string, key: string) =>
   data(api.POST('/api/v1/deployments/{deployment}/resume', { params: { path: { deployment }, header: under(key) } }))
 
+export const abandon = (deployment: string, key: string) =>
+  data(api.POST('/api/v1/deployments/{deployment}/abandon', { params: { path: { deployment }, header: under(key) } }))
+
 export const move = (deployment: string, to: Place, key: string) =>
   data(api.PUT('/api/v1/queue/{deployment}/place', { params: { path: { deployment }, header: under(key) }, body: { to } }))
 

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { useNavigate } from '@tanstack/react-router'
 import { CircleStop, Play, RotateCw } from 'lucide-react'
 import { useRef } from 'react'
-import { cancel, deploy, resume } from '@/api/actions'
+import { abandon, cancel, deploy, resume } from '@/api/actions'
 import { Intention } from '@/api/keys'
 import { app, deployment as deploymentQuery, environment } from '@/api/queries'
 import type { Deployment } from '@/api/schema'
@@ -45,6 +45,18 @@ export function DeploymentActions({ deployment }: { deployment: Deployment }) {
       action: 'Go on',
       run: async () => update(await resume(id, intention.current.keyFor(['resume', id, deployment.updated_at]))),
     })
+  const askAbandon = () =>
+    confirm({
+      title: 'Abandon this deployment?',
+      will: [
+        'It ends as it is. What it has done is not taken back.',
+        target?.active ? <>v{target.active.release_number} keeps serving, or serves again.</> : 'Nothing serves there afterwards.',
+        'What it leaves and nothing needs is removed within a few minutes; the next deployment can begin at once.',
+      ],
+      action: 'Abandon the deployment',
+      danger: true,
+      run: async () => update(await abandon(id, intention.current.keyFor(['abandon', id, deployment.updated_at]))),
+    })
   const order: { reference?: string } =
     deployment.source && deployment.kind === 'deploy' ? { reference: deployment.metadata.reference ?? undefined } : {}
   const askAgain = () =>
@@ -66,9 +78,14 @@ export function DeploymentActions({ deployment }: { deployment: Deployment }) {
 
   if (deployment.stuck) {
     return (
-      <Button look="primary" onClick={askResume} disabledReason={notAllowed}>
-        <Play aria-hidden /> Go on
-      </Button>
+      <>
+        <Button look="primary" onClick={askResume} disabledReason={notAllowed}>
+          <Play aria-hidden /> Go on
+        </Button>
+        <Button onClick={askAbandon} disabledReason={notAllowed}>
+          <CircleStop aria-hidden /> Abandon
+        </Button>
+      </>
     )
   }
   if (!hasEnded(deployment.phase)) {
