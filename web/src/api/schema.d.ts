@@ -915,6 +915,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deployments/{deployment}/abandon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a stuck deployment as it is: what served before serves on */
+        post: operations["deployments.abandon"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deployments/{deployment}/cancel": {
         parameters: {
             query?: never;
@@ -1963,6 +1980,13 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Who ended a stuck deployment, and what it has left. */
+        Abandoned: {
+            /** @description Name of the token. */
+            by: string;
+            /** @description Steps that were not taken back; of an active one, those that were not done. Absent when its journal can't be read. */
+            left?: string[];
+        };
         AcceptInvitation: {
             cookie?: components["schemas"]["WantedCookie"] | null;
             /**
@@ -3883,6 +3907,8 @@ export interface components {
         };
         /** @description Typed facts that a deployment collects on its way. */
         Metadata: {
+            /** @description Set when it was stuck and somebody ended it so. */
+            abandoned?: components["schemas"]["Abandoned"] | null;
             /** @description What it waited for, or waits for, when others have to approve of it. */
             approval?: string | null;
             commit?: components["schemas"]["Commit"] | null;
@@ -5899,6 +5925,7 @@ export interface components {
     };
     pathItems: never;
 }
+export type Abandoned = components['schemas']['Abandoned'];
 export type AcceptInvitation = components['schemas']['AcceptInvitation'];
 export type Access = components['schemas']['Access'];
 export type Action = components['schemas']['Action'];
@@ -8112,6 +8139,34 @@ export interface operations {
             /** @description Show a deployment: phases, times, failure */
             200: {
                 headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deployment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    "deployments.abandon": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A promise that two requests with this key are one: the second gets the answer of the first. The same key with another request is refused. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description Id of the deployment (`dep_…`). */
+                deployment: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description End a stuck deployment as it is: what served before serves on */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
                     [name: string]: unknown;
                 };
                 content: {
