@@ -419,6 +419,6 @@ mod tests {
             ($($operation:ty),* $(,)?) => { $(check::<$operation>(&mut names, &mut routes);)* };
         }
         for_each_operation!(check_all);
-        assert_eq!(names.len(), 120);
+        assert_eq!(names.len(), 121);
     }
 }
