@@ -37,7 +37,8 @@ pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<Secret
 
 /// A fresh token for clients on this machine; the one of the last start of a server there is void.
 pub(crate) async fn local(store: &Store, host: &str) -> Result<SecretString, Error> {
-    let (secret, token) = make(&format!("local of {host}"), Utc::now());
+    let (secret, token) = make("local", Utc::now());
+    let token = Token { created_by: host.to_owned(), ..token };
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
     tx.commit().await.map_err(store_error)?;

@@ -32,7 +32,7 @@ pub struct Token {
     /// The person whose token it is: it is worth no more than the person may do. `None` for one of a machine.
     pub user: Option<UserId>,
     pub grants: Grants,
-    /// As people call them; empty for one from before there were people.
+    /// As people call them; the host of a local one; empty for one from before there were people.
     pub created_by: String,
     /// The person who made it, or who made the token that made it: what it does is their doing where that counts. `None` for
     /// one of the server's own.
@@ -54,14 +54,12 @@ pub async fn insert(tx: &Tx, token: &Token) -> Result<(), StoreError> {
     }
 }
 
-/// What the only local one was called before each host had its own.
-const LOCAL: &str = "local";
-
-/// Puts `token` in the place of the local one of its name, which is refused from then on, and returns it as it is kept:
-/// with the id of the one before, so that a client that repeats a request after a restart of the server is recognised.
+/// Puts `token` in the place of the local one that its host has made, or that was there before each host had its own, which is
+/// refused from then on. Returns it as it is kept: with the id of the one before, so that a client that repeats a request after a
+/// restart of the server is recognised.
 pub async fn replace_local(tx: &Tx, token: &Token) -> Result<Token, StoreError> {
-    let named = Column::Name.is_in([token.name.as_str(), LOCAL]);
-    let query = Entity::find().filter(Column::Local.eq(true)).filter(named).order_by_asc(Column::Id);
+    let made_here = Column::CreatedBy.is_in([token.created_by.as_str(), ""]);
+    let query = Entity::find().filter(Column::Local.eq(true)).filter(made_here).order_by_asc(Column::Id);
     let local = query.one(tx.connection()).await?;
     let Some(local) = local else {
         let token = Token { local: true, ..token.clone() };

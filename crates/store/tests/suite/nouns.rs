@@ -234,7 +234,7 @@ pub(crate) async fn tokens(db: Database) {
     let tx = store.write().await.unwrap();
     let next = tokens::replace_local(&tx, &token("3")).await.unwrap();
     assert_eq!(next.id, local.id);
-    let elsewhere = Token { name: "local of another host".into(), ..token("4") };
+    let elsewhere = Token { created_by: "another host".into(), ..token("4") };
     let elsewhere = tokens::replace_local(&tx, &elsewhere).await.unwrap();
     assert_ne!(elsewhere.id, next.id, "each host has its own");
     assert_eq!(tokens::find_by_hash(&tx, &local.hash).await.unwrap(), None);
