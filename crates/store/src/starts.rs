@@ -16,6 +16,9 @@ use crate::rows::{Parameters, parts};
 use crate::session::sealed::Connected;
 use crate::{Constraint, Session, StoreError, Tx, time};
 
+/// So many are asked about at least, so that few missing ones don't become a statement each.
+const AT_A_TIME: usize = 64;
+
 /// One that waits, with what decides whether it may start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
@@ -68,6 +71,18 @@ pub async fn ready(session: &impl Session, ids: &[DeploymentId]) -> Result<Vec<R
     }
     all.sort_by(|a, b| (a.entry.rank, &a.entry.deployment).cmp(&(b.entry.rank, &b.entry.deployment)));
     Ok(all)
+}
+
+/// As [`ready`], of the first of these that may start but for windows and limits: nothing is at work in their environments. As many as
+/// `most`, if there are, and perhaps a few more: those that another server has taken since make room for those behind them.
+pub async fn first_ready(session: &impl Session, ids: &[DeploymentId], most: usize) -> Result<Vec<Ready>, StoreError> {
+    let (mut found, mut rest) = (Vec::new(), ids);
+    while found.len() < most && !rest.is_empty() {
+        let some;
+        (some, rest) = rest.split_at(rest.len().min((most - found.len()).max(AT_A_TIME)));
+        found.extend(ready(session, some).await?.into_iter().filter(|ready| ready.running.is_none()));
+    }
+    Ok(found)
 }
 
 /// Takes these out of the queue and makes them `server`'s, under a new epoch each, and what is at work in their

@@ -8,7 +8,7 @@ use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use operations::Error;
 use saga::{Cancel, CancelRefused, Engine, EngineError, Fence, JournalError, Outcome, Remedy, SagaId};
-use store::StoreError;
+use store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -101,11 +101,6 @@ impl Runner {
             stopping,
         };
         Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// How many may be at work here.
-    pub(crate) fn slots(&self) -> usize {
-        self.shared.workers
     }
 
     /// How many more may be started here.
@@ -243,6 +238,13 @@ impl Runner {
     }
 }
 
+/// Whoever wants to resume it may take it.
+pub(crate) async fn let_go(store: &Store, deployment: &DeploymentId, fence: u64) -> Result<(), StoreError> {
+    let tx = store.write().await?;
+    store::sagas::give_up(&tx, deployment.as_str(), fence).await?;
+    tx.commit().await
+}
+
 fn reason(by: &str) -> String {
     format!("cancelled by {by}")
 }
@@ -307,6 +309,11 @@ impl Shared {
             match ran {
                 Ok(Outcome::Stuck { stage, error, .. }) => {
                     tracing::error!(%deployment, stage, "stuck: {error}");
+                    // What gets stuck here is nobody's any more; what was stuck when it was taken is still ours, if the answer to its
+                    // taking was lost.
+                    if let Err(e) = let_go(&self.world.store, deployment, fence.0).await {
+                        tracing::warn!(%deployment, "can't let others resume it: {e}");
+                    }
                     return;
                 }
                 Ok(outcome) => {

@@ -8,7 +8,7 @@ use store::StoreError;
 use store::queue::Orphan;
 
 use crate::control::Inner;
-use crate::deployment::runner::Taken;
+use crate::deployment::runner::{Taken, let_go};
 
 /// Takes all of this host and goes on with them.
 pub(super) async fn orphans(inner: &Inner) -> Result<(), StoreError> {
@@ -72,12 +72,7 @@ async fn resume(inner: &Inner, taken: Taken, by: &str) {
     let (deployment, fence) = (taken.deployment.clone(), taken.fence);
     let Err(e) = inner.runner.unstick(taken, by).await else { return };
     tracing::error!(%deployment, "can't resume: {e}");
-    let given_up = async {
-        let tx = inner.world.store.write().await?;
-        store::sagas::give_up(&tx, deployment.as_str(), fence).await?;
-        tx.commit().await
-    };
-    if let Err(e) = given_up.await {
+    if let Err(e) = let_go(&inner.world.store, &deployment, fence).await {
         tracing::warn!(%deployment, "can't let others resume it: {e}");
     }
 }

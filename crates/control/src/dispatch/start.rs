@@ -49,7 +49,7 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
         let chosen = if outrun { choice(inner, &tx).await?.0 } else { chosen };
         // More slots may be free by now than there were at the look.
         let slots: Vec<Slot> = (0..chosen.len()).map_while(|_| inner.runner.reserve()).collect();
-        let Begun { taken, ended } = begin(inner, &tx, &chosen[..slots.len()]).await?;
+        let Begun { taken, ended } = begin(inner, &tx, &chosen, slots.len()).await?;
         tx.commit().await?;
         let none = taken.is_empty() && ended.is_empty();
         count += taken.len() + ended.len();
@@ -70,13 +70,14 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
     Ok(Due { taken: count, next: next.into_iter().chain(opens).min() })
 }
 
-/// What may start here now, as far as `session` sees and if all slots were free, first come first; and what holds the others.
+/// What may start here now, as far as `session` sees and if there were a slot for each, first come first; and what holds the others.
 async fn choice(inner: &Inner, session: &impl Session) -> Result<(Vec<DeploymentId>, Gate), StoreError> {
     let now = Utc::now();
     let (heads, gate) = Gate::heads(session, &inner.member.host, now).await?;
     let waiting = heads.iter().map(|head| head.app.clone()).collect();
     let apps = store::queue::facts(session, &waiting).await?;
-    let Choice { start, .. } = choose(heads, &apps, inner.runner.slots(), now, |c| gate.closed(c));
+    let each = heads.len();
+    let Choice { start, .. } = choose(heads, &apps, each, now, |c| gate.closed(c));
     Ok((start.into_iter().map(|start| start.deployment).collect(), gate))
 }
 
@@ -87,15 +88,15 @@ struct Begun {
     ended: Vec<DeploymentId>,
 }
 
-/// Takes these out of the queue and makes them this server's, as far as they still may start: what was so a moment ago may
-/// not be so any more.
-async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId]) -> Result<Begun, StoreError> {
+/// Takes so many of these out of the queue and makes them this server's, as far as they still may start: what was so a moment ago
+/// may not be so any more, and other servers look at the same ones.
+async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId], most: usize) -> Result<Begun, StoreError> {
     let now = Utc::now();
-    let ready = store::starts::ready(tx, chosen).await?;
+    let ready = store::starts::first_ready(tx, chosen, most).await?;
     let candidates: Vec<Candidate> = ready.iter().map(Ready::candidate).collect();
     let gate = Gate::of(tx, &candidates, now).await?;
     let apps = store::queue::facts(tx, &candidates.iter().map(|c| c.app.clone()).collect()).await?;
-    let Choice { start, .. } = choose(candidates, &apps, chosen.len(), now, |c| gate.closed(c));
+    let Choice { start, .. } = choose(candidates, &apps, most, now, |c| gate.closed(c));
     let mut ready: BTreeMap<DeploymentId, Ready> =
         ready.into_iter().map(|ready| (ready.entry.deployment.clone(), ready)).collect();
     let (mut begun, mut entries, mut kinds) = (Begun::default(), Vec::new(), BTreeMap::new());

@@ -97,6 +97,7 @@ const CASES: &[(&str, Case)] = &[
     ("sagas", |db| Box::pin(records::sagas(db))),
     ("fences", |db| Box::pin(records::fences(db))),
     ("starting many", |db| Box::pin(starts::together(db))),
+    ("starting what others have not", |db| Box::pin(starts::outrun(db))),
     ("adding to many journals", |db| Box::pin(starts::appends(db))),
     ("what additions mean", |db| Box::pin(starts::advances(db))),
     ("leases", |db| Box::pin(records::leases(db))),

@@ -105,6 +105,24 @@ pub(crate) async fn together(db: Database) {
     assert_eq!(apps::find(&tx, &fixture::name("shop")).await.unwrap().unwrap().concurrency, 2);
 }
 
+/// What another server has taken makes room for what is behind it.
+pub(crate) async fn outrun(db: Database) {
+    let store = db.open().await;
+    let entries = waiting(&store, MANY).await;
+    let ids: Vec<DeploymentId> = entries.iter().map(|entry| entry.deployment.clone()).collect();
+    let (gone, left) = ids.split_at(MANY / 2);
+    let tx = store.write().await.unwrap();
+    starts::start(&tx, &id(), &entries[..gone.len()], kept()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    for most in [0, 1, left.len() - 1, left.len(), MANY] {
+        let ready = starts::first_ready(&store, &ids, most).await.unwrap();
+        assert!(ready.len() >= most.min(left.len()), "{most}: {}", ready.len());
+        assert!(ready.iter().all(|ready| left.contains(&ready.entry.deployment)), "{most}");
+    }
+    assert_eq!(starts::first_ready(&store, gone, MANY).await.unwrap(), []);
+}
+
 pub(crate) async fn appends(db: Database) {
     let store = db.open().await;
     let entries = waiting(&store, MANY).await;
