@@ -63,7 +63,7 @@ pub enum DeploymentState {
     Stalled,
     /// It works.
     Working,
-    /// It waits for its turn.
+    /// It waits for its turn, or for a server of its machine.
     Waiting,
 }
 

@@ -8,13 +8,15 @@ use domain::phase::Phase;
 use domain::queue::Waiting;
 use nix::sys::signal::Signal;
 use operations::cluster::{Cluster, Show, ShowRequest, Standing};
-use operations::deployments::{Cancel, Deploy, DeployRequest, DeploymentRequest, Get};
+use operations::deployments::{Abandon, Cancel, Deploy, DeployRequest, DeploymentRequest, Get, Resume};
 use operations::queue::Entry;
 use operations::{Client, Page, environments, plans};
 use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::postgres::{Postgres, Shutdown};
 use plimsoll_tests::server::signal;
 use plimsoll_tests::{App, Peer, Repo, Server, http, processes, wait_for};
+
+use crate::abandon;
 
 /// Seconds.
 const LEASE: u64 = 3;
@@ -40,11 +42,58 @@ async fn two(name: &str) -> World {
 
 /// A server with a data folder of its own, the host `two`, and the first one's database and key.
 async fn on_another_host(first: &Server, url: &str) -> Server {
-    let mut second = Server::stopped(&["--host", "two"], &[("PLIMSOLL_DATABASE_URL", url)]);
+    let lease = format!("{LEASE}s");
+    let mut second = Server::stopped(&["--host", "two", "--lease", &lease], &[("PLIMSOLL_DATABASE_URL", url)]);
     std::fs::create_dir_all(second.data()).unwrap();
     std::fs::copy(first.data().join("master.key"), second.data().join("master.key")).unwrap();
     second.restart().await;
     second
+}
+
+/// Two servers on a host each, and an app that serves on the second one's, where its environment `staging` lives.
+async fn on_two_hosts() -> (Server, Server, Repo, Deployment) {
+    let url = Postgres::shared().create_database();
+    let lease = format!("{LEASE}s");
+    let first = Server::start_with(&["--host", "one", "--lease", &lease], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
+    let second = on_another_host(&first, &url).await;
+    let repo = Repo::new();
+    repo.commit(App::new("v1").files(), "v1");
+    first.create_app("hello", repo.source()).await;
+    create_environment(first.client(), "staging", Some("two")).await;
+    let deployment = first.client().call::<Deploy>(&order("staging")).await.unwrap();
+    let deployment = active(first.end(&deployment.id).await);
+    idle(first.client()).await;
+    (first, second, repo, deployment)
+}
+
+/// A server that stands still until this is dropped.
+struct Paused(i32);
+
+impl Paused {
+    fn new(server: &Server) -> Self {
+        signal(server.pid(), Signal::SIGSTOP);
+        Self(server.pid())
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.0), Signal::SIGCONT);
+    }
+}
+
+/// Waits until a deployment is told to wait for a server of the host `two`.
+async fn missed(server: &Server, id: &DeploymentId) {
+    wait_for("its host to be missed", LIMIT, async || {
+        let waits = server.deployment(id).await.metadata.waiting_for;
+        (waits.as_deref() == Some("a server: host two has no live server")).then_some(())
+    })
+    .await;
+}
+
+/// What visitors of `staging` get.
+async fn staging(second: &Server) -> Result<(u16, String), String> {
+    http::get(second.ingress(), "hello-staging.localhost", "/").await
 }
 
 /// The source of the app `hello` as it is.
@@ -292,6 +341,78 @@ async fn a_second_folder_is_another_host() {
     second.restart().await;
     active(second.end(&deployment.id).await);
     assert_eq!((first.apps().len(), second.apps().len()), (0, 1), "it runs where its environment lives");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_at_work_on_a_host_whose_server_is_paused_waits_for_it_and_says_so() {
+    let (first, second, repo, before) = on_two_hosts().await;
+    let gate = second.shared().join("go");
+    let build = format!("while [ ! -e {} ]; do sleep 0.05; done", gate.display());
+    repo.commit(App::new("v2").build(&build).files(), "v2");
+    let id = first.client().call::<Deploy>(&order("staging")).await.unwrap().id;
+    first.reach(&id, Phase::Building).await;
+    let paused = Paused::new(&second);
+
+    missed(&first, &id).await;
+    let shown = String::from_utf8(first.cli(&["deployments", "show", id.as_str()]).stdout).unwrap();
+    assert!(shown.contains("waits for  a server: host two has no live server"), "{shown}");
+    let doctor = String::from_utf8(first.cli(&["doctor", "--json"]).stdout).unwrap();
+    for part in ["waits for a server: host two", &format!("{id} of hello/staging: waiting in building")] {
+        assert!(doctor.contains(part), "`{part}` is not in {doctor}");
+    }
+    // The other one has its own work, and leaves this alone: it can't know what its server still does.
+    let told = first.events(&id).await;
+    let v1 = before.metadata.commit.unwrap().sha;
+    let elsewhere = first.try_deploy("hello", Some(&v1)).await.unwrap();
+    active(first.end(&elsewhere.id).await);
+    assert_eq!(driver(first.client(), &id).await, Some(second.pid()));
+    assert_eq!(first.events(&id).await, told);
+    let request = DeploymentRequest { deployment: id.clone() };
+    let no = refused(first.client().call::<Abandon>(&request).await);
+    assert!(no.status == 409 && no.detail.contains("not stuck"), "{no:?}");
+    assert_eq!(staging(&second).await, Ok((200, "v1".to_owned())), "nobody needs a server to be served");
+
+    drop(paused);
+    std::fs::write(gate, "").unwrap();
+    let done = active(first.end(&id).await);
+    assert_eq!(done.metadata.waiting_for, None);
+    assert!(first.phases(&id).await.is_sorted());
+    assert_eq!(staging(&second).await, Ok((200, "v2".to_owned())));
+    wait_for("v2 to serve alone", LIMIT, async || (second.apps().len() == 1).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_back_late_does_nothing_of_what_was_abandoned() {
+    let (first, second, repo, before) = on_two_hosts().await;
+    let (app, environment) = ("hello".parse().unwrap(), "staging".parse().unwrap());
+    let request = environments::EnvironmentRequest { app, environment };
+    let environment = first.client().call::<environments::Get>(&request).await.unwrap();
+    // Neither made nor taken back: it is stuck.
+    std::fs::create_dir_all(abandon::link(&second, &environment, before.generation + 1)).unwrap();
+    repo.commit(abandon::with_pages(App::new("v2")), "v2");
+    let id = first.client().call::<Deploy>(&order("staging")).await.unwrap().id;
+    wait_for("it to be stuck", LIMIT, async || first.deployment(&id).await.stuck).await;
+    idle(first.client()).await;
+    repo.commit(App::new("v3").files(), "v3");
+    let next = first.client().call::<Deploy>(&order("staging")).await.unwrap().id;
+
+    let paused = Paused::new(&second);
+    missed(&first, &next).await;
+    // Its server finds the wish when it is back, and then that it comes too late.
+    let request = DeploymentRequest { deployment: id.clone() };
+    let kept = refused(first.client().call::<Resume>(&request).await);
+    assert!(kept.status == 503 && kept.detail.contains("is kept for it"), "{kept:?}");
+    let ended = first.client().call::<Abandon>(&request).await.unwrap();
+    let message = ended.failure.clone().unwrap().message;
+    assert!(ended.phase == Phase::Failed && message.ends_with(abandon::LEFT), "{ended:#?}");
+    let told = first.events(&id).await;
+
+    drop(paused);
+    active(first.end(&next).await);
+    assert_eq!(staging(&second).await, Ok((200, "v3".to_owned())));
+    wait_for("v3 to serve alone", LIMIT, async || (second.apps().len() == 1).then_some(())).await;
+    assert_eq!(first.deployment(&id).await, ended);
+    assert_eq!(first.events(&id).await, told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

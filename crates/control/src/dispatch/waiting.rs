@@ -1,8 +1,9 @@
-//! What a queued deployment waits for, as it is told to people.
+//! What a deployment waits for, as it is told to people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::Utc;
+use domain::deployment::Deployment;
 use domain::phase::Phase;
 use domain::queue::{Candidate, Facts, Waiting, choose};
 use domain::{AppId, DeploymentId, EnvironmentId};
@@ -101,7 +102,7 @@ impl<'a> Waits<'a> {
         })
     }
 
-    /// Fills in what deployments wait for that are queued.
+    /// Fills in what deployments wait for: those that are queued, and those at work on a machine without a live server.
     pub(crate) async fn tell(&mut self, session: &impl Session, records: &mut [Record]) -> Result<(), StoreError> {
         let queued = |record: &&mut Record| record.deployment.phase == Phase::Queued;
         let ids: Vec<DeploymentId> = records.iter_mut().filter(queued).map(|r| r.deployment.id.clone()).collect();
@@ -112,6 +113,27 @@ impl<'a> Waits<'a> {
             let record = records.iter_mut().find(|record| record.deployment.id == entry.deployment);
             if let Some(record) = record {
                 record.deployment.metadata.waiting_for = Some(waiting);
+            }
+        }
+        self.missed(session, records.iter_mut().collect()).await
+    }
+
+    /// The same of those at work alone: nobody goes on with them before a server of their machine is back.
+    pub(crate) async fn missed(&self, session: &impl Session, mut records: Vec<&mut Record>) -> Result<(), StoreError> {
+        records.retain(|record| {
+            let Deployment { phase, stuck, .. } = &record.deployment;
+            !phase.is_end() && *phase != Phase::Queued && stuck.is_none()
+        });
+        if records.is_empty() {
+            return Ok(());
+        }
+        let ids: BTreeSet<EnvironmentId> = records.iter().map(|record| record.environment_id.clone()).collect();
+        let environments = store::environments::many(session, &ids.iter().collect::<Vec<_>>()).await?;
+        for record in records {
+            let Some(environment) = environments.get(&record.environment_id) else { continue };
+            if !self.inner.member.host_lives(&environment.host) {
+                let waiting = Waiting::NoServer { host: environment.host.clone() };
+                record.deployment.metadata.waiting_for = Some(waiting.to_string());
             }
         }
         Ok(())

@@ -23,10 +23,12 @@ impl Handle<Diagnose> for Control {
         let (world, store) = (self.world(), self.store());
         let mut items = Vec::new();
         let sees = who.sees();
-        for working in store::beats::working(store).await.map_err(store_error)? {
-            if !sees.includes(&working.record.app_id) {
-                continue;
-            }
+        let mut waits = Waits::new(&self.inner);
+        let mut all = store::beats::working(store).await.map_err(store_error)?;
+        all.retain(|working| sees.includes(&working.record.app_id));
+        let records = all.iter_mut().map(|working| &mut working.record).collect();
+        waits.missed(store, records).await.map_err(store_error)?;
+        for working in all {
             let deployment = working.record.deployment;
             let known = look(world, &deployment).await.map_err(store_error)?;
             let known = Known { stalled: working.stalled, heard_of_at: working.signs.beat_at, ..known };
@@ -38,7 +40,7 @@ impl Handle<Diagnose> for Control {
         let queued = Filter { phase: Some(domain::phase::Phase::Queued), sees, ..Filter::default() };
         let queued = store::deployments::list(store, &queued, None, limit.into()).await;
         let mut queued = queued.map_err(store_error)?;
-        Waits::new(&self.inner).tell(store, &mut queued).await.map_err(store_error)?;
+        waits.tell(store, &mut queued).await.map_err(store_error)?;
         let left_out = all.saturating_sub(queued.len() as u64);
         items.extend(queued.into_iter().map(|record| diagnose(record.deployment, Known::default())));
         Ok(Diagnoses { items, left_out })
