@@ -147,6 +147,13 @@ where
         let leave = tokio::select! {
             ended = serving.as_mut() => return Ok(ended?),
             () = ending.begun(), if left.is_none() => true,
+            () = stalls.too_much_taken_back() => {
+                // One that means no harm opens another connection when it is told to.
+                if left.is_some() {
+                    return Err("the client takes back what it asks for".into());
+                }
+                true
+            }
             _ = clock.tick() => {
                 let since = millis(activity.begun.elapsed()).saturating_sub(activity.last.load(Ordering::Relaxed));
                 // A client may pause one response while it asks for others, but not for ever.

@@ -410,15 +410,34 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags][..], &stream.to_be_bytes()[..], payload].concat()
 }
 
-/// Asks for `/slow` 500 times, with `then` after each request. The code of the GOAWAY with which the connection ends.
-async fn flood(address: SocketAddr, then: fn(u32) -> Vec<u8>) -> Option<u32> {
-    // `GET` and `http` are in the table of RFC 7541, of `:path` and `:authority` the names.
+/// Kind, flags and payload of the next one; none at the end of the connection.
+async fn next_frame(connection: &mut TcpStream) -> Option<(u8, u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    connection.read_exact(&mut head).await.ok()?;
+    let [a, b, c, kind, flags, ..] = head;
+    let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
+    connection.read_exact(&mut payload).await.ok()?;
+    Some((kind, flags, payload))
+}
+
+/// How a client begins.
+fn preface() -> Vec<u8> {
+    [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat()
+}
+
+/// The head of a request: `GET` and `http` are in the table of RFC 7541, of `:path` and `:authority` the names.
+fn head(path: &str) -> Vec<u8> {
     let mut head = vec![0x82, 0x86];
-    for (name, text) in [(4, "/slow"), (1, HOST)] {
+    for (name, text) in [(4, path), (1, HOST)] {
         head.extend([name, u8::try_from(text.len()).unwrap()]);
         head.extend(text.as_bytes());
     }
-    let mut all = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, &[])].concat();
+    head
+}
+
+/// Asks for `/slow` 500 times, with `then` after each request. The code of the GOAWAY with which the connection ends.
+async fn flood(address: SocketAddr, then: fn(u32) -> Vec<u8>) -> Option<u32> {
+    let (mut all, head) = (preface(), head("/slow"));
     for stream in (1..1000).step_by(2) {
         all.extend(frame(1, 5, stream, &head));
         all.extend(then(stream));
@@ -426,18 +445,41 @@ async fn flood(address: SocketAddr, then: fn(u32) -> Vec<u8>) -> Option<u32> {
     let mut connection = TcpStream::connect(address).await.unwrap();
     // In one piece, so that nothing is answered in between. It may be ended before all of it is sent.
     let _ = connection.write_all(&all).await;
-    let mut heard = vec![];
-    while matches!(connection.read_buf(&mut heard).await, Ok(1..)) {}
-    let mut rest = heard.as_slice();
-    while let [a, b, c, kind, _, _, _, _, _, more @ ..] = rest {
-        let length = u32::from_be_bytes([0, *a, *b, *c]);
-        let (payload, after) = more.split_at_checked(usize::try_from(length).unwrap())?;
-        if *kind == 7 {
+    while let Some((kind, _, payload)) = next_frame(&mut connection).await {
+        if kind == 7 {
             return Some(u32::from_be_bytes(payload[4..8].try_into().unwrap()));
         }
-        rest = after;
     }
     None
+}
+
+/// Asks ten times in each round, and takes back what is not among the `kept` once that was accepted. It acknowledges nothing.
+/// In which rounds it was told to leave, and was closed.
+async fn take_back(address: SocketAddr, kept: usize, flags: u8) -> (Option<u32>, Option<u32>) {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    connection.write_all(&preface()).await.unwrap();
+    let mut told = None;
+    for round in 0..200 {
+        let streams: Vec<u32> = (0..10).map(|n| (round * 10 + n) * 2 + 1).collect();
+        let (answered, taken_back) = streams.split_at(kept);
+        let mut asked: Vec<u8> = answered.iter().flat_map(|stream| frame(1, 5, *stream, &head("/"))).collect();
+        asked.extend(taken_back.iter().flat_map(|stream| frame(1, flags, *stream, &head("/slow"))));
+        asked.extend(frame(6, 0, 0, &[0; 8]));
+        let _ = connection.write_all(&asked).await;
+        let (mut ponged, mut ended) = (false, 0);
+        while !ponged || ended < kept {
+            let Some((kind, flags, _)) = next_frame(&mut connection).await else { return (told, Some(round)) };
+            match (kind, flags & 1) {
+                (0 | 1, 1) => ended += 1,
+                (6, 1) => ponged = true,
+                (7, _) => told = told.or(Some(round)),
+                _ => {}
+            }
+        }
+        let resets: Vec<u8> = taken_back.iter().flat_map(|stream| frame(3, 0, *stream, &8_u32.to_be_bytes())).collect();
+        let _ = connection.write_all(&resets).await;
+    }
+    (told, None)
 }
 
 /// Streams that a client opens and takes back at once (CVE-2023-44487), or makes us reset (CVE-2025-8671), are more work for
@@ -460,4 +502,20 @@ async fn a_flood_of_streams_that_are_reset_ends_its_own_connection_alone() {
         assert_eq!(ended, Ok(Some(ENHANCE_YOUR_CALM)), "{how}");
         assert_eq!((slow.2.as_str(), new.status), ("v1", 200), "{how}");
     }
+}
+
+/// Less at once than a flood, but for ever: CVE-2023-44487 by who waits until a request is with the app.
+#[tokio::test]
+async fn who_takes_back_most_of_what_it_asks_for_leaves_and_who_lets_be_answered_stays() {
+    let ingress = Ingress::start().await;
+    let origin = Origin::named("v1").await;
+    ingress.route(1, &[origin.address]).await;
+    for (what, flags) in [("requests", 5), ("requests whose bodies never come", 4)] {
+        let ended = tokio::time::timeout(Duration::from_secs(60), take_back(ingress.address, 0, flags)).await;
+        // It takes no leave by itself: it is closed after as many again.
+        assert!(matches!(ended, Ok((Some(50..), Some(50..)))), "{what}: {ended:?}");
+    }
+    let stays = tokio::time::timeout(Duration::from_secs(60), take_back(ingress.address, 6, 5)).await;
+    assert_eq!(stays, Ok((None, None)));
+    assert_eq!(ingress.get("/").await.status, 200);
 }
