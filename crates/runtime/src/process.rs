@@ -70,9 +70,10 @@ impl ProcessRuntime {
         blocking(move || inner.start(&spec)).await
     }
 
-    /// What the instance's own sandbox is, for a probe that is to see what the app sees.
+    /// What the instance's own sandbox is, for a probe that is to see what the app sees: with its view, if it runs.
     pub fn sandbox(&self, spec: &InstanceSpec) -> Option<Sandbox> {
-        self.inner.in_its_folders(spec).sandbox
+        let app = self.inner.folder(&spec.key.name()).and_then(|folder| folder.status()?.app);
+        self.inner.in_its_folders(spec).sandbox.map(|sandbox| Sandbox { beside: app, ..sandbox })
     }
 
     /// `None` if there is no such instance.

@@ -11,6 +11,7 @@ use std::path::Path;
 use nix::libc;
 
 use super::cgroup::Group;
+use super::joined::Joined;
 use super::view::View;
 use super::{Sandbox, landlock};
 
@@ -20,12 +21,18 @@ const OOM_APP: &[u8] = b"200";
 
 pub(crate) struct Entry {
     doors: Vec<File>,
-    view: Option<View>,
+    view: Option<Sight>,
     limits: Vec<(libc::__rlimit_resource_t, u64)>,
     user: Option<u32>,
     rules: Option<OwnedFd>,
     oom: Option<&'static [u8]>,
     directory: CString,
+}
+
+/// A view of its own, or that of an app.
+enum Sight {
+    Own(View),
+    Joined(Joined),
 }
 
 /// What failed, as a small number beside the system's own: an error from behind the fork is a number and nothing else.
@@ -77,7 +84,10 @@ impl Entry {
         };
         Ok(Self {
             doors: group.map(Group::doors).transpose()?.unwrap_or_default(),
-            view: sandbox.view.then(|| View::plan(sandbox)),
+            view: sandbox.view.then(|| match sandbox.beside.and_then(Joined::of) {
+                Some(joined) => Sight::Joined(joined),
+                None => Sight::Own(View::plan(sandbox)),
+            }),
             limits: limits(sandbox, group),
             user: sandbox.user,
             rules: landlock::ruleset(sandbox)?,
@@ -99,11 +109,15 @@ impl Entry {
                 write(file, text).ok();
             }
         }
-        if let Some(view) = &mut self.view {
-            // Folders on the way to what was granted are made passable, whatever mask we have inherited.
-            // SAFETY: a plain number.
-            unsafe { libc::umask(0) };
-            view.enter().map_err(Step::View.failed())?;
+        match &mut self.view {
+            Some(Sight::Own(view)) => {
+                // Folders on the way to what was granted are made passable, whatever mask we have inherited.
+                // SAFETY: a plain number.
+                unsafe { libc::umask(0) };
+                view.enter().map_err(Step::View.failed())?;
+            }
+            Some(Sight::Joined(joined)) => joined.enter().map_err(Step::View.failed())?,
+            None => {}
         }
         for (resource, limit) in &self.limits {
             let both = libc::rlimit { rlim_cur: *limit, rlim_max: *limit };

@@ -131,6 +131,7 @@ impl Host {
             user,
             // As root without users, an app could undo it.
             view: self.facts.mounts && (user.is_some() || !self.facts.root),
+            beside: None,
             cgroups: self.cgroups.clone(),
             read: self.programs.clone(),
             write: Vec::new(),

@@ -7,7 +7,7 @@
 //! 1. the control group, while we may still write to it;
 //! 2. a mount namespace with a view of its own: `/tmp` is the command's own folder, `/dev/shm` memory of its own, and folders
 //!    that others may not enter (the data folder, root's home) are replaced by empty ones in which only what it was granted
-//!    is there;
+//!    is there. A command that asks how an app is joins the app's view instead;
 //! 3. resource limits, the user, no new privileges, Landlock.
 //!
 //! What the machine lacks is left out and told by [`Facts`]:
@@ -25,6 +25,7 @@ pub(crate) mod cgroup;
 pub(crate) mod enter;
 mod facts;
 mod host;
+mod joined;
 pub(crate) mod landlock;
 pub mod ownership;
 mod reach;
@@ -43,6 +44,8 @@ pub use host::{Host, InvalidUsers, Users};
 pub(crate) use removal::empty_tree;
 pub use removal::remove_tree;
 
+use crate::proc::Process;
+
 /// What one command may reach and use. Complete; made by [`Host::sandbox`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sandbox {
@@ -50,6 +53,9 @@ pub struct Sandbox {
     pub user: Option<u32>,
     /// It gets a mount namespace.
     pub view: bool,
+    /// That of this process, as long as it runs.
+    #[serde(skip)]
+    pub beside: Option<Process>,
     pub cgroups: Option<Cgroups>,
     /// What it may read and execute beside the system's own folders. Absolute, without links.
     pub read: Vec<PathBuf>,

@@ -5,12 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use domain::health::{HealthCheck, Observation, Probe};
 use domain::instance::InstanceState;
 use domain::limits::{Limits, Tasks};
 use runtime::isolation::ownership;
-use runtime::{Exceeded, ExecError, Exit, InstanceSpec, RestartPolicy};
+use runtime::{Exceeded, ExecError, Exit, InstanceSpec, RestartPolicy, Sandbox, Target, observe};
 
-use crate::isolation::{Ground, is_root};
+use crate::isolation::{FIRST, Ground, is_root};
 use crate::support::{Machine, NONE, kill, marked, until};
 
 /// Two of itself, for ever; one that has lost its marks, in a session of its own.
@@ -206,6 +207,46 @@ async fn own_home(view: bool) {
     until(|| machine.text(&name).iter().filter(|l| **l == user.to_string()).count() == 2, "the second run");
     machine.runtime.remove(&name).await.unwrap();
     until(|| is_quiet(user), "the last to be reaped");
+}
+
+/// What a health command says, which is the app's user and no more.
+async fn health(ground: &Ground, spec: &InstanceSpec, sandbox: Option<Sandbox>) -> Observation {
+    let key = ground.data().join("master.key");
+    let command = format!("test $(id -u) = {} && ! cat {} && cat /dev/shm/state", FIRST + 8, key.display());
+    let target = Target {
+        addr: None,
+        host: "localhost".to_owned(),
+        directory: spec.directory.clone(),
+        env: spec.env.clone(),
+        marker: "probe".to_owned(),
+        sandbox,
+        executor: ground.executor.clone(),
+    };
+    observe(&HealthCheck::new(Probe::Command { command }), &target).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_command_sees_the_memory_that_its_instance_shares() {
+    if !is_root() {
+        return;
+    }
+    let (machine, ground) = (Machine::new(), Ground::new());
+    let script = "echo well > /dev/shm/state; echo up; exec sleep 1000";
+    let spec = sandboxed(&machine, &ground, script, Limits::default());
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    machine.wait_for_line(&name, "up");
+    let before = machine.runtime.sandbox(&spec);
+    assert_eq!(health(&ground, &spec, before.clone()).await, Observation::Passed);
+    // That memory has gone with the app; a probe that was aimed at it looks for itself.
+    let pid = machine.running_pid(&name).unwrap();
+    kill(pid, 9);
+    until(|| machine.running_pid(&name).is_some_and(|now| now != pid), "the restart");
+    until(|| machine.text(&name).iter().filter(|l| *l == "up").count() == 2, "the second run");
+    assert!(matches!(health(&ground, &spec, before).await, Observation::Failed(why) if why.contains("/dev/shm/state")));
+    assert_eq!(health(&ground, &spec, machine.runtime.sandbox(&spec)).await, Observation::Passed);
+    machine.runtime.remove(&name).await.unwrap();
+    until(|| is_quiet(spec.sandbox.as_ref().unwrap().user.unwrap()), "the last to be reaped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
