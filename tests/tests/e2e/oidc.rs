@@ -13,7 +13,15 @@ use crate::people::{Person, invited, secret};
 struct Browser {
     client: reqwest::Client,
     base: String,
-    cookies: Vec<(String, String)>,
+    cookies: Vec<Cookie>,
+}
+
+#[derive(Clone)]
+struct Cookie {
+    name: String,
+    value: String,
+    path: String,
+    strict: bool,
 }
 
 struct Answer {
@@ -29,22 +37,43 @@ impl Browser {
         Self { client, base: format!("http://{}", server.api()), cookies: Vec::new() }
     }
 
+    /// A path is asked for by a page of the server; an address is where another site sends the browser.
     async fn get(&mut self, address: &str) -> Answer {
-        let own = address.starts_with('/') || address.starts_with(&self.base);
-        let url = if address.starts_with('/') { format!("{}{address}", self.base) } else { address.to_owned() };
-        let mut request = self.client.get(url);
-        if own && !self.cookies.is_empty() {
-            let line: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request = request.header("cookie", line.join("; "));
+        if address.starts_with('/') {
+            let request = self.client.get(format!("{}{address}", self.base));
+            return self.send(request, self.cookies_for(address, true)).await;
+        }
+        let line = address.strip_prefix(&self.base).map(|path| self.cookies_for(path, false)).unwrap_or_default();
+        self.send(self.client.get(address), line).await
+    }
+
+    async fn post(&mut self, path: &str, body: Value) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.base)).json(&body);
+        self.send(request, self.cookies_for(path, true)).await
+    }
+
+    fn cookies_for(&self, path: &str, from_own_page: bool) -> String {
+        let sent = self.cookies.iter().filter(|cookie| path.starts_with(&cookie.path));
+        let sent = sent.filter(|cookie| from_own_page || !cookie.strict);
+        sent.map(|Cookie { name, value, .. }| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    async fn send(&mut self, mut request: reqwest::RequestBuilder, line: String) -> Answer {
+        if !line.is_empty() {
+            request = request.header("cookie", line);
         }
         let response = request.send().await.unwrap();
         let text = |value: &reqwest::header::HeaderValue| value.to_str().unwrap().to_owned();
         let cookies: Vec<String> = response.headers().get_all(SET_COOKIE).iter().map(text).collect();
         for line in &cookies {
             let (name, rest) = line.split_once('=').unwrap();
-            self.cookies.retain(|(known, _)| known != name);
-            if !rest.contains("Max-Age=0") {
-                self.cookies.push((name.to_owned(), rest.split(';').next().unwrap().to_owned()));
+            let (value, attributes) = rest.split_once("; Path=").unwrap();
+            let path = attributes.split(';').next().unwrap();
+            self.cookies.retain(|known| (known.name.as_str(), known.path.as_str()) != (name, path));
+            if !attributes.contains("Max-Age=0") {
+                let strict = attributes.contains("SameSite=Strict");
+                let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
+                self.cookies.push(Cookie { name, value, path, strict });
             }
         }
         let location = response.headers().get(LOCATION).map(text);
@@ -73,7 +102,7 @@ impl Browser {
     }
 
     fn is_signed_in(&self) -> bool {
-        self.cookies.iter().any(|(name, _)| name == "__Host-plimsoll")
+        self.cookies.iter().any(|cookie| cookie.name == "__Host-plimsoll")
     }
 }
 
@@ -143,7 +172,6 @@ async fn who_was_invited_comes_by_the_provider_and_comes_again() {
     // Whoever comes back has a new session, and the one that they left from has ended; no browser sends its cookie from another site.
     let before = phone.cookies.clone();
     let again = phone.until_back("/").await;
-    phone.cookies.retain(|(name, _)| name != "__Host-plimsoll");
     assert_eq!(phone.get(&again).await.location.as_deref(), Some("/"));
     assert_eq!(phone.me().await.status, 200);
     phone.cookies = before;
@@ -213,16 +241,23 @@ async fn who_is_here_already_is_known_by_address_only_when_that_is_allowed() {
     let open = secret(&ann.ask(Method::POST, "invitations", json!({ "role": "viewer" })).await);
     let said =
         json!({ "invitation": open, "name": "Eve", "email": "mia@example.org", "password": "thimble walnut harbour" });
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let accepted = client.post(format!("http://{}/api/v1/auth/accept", server.api())).json(&said).send().await.unwrap();
-    assert_eq!(accepted.status(), 200);
+    assert_eq!(browser.post("/api/v1/auth/accept", said).await.status, 200);
     provider.next_is(json!({ "sub": "249", "email": "mia@example.org", "email_verified": true }));
     let mut mia = Browser::new(&server);
     assert_eq!((mia.sign_in("/").await.as_str(), mia.is_signed_in()), ("/sign-in?trouble=unproven", false));
     provider.next_is(zoe());
     // Linked once, it stays, whatever is allowed later.
     set(&ann, settings(&provider, false)).await;
-    assert_eq!(Browser::new(&server).sign_in("/").await, "/");
+    assert_eq!(browser.sign_in("/").await, "/");
+    // Mia's browser is known to be hers where others guess, also after somebody else has come by the provider with it.
+    let mias = |password: &str| json!({ "email": "mia@example.org", "password": password });
+    for _ in 0..5 {
+        assert_eq!(Browser::new(&server).post("/api/v1/auth/sign-in", mias("not it at all")).await.status, 401);
+    }
+    let right = mias("thimble walnut harbour");
+    assert_eq!(Browser::new(&server).post("/api/v1/auth/sign-in", right.clone()).await.status, 429);
+    let hers = browser.post("/api/v1/auth/sign-in", right).await;
+    assert_eq!(hers.status, 200, "{}", hers.body);
     // Without a provider there is no such way.
     set(&ann, json!({})).await;
     let mut browser = Browser::new(&server);

@@ -89,7 +89,7 @@ impl Control {
             let membership = Membership { user, app: app.clone(), role: *role, granted_by, granted_at: now };
             memberships::set(&tx, &membership).await.map_err(store_error)?;
         }
-        let place = self.known_from_now(&tx, visitor, &user.email, now).await?;
+        let place = self.known_from_now(&tx, visitor, &user.email, self.browser(visitor, now), now).await?;
         let opened = self.open(&tx, &user, SignInMethod::Invitation, visitor, place, now).await?;
         let told = Told { operation: "auth.accept", target: invitation.id.to_string(), failures: 0 };
         let recorded = self.record_person(&tx, &user, visitor, told, now).await?;

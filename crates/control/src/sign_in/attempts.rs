@@ -79,7 +79,7 @@ impl Control {
 
     async fn keys(&self, visitor: &Visitor, login: &str) -> Result<Keys, Error> {
         let now = store::time::micros(Utc::now());
-        let marks = self.marks(visitor, login, now);
+        let marks = self.marks(visitor, login, self.browser(visitor, now));
         let [network, device] = &marks.known_by;
         let by_browser = is_known(self.store(), device, now).await?;
         let by_network = is_known(self.store(), network, now).await?;
@@ -88,12 +88,14 @@ impl Control {
         Ok(Keys { place, everywhere, codes: None, marks: Some(marks) })
     }
 
-    /// A browser keeps the name that it shows, whoever signs in with it: else it would be known no more for who did before.
-    fn marks(&self, visitor: &Visitor, login: &str, now: DateTime<Utc>) -> Marks {
-        let sealer = &self.inner.sign_ins.sealer;
-        let place = visitor.place.as_ref();
-        let shown = place.and_then(|ticket| sealer.open::<String>(PURPOSE, ticket.expose_secret(), now).ok());
-        let browser = shown.unwrap_or_else(|| blake3::Hash::from_bytes(rand::random()).to_hex().to_string());
+    /// The name that a browser shows. It keeps it, whoever signs in with it: else it would be known no more for who did before.
+    pub(super) fn browser(&self, visitor: &Visitor, now: DateTime<Utc>) -> Option<String> {
+        let shown = visitor.place.as_ref()?;
+        self.inner.sign_ins.sealer.open(PURPOSE, shown.expose_secret(), now).ok()
+    }
+
+    fn marks(&self, visitor: &Visitor, login: &str, browser: Option<String>) -> Marks {
+        let browser = browser.unwrap_or_else(|| blake3::Hash::from_bytes(rand::random()).to_hex().to_string());
         let network = self.place_key(login, &format!("network {}", counted(visitor.address)));
         Marks { known_by: [network, self.place_key(login, &format!("browser {browser}"))], browser }
     }
@@ -154,15 +156,16 @@ impl Control {
         Ok(())
     }
 
-    /// The same for who was let in without an attempt: by a provider, or by an invitation.
+    /// The same for who was let in without an attempt: by a provider, or by an invitation. `browser` is the name that theirs has shown.
     pub(super) async fn known_from_now(
         &self,
         tx: &Tx,
         visitor: &Visitor,
         email: &Email,
+        browser: Option<String>,
         now: DateTime<Utc>,
     ) -> Result<SecretString, Error> {
-        self.know(tx, &self.marks(visitor, email.as_str(), now), now).await
+        self.know(tx, &self.marks(visitor, email.as_str(), browser), now).await
     }
 
     async fn know(&self, tx: &Tx, marks: &Marks, now: DateTime<Utc>) -> Result<SecretString, Error> {

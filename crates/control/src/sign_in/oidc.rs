@@ -119,6 +119,8 @@ struct Ticket {
     next: String,
     /// In which the browser was when it left. Its cookie does not come back with a visit from another site.
     session: Option<SessionId>,
+    /// The name that the browser is known by, for the same reason.
+    browser: Option<String>,
 }
 
 /// The way to the provider, over addresses that were judged.
@@ -220,6 +222,7 @@ impl Control {
         };
         let (address, asked) = provider.ask(&client, &kept.scopes).map_err(|e| not_fit(&e))?;
         let session = self.came_with(self.store(), visitor).await?;
+        let now = Utc::now();
         let ticket = Ticket {
             asked,
             issuer: kept.issuer,
@@ -227,8 +230,9 @@ impl Control {
             redirect: redirect.to_owned(),
             next: next.to_owned(),
             session,
+            browser: self.browser(visitor, now),
         };
-        let sealed = self.inner.sign_ins.sealer.seal(PURPOSE, &ticket, Utc::now() + OPEN).map_err(|e| {
+        let sealed = self.inner.sign_ins.sealer.seal(PURPOSE, &ticket, now + OPEN).map_err(|e| {
             tracing::error!("a ticket can't be sealed: {e}");
             Error::internal()
         })?;
@@ -274,7 +278,7 @@ impl Control {
                 return Err(why);
             }
         };
-        let place = self.known_from_now(&tx, visitor, &user.email, now).await?;
+        let place = self.known_from_now(&tx, visitor, &user.email, ticket.browser, now).await?;
         if let Some(left) = &ticket.session {
             self.end_replaced(&tx, left, visitor, now).await?;
         }

@@ -21,8 +21,8 @@ const ASKED_PLAIN: &str = "plimsoll_asked";
 /// Seconds that somebody may take there.
 const ASKED_KEPT: u32 = 600;
 
-/// Below it are the only routes that look at [`PLACE`].
-const PLACE_PATH: &str = "/api/v1/auth";
+/// Below them are the only routes that look at [`PLACE`]. A browser keeps it for each of the two, and sends one.
+const PLACE_PATHS: [&str; 2] = ["/api/v1/auth", "/auth/oidc"];
 /// Ours have at most some hundred characters.
 const LONGEST: usize = 1024;
 /// One that holds where to go next; browsers take 4096 with its name.
@@ -78,12 +78,12 @@ pub(crate) fn give(kind: Kind, secret: &str, ends_at: DateTime<Utc>) -> Result<[
 }
 
 /// The same for a place.
-pub(crate) fn give_place(kind: Kind, ticket: &str, kept: TimeDelta) -> Result<HeaderValue, Error> {
-    let seconds = kept.num_seconds();
-    header(format!(
-        "{PLACE}={ticket}; Path={PLACE_PATH}{}; HttpOnly; SameSite=Strict; Max-Age={seconds}",
-        kind.secure()
-    ))
+pub(crate) fn give_place(kind: Kind, ticket: &str, kept: TimeDelta) -> Result<[HeaderValue; 2], Error> {
+    let (seconds, secure) = (kept.num_seconds(), kind.secure());
+    let [api, pages] = PLACE_PATHS.map(|path| {
+        header(format!("{PLACE}={ticket}; Path={path}{secure}; HttpOnly; SameSite=Strict; Max-Age={seconds}"))
+    });
+    Ok([api?, pages?])
 }
 
 /// What this browser has asked of a provider, sealed. `encrypted` as for a [`session`]: whoever plants what they have asked
@@ -199,8 +199,9 @@ mod tests {
         let [given, gone] = give(Kind::Plain, "s3cret", ends_at).unwrap();
         assert!(!given.to_str().unwrap().contains("Secure") && given.to_str().unwrap().contains("HttpOnly"));
         assert!(gone.to_str().unwrap().starts_with("__Host-plimsoll=;") && given.is_sensitive());
-        let place = give_place(Kind::Secure, "t", TimeDelta::days(90)).unwrap();
+        let [place, pages] = give_place(Kind::Secure, "t", TimeDelta::days(90)).unwrap();
         assert_eq!(place, "plimsoll_place=t; Path=/api/v1/auth; Secure; HttpOnly; SameSite=Strict; Max-Age=7776000");
+        assert_eq!(pages, "plimsoll_place=t; Path=/auth/oidc; Secure; HttpOnly; SameSite=Strict; Max-Age=7776000");
         assert!(give(Kind::Plain, "a\nb", ends_at).is_err());
     }
 }

@@ -194,7 +194,7 @@ fn signed_in(kind: Kind, opened: &Opened) -> Result<Response, Error> {
 
 fn give_cookies(response: &mut Response, kind: Kind, opened: &Opened) -> Result<(), Error> {
     add_cookies(response, cookie::give(kind, opened.secret.expose_secret(), opened.ends_at)?);
-    add_cookies(response, [cookie::give_place(kind, opened.place.expose_secret(), PLACE_KEPT)?]);
+    add_cookies(response, cookie::give_place(kind, opened.place.expose_secret(), PLACE_KEPT)?);
     Ok(())
 }
 
