@@ -56,6 +56,10 @@ pub(crate) struct Deployment {
     /// Of the last append, for the invariants.
     pub(crate) written_under: u64,
     pub(crate) cancel_requested: bool,
+    /// Says its journal.
+    pub(crate) stuck: bool,
+    /// An operator wants it to be tried again.
+    pub(crate) resume: bool,
     pub(crate) end: Option<End>,
     /// How often its end was told.
     pub(crate) ends: u32,
@@ -132,6 +136,8 @@ impl Rows {
             records: opening.into_iter().collect(),
             written_under: 0,
             cancel_requested: false,
+            stuck: false,
+            resume: false,
             end: None,
             ends: 0,
         };
@@ -146,10 +152,9 @@ impl Rows {
         deployment.ends += 1;
         deployment.queued = false;
         deployment.owner = None;
-        if let Some(environment) = self.environments.get_mut(&deployment.environment)
-            && environment.running == Some(id)
-        {
-            environment.running = None;
+        if let Some(environment) = self.environments.get_mut(&deployment.environment) {
+            environment.running = environment.running.filter(|by| *by != id);
+            environment.acting = environment.acting.filter(|by| *by != id);
         }
     }
 }

@@ -74,7 +74,7 @@ fn attempts(max: u32) -> Retry {
     Retry::attempts(max).base(Duration::from_millis(500)).cap(Duration::from_secs(4)).jitter(0.0)
 }
 
-/// The end of a run that goes on for ever would be stuck: an operator is not part of the model.
+/// What is only away comes back: no run ends for that.
 fn patient() -> Retry {
     attempts(100_000)
 }
@@ -126,6 +126,14 @@ impl World {
             (true, false) => Err(Failure::permanent(why())),
         }
     }
+
+    /// What takes back or cleans up finds something in its way now and then, which only an operator gets past.
+    fn obstacle(&self) -> Undone {
+        match self.chance.percent(4) {
+            true => Err(Failure::permanent(Why("something is in the way".to_owned()))),
+            false => Ok(()),
+        }
+    }
 }
 
 fn away(_: Away) -> Failure<Why> {
@@ -165,6 +173,7 @@ impl Stage<Deploy> for Build {
     }
 
     async fn undo(&self, world: &World, state: &State) -> Undone {
+        world.obstacle()?;
         world.act(state, "undo of build", |host| host.workspaces.remove(&state.deployment)).await;
         Ok(())
     }
@@ -254,6 +263,7 @@ impl Stage<Deploy> for Start {
     }
 
     async fn undo(&self, world: &World, state: &State) -> Undone {
+        world.obstacle()?;
         world.act_alone(state, "undo of start", |host| host.stop(state.deployment)).await;
         Ok(())
     }
@@ -285,6 +295,7 @@ impl Stage<Deploy> for Cutover {
 
     /// What serves by the database's word serves again, under the new generation.
     async fn undo(&self, world: &World, state: &State) -> Undone {
+        world.obstacle()?;
         let (environment, generation) = (state.environment, state.generation);
         let active = world.database.write(&world.process, move |rows| rows.environments.get(&environment)?.active);
         let active = active.await.map_err(away)?;
@@ -350,6 +361,7 @@ impl Stage<Deploy> for Retire {
         if !ours.await.map_err(away)? {
             return Ok(state);
         }
+        world.obstacle()?;
         world
             .act_alone(&state, "retire", |host| {
                 host.instances.retain(|instance, of| *of != environment || *instance == deployment);

@@ -72,6 +72,14 @@ impl Host {
         Ok(())
     }
 
+    /// Removes what these have left that have ended, but for instances that requests go to or that are `active`.
+    pub(crate) fn clean(&mut self, ended: &BTreeSet<u32>, active: &BTreeSet<u32>) {
+        let routed: BTreeSet<u32> = self.routes.values().filter_map(|route| route.to).collect();
+        let wanted = |deployment: &u32| active.contains(deployment) || routed.contains(deployment);
+        self.instances.retain(|deployment, _| !ended.contains(deployment) || wanted(deployment));
+        self.workspaces.retain(|deployment| !ended.contains(deployment));
+    }
+
     /// Who answers a request now: nobody when the instance is gone.
     pub(crate) fn answers(&self, environment: u32) -> Option<u32> {
         self.routes.get(&environment)?.to.filter(|deployment| self.instances.contains_key(deployment))

@@ -4,7 +4,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use saga::{Event, Fence, HistoryOf, Journal, JournalError, Outcome, RecordOf, SagaId};
+use chrono::{DateTime, Utc};
+use saga::{
+    Event, Fence, HistoryOf, IllegalTransition, Journal, JournalError, Outcome, Record, RecordOf, Remedy, SagaId,
+};
 
 use crate::database::{Database, End, Rows};
 use crate::deployment::Deploy;
@@ -99,6 +102,10 @@ fn append(
         matches!(&record.event, Event::StageFinished { stage, .. } if after.stages().get(*stage).is_some_and(|s| s.name == PIVOT))
     });
     deployment.records.extend(records);
+    deployment.stuck = matches!(after.outcome(), Some(Outcome::Stuck { .. }));
+    if deployment.stuck {
+        deployment.owner = None;
+    }
     let (environment, generation) = (deployment.environment, deployment.generation);
     if passed && let Some(environment) = rows.environments.get_mut(&environment) {
         if generation < environment.active_generation {
@@ -109,6 +116,7 @@ fn append(
     }
     let end = match after.outcome() {
         Some(Outcome::Done(_)) => Some(End::Active),
+        Some(Outcome::Undone { .. }) if after.abandoned_by().is_some() => Some(End::Failed),
         Some(Outcome::Undone { .. }) if after.cancel_reason().is_some() => Some(End::Cancelled),
         Some(Outcome::Undone { .. }) => Some(End::Failed),
         Some(Outcome::Stuck { .. }) | None => None,
@@ -117,4 +125,39 @@ fn append(
         rows.end(id, end);
     }
     Ok(())
+}
+
+/// Ends a deployment as it is, if it is stuck. A server that is about to try it again is refused from here on.
+pub(crate) fn abandon(rows: &mut Rows, id: u32, now: DateTime<Utc>, verdicts: &Verdicts) {
+    let Some(deployment) = rows.deployments.get_mut(&id).filter(|deployment| deployment.stuck) else { return };
+    deployment.epoch += 1;
+    let (fence, seq) = (Fence(deployment.epoch), deployment.records.len() as u64);
+    let done = match abandoned(&deployment.records, now) {
+        Ok((records, after)) => {
+            append(rows, id, fence, seq, records, &after, None, verdicts).map_err(|e| e.to_string())
+        }
+        Err(e) => Err(e.to_string()),
+    };
+    if let Err(why) = done {
+        verdicts.wrong(format!("{id} is stuck and can't be abandoned: {why}"));
+    }
+}
+
+/// What is added to its journal, and the history after it.
+fn abandoned(
+    records: &[RecordOf<Deploy>],
+    now: DateTime<Utc>,
+) -> Result<(Vec<RecordOf<Deploy>>, HistoryOf<Deploy>), IllegalTransition> {
+    let mut history = HistoryOf::<Deploy>::replay(records)?;
+    let end = match history.undoing() {
+        Some(why) => Event::Undone { why: why.clone() },
+        None => Event::Finished,
+    };
+    let mut added = Vec::new();
+    for event in [Event::Resumed { remedy: Remedy::Abandon, by: "an operator".to_owned() }, end] {
+        let record = Record { seq: history.next_seq(), at: now.max(history.updated_at()), event };
+        history = history.apply(&record)?;
+        added.push(record);
+    }
+    Ok((added, history))
 }

@@ -2,8 +2,8 @@
 //! the queue, the judgement of peers and that of missed runs are the real ones.
 //!
 //! Each run has its troubles (kills, pauses, jumps of clocks, a database that is away, answers and notifications that get lost, writes
-//! that arrive after their sender died, steps that fail, two servers who both think they lead), and after every step of it
-//! the invariants of [`verdict`] and [`order`] must hold. A seed that fails prints the command that repeats it.
+//! that arrive after their sender died, steps that fail, what only an operator gets past, two servers who both think they lead), and
+//! after every step of it the invariants of [`verdict`] and [`order`] must hold. A seed that fails prints the command that repeats it.
 //!
 //!     make simulate                                   as CI runs it: 10,000 seeds
 //!     make simulate seeds=1000000 [from=10000]        many more

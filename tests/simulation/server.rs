@@ -1,7 +1,7 @@
 //! The model of one server: heartbeats, judging peers, dispatch, runs, the leader's duties. What it decides, the real code
 //! decides; what it writes are transactions of the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use domain::membership::{Beat, Observer};
 use domain::queue::{Candidate, Facts, Priority, choose, turn};
 use domain::schedule::{Due, due};
 use domain::{AppId, DeploymentId, EnvironmentId, ServerId};
-use saga::{Cancel, Engine, EngineError, Fence, JournalError, SagaId};
+use saga::{Cancel, Engine, EngineError, Fence, JournalError, Remedy, SagaId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
@@ -27,6 +27,8 @@ use crate::world::{LEASE, Mutation, World};
 const LOOK: Duration = Duration::from_millis(400);
 /// The safety net of whoever waits for a notification.
 const TIMER: Duration = Duration::from_secs(1);
+/// Between two looks at what is there and should not be.
+const RECONCILE: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 struct Server {
@@ -49,6 +51,7 @@ pub(crate) async fn run(world: World, process: Process, host: u32) {
         tokio::spawn(server.clone().while_alive(|s| async move { s.watch_peers().await })),
         tokio::spawn(server.clone().while_alive(|s| async move { s.dispatch().await })),
         tokio::spawn(server.clone().while_alive(|s| async move { s.lead().await })),
+        tokio::spawn(server.clone().while_alive(|s| async move { s.reconcile().await })),
         tokio::spawn(server.clone().while_alive(|s| async move { s.stop_some_day().await })),
     ];
     for task in tasks {
@@ -132,7 +135,8 @@ impl Server {
             rows.servers.remove(&peer);
             rows.lock = rows.lock.filter(|holder| *holder != peer);
             for deployment in rows.deployments.values_mut().filter(|d| d.owner == Some(peer) && !no_take_over) {
-                deployment.owner = Some(me);
+                // A stuck one that it had just taken waits for the operator again.
+                deployment.owner = Some(me).filter(|_| !deployment.stuck);
                 deployment.epoch += 1;
             }
         };
@@ -160,14 +164,14 @@ impl Server {
                 take(rows, me, host, free, now, mutation);
                 verdicts.started(&heads, rows, now);
                 let mine = rows.deployments.iter().filter(|(_, d)| d.owner == Some(me));
-                mine.map(|(id, d)| (*id, d.epoch, d.cancel_requested)).collect::<Vec<_>>()
+                mine.map(|(id, d)| (*id, d.epoch, d.stuck, d.cancel_requested)).collect::<Vec<_>>()
             };
             // Also what was taken by a write whose answer got lost.
             if let Ok(mine) = self.write(take).await
                 && !self.stopping.is_cancelled()
             {
-                for (id, epoch, cancel) in mine {
-                    self.ensure(id, epoch);
+                for (id, epoch, stuck, cancel) in mine {
+                    self.ensure(id, epoch, stuck);
                     if cancel && let Some((_, handle)) = self.running().get(&id) {
                         handle.place("a client asked for it");
                     }
@@ -185,8 +189,8 @@ impl Server {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a deployment that is this server's, unless it does already.
-    fn ensure(&self, id: u32, epoch: u64) {
+    /// Runs a deployment that is this server's, unless it does already. One that is stuck was taken to be tried again.
+    fn ensure(&self, id: u32, epoch: u64, stuck: bool) {
         let cancel = Cancel::new();
         {
             let mut running = self.running();
@@ -198,12 +202,12 @@ impl Server {
         let server = self.clone();
         tokio::spawn(self.clone().while_alive(move |_| async move {
             let stopping = server.stopping.clone();
-            stopping.run_until_cancelled(server.drive(id, epoch, &cancel)).await;
+            stopping.run_until_cancelled(server.drive(id, epoch, stuck, &cancel)).await;
             server.running().remove(&id);
         }));
     }
 
-    async fn drive(&self, id: u32, epoch: u64, cancel: &Cancel) {
+    async fn drive(&self, id: u32, epoch: u64, stuck: bool, cancel: &Cancel) {
         let World { database, verdicts, chance, mutation, hosts, .. } = self.world.clone();
         let Some(host) = hosts.get(self.host as usize).cloned() else { return };
         let journal = ModelJournal {
@@ -229,6 +233,14 @@ impl Server {
         };
         self.world.say(|| format!("server {} goes on with {id} under epoch {epoch}", self.process.id));
         let saga = SagaId::new(id.to_string());
+        let resumed = match stuck {
+            true => engine.unstick(&saga, Fence(epoch), Remedy::Retry, "an operator").await.map(drop),
+            false => Ok(()),
+        };
+        if let Err(e) = resumed {
+            self.world.say(|| format!("server {} can't try {id} again: {e}", self.process.id));
+            return self.let_go(id, epoch).await;
+        }
         loop {
             match engine.run(&saga, Fence(epoch), cancel).await {
                 Ok(outcome) => {
@@ -248,6 +260,46 @@ impl Server {
                 },
                 Err(e) => return verdicts.wrong(format!("{id} can't go on: {e}")),
             }
+        }
+    }
+
+    /// The operator may ask for it again, of whichever server.
+    async fn let_go(&self, id: u32, epoch: u64) {
+        let let_go = move |rows: &mut Rows| {
+            if let Some(taken) = rows.deployments.get_mut(&id).filter(|d| d.stuck && d.epoch == epoch) {
+                taken.owner = None;
+            }
+        };
+        _ = self.write(let_go).await;
+    }
+
+    /// Has what is at rest on this machine answered by what is active, and removes what ended deployments have left: one that was
+    /// abandoned has not taken it back.
+    async fn reconcile(&self) {
+        let Some(machine) = self.world.hosts.get(self.host as usize).cloned() else { return };
+        if self.world.mutation == Some(Mutation::LeaveTheAbandoned) {
+            return;
+        }
+        loop {
+            tokio::time::sleep(RECONCILE).await;
+            self.process.step().await;
+            // Seen before the rows are read: what has begun since then decides under a higher generation.
+            let routes = machine.lock().unwrap_or_else(PoisonError::into_inner).routes.clone();
+            let host = self.host;
+            let Ok(rest) = self.write(move |rows| Rest::of(rows, host)).await else { continue };
+            tokio::time::sleep(self.world.chance.millis(0, 30)).await;
+            self.process.step().await;
+            {
+                let mut machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
+                for (environment, active) in rest.idle {
+                    if let Some(there) = routes.get(&environment).filter(|there| there.to != active) {
+                        // Refused: a newer one has them.
+                        _ = machine.route(environment, there.generation, active);
+                    }
+                }
+                machine.clean(&rest.ended, &rest.active);
+            }
+            self.world.verdicts.look();
         }
     }
 
@@ -331,6 +383,26 @@ impl Server {
     }
 }
 
+/// What a host is to be like where nothing is at work.
+struct Rest {
+    /// Environments with what is active there.
+    idle: Vec<(u32, Option<u32>)>,
+    active: BTreeSet<u32>,
+    ended: BTreeSet<u32>,
+}
+
+impl Rest {
+    fn of(rows: &Rows, host: u32) -> Self {
+        let here = || rows.environments.iter().filter(move |(_, environment)| environment.host == host);
+        let idle = here().filter(|(_, environment)| environment.running.is_none() && environment.acting.is_none());
+        Self {
+            idle: idle.map(|(id, environment)| (*id, environment.active)).collect(),
+            active: here().filter_map(|(_, environment)| environment.active).collect(),
+            ended: rows.deployments.iter().filter(|(_, d)| d.end.is_some()).map(|(id, _)| *id).collect(),
+        }
+    }
+}
+
 /// Gives server `me` what may start on its host, and what nobody drives.
 fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Option<Mutation>) {
     if !rows.servers.contains_key(&me) {
@@ -398,6 +470,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
     let orphans = rows.deployments.iter().filter(|(_, d)| {
         !d.queued
             && d.end.is_none()
+            && (!d.stuck || d.resume)
             && d.owner.as_ref().is_none_or(gone)
             && on_host.get(&d.environment).copied().unwrap_or_default()
     });
@@ -406,6 +479,7 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         let Some(deployment) = rows.deployments.get_mut(&id) else { continue };
         let starts = std::mem::replace(&mut deployment.queued, false);
         deployment.owner = Some(me);
+        deployment.resume = false;
         deployment.epoch += 1;
         if let Some(environment) = rows.environments.get_mut(&deployment.environment) {
             environment.running = Some(id);

@@ -12,6 +12,7 @@ use crate::chance::Chance;
 use crate::clock::{schedule_time, time};
 use crate::database::{Database, End, Environment, Rows, Schedule};
 use crate::host::Host;
+use crate::journal;
 use crate::process::Process;
 use crate::server;
 use crate::verdict::Verdicts;
@@ -45,10 +46,12 @@ pub(crate) enum Mutation {
     ForgetTheMissed,
     /// Of runs that were missed each is made up for.
     MakeUpForEach,
+    /// What an abandoned deployment has left stays there.
+    LeaveTheAbandoned,
 }
 
 impl Mutation {
-    pub(crate) const ALL: [Mutation; 13] = [
+    pub(crate) const ALL: [Mutation; 14] = [
         Mutation::DropTheFence,
         Mutation::ActBeforeTheJournal,
         Mutation::LetThePausedLive,
@@ -62,6 +65,7 @@ impl Mutation {
         Mutation::EndAgain,
         Mutation::ForgetTheMissed,
         Mutation::MakeUpForEach,
+        Mutation::LeaveTheAbandoned,
     ];
 
     /// What is said of one that breaks a single promise: nobody else would notice it. Others are noticed in many ways.
@@ -78,7 +82,8 @@ impl Mutation {
             | Mutation::NoTakeOver
             | Mutation::NoLimit
             | Mutation::LetTheOlderPass
-            | Mutation::TwoLeaders => "",
+            | Mutation::TwoLeaders
+            | Mutation::LeaveTheAbandoned => "",
         }
     }
 }
@@ -198,6 +203,7 @@ async fn live(seed: u64, mutation: Option<Mutation>, trace: bool) -> (Vec<String
     for n in 0..world.chance.below(3) + 2 {
         world.boot(n as u32 % HOSTS);
     }
+    tokio::spawn(operate(world.clone()));
     let accepted = Arc::new(Mutex::new(Vec::new()));
     let troubles = tokio::time::timeout(TROUBLES, trouble(&world, &accepted));
     _ = troubles.await;
@@ -340,6 +346,33 @@ fn cancel(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
         });
         _ = tokio::time::timeout(Duration::from_secs(5), cancel).await;
     });
+}
+
+/// Somebody who sees to what is stuck: has it tried again, or ends it as it is.
+async fn operate(world: World) {
+    loop {
+        tokio::time::sleep(world.chance.millis(1000, 8000)).await;
+        let stuck: Vec<u32> = {
+            let rows = world.database.rows();
+            rows.deployments.iter().filter(|(_, deployment)| deployment.stuck).map(|(id, _)| *id).collect()
+        };
+        let alive = world.alive(None);
+        let (Some(id), Some(server)) = (world.chance.pick(&stuck).copied(), world.chance.pick(&alive).cloned()) else {
+            continue;
+        };
+        let (abandons, now, verdicts) = (world.chance.percent(50), time(world.database.now()), world.verdicts.clone());
+        world.say(|| format!("{id} is stuck, and to be {}", if abandons { "abandoned" } else { "tried again" }));
+        let write = world.database.write(&server, move |rows| {
+            if abandons {
+                journal::abandon(rows, id, now, &verdicts);
+            } else if let Some(deployment) = rows.deployments.get_mut(&id).filter(|deployment| deployment.stuck) {
+                deployment.resume = true;
+                rows.tell = true;
+            }
+        });
+        _ = tokio::time::timeout(Duration::from_secs(5), write).await;
+        world.verdicts.look();
+    }
 }
 
 /// Everybody well again: what is open now has every chance to come to its end.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use domain::phase::Phase;
+
 const PROGRAM: &str = include_str!("serve.py");
 
 /// What to commit: `App::new("v2").env("UNHEALTHY", "1").files()`.
@@ -16,6 +18,9 @@ pub struct App {
 }
 
 impl App {
+    /// The phases in which it can be slow.
+    pub const LONG: [Phase; 3] = [Phase::Building, Phase::Migrating, Phase::HealthCheck];
+
     /// Answers `/` with `version`, `/healthz`, `/pid`, `/started`, `/env/NAME` and `/json/NAME`.
     pub fn new(version: &str) -> Self {
         Self {
@@ -56,6 +61,16 @@ impl App {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    /// With a command to build and one to release, and a second in `phase`, or in the next that has something to be slow in:
+    /// long enough to be met there, and no longer.
+    #[must_use]
+    pub fn slow_in(self, phase: Phase) -> Self {
+        let slow = Self::LONG.into_iter().find(|long| *long >= phase);
+        let command = |at| if slow == Some(at) { "sleep 1" } else { "true" };
+        let app = self.build(command(Phase::Building)).release(command(Phase::Migrating));
+        if slow == Some(Phase::HealthCheck) { app.env("START_DELAY", "1") } else { app }
     }
 
     /// More of its `plimsoll.toml`, such as smoke tests.

@@ -1,4 +1,6 @@
 // From an empty server to an app that answers, and what is seen when it does not come to that.
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, signIn, signedOut, test } from './fixtures'
 import { Gate, createApp, deployByPage, deployed, standing } from './flow'
 import { fits } from './look'
@@ -87,6 +89,44 @@ test('a cancelled deployment leaves what was there', async ({ page, server, repo
   await dialog.getByRole('button', { name: 'Cancel the deployment' }).click()
   await expect(standing(page, 'Cancelled')).toBeVisible()
   expect(await server.visit('halted')).toBe('v1')
+})
+
+test('a stuck deployment says so, is abandoned, and tells of its end', async ({ page, server, repo }) => {
+  repo.commit({ version: 'v1' })
+  await createApp(server, 'snagged', repo)
+  await deployed(server, 'snagged')
+  // A folder where the link to its files belongs: that can be neither made nor taken back.
+  const { id: environment } = await server.json<{ id: string }>('envs', 'show', 'production', '--app', 'snagged')
+  mkdirSync(join(server.root, 'data', 'sites', `${environment}-web`, 'g2'), { recursive: true })
+  repo.commit({ version: 'v2', files: { 'plimsoll.toml': '[components.web]\nkind = "static"\n', 'index.html': '<h1>v2</h1>' } })
+  await deployByPage(page, 'snagged')
+  await expect(standing(page, 'Stuck')).toBeVisible({ timeout: 30_000 })
+  await expect(page.getByRole('alert').filter({ hasText: 'It waits for somebody' })).toContainText("Can't remove a link")
+  await expect(page.getByRole('button', { name: 'Go on', exact: true })).toBeVisible()
+  expect(await server.visit('snagged')).toBe('v1')
+
+  const abandon = page.getByRole('button', { name: 'Abandon', exact: true })
+  await abandon.click()
+  const dialog = page.getByRole('dialog', { name: 'Abandon this deployment?' })
+  for (const told of ['What it has done is not taken back', 'v1 keeps serving', 'the next deployment can begin at once']) await expect(dialog).toContainText(told)
+  await expect(dialog.getByRole('button', { name: 'Keep as it is' })).toBeFocused()
+  // The safe answer changes nothing.
+  await page.keyboard.press('Enter')
+  await expect(dialog).toBeHidden()
+  await expect(standing(page, 'Stuck')).toBeVisible()
+
+  await abandon.click()
+  await dialog.getByRole('button', { name: 'Abandon the deployment' }).click()
+  await expect(standing(page, 'Failed')).toBeVisible()
+  await expect(page.getByRole('main')).toContainText(/abandoned by .+; not taken back: /)
+  await expect(abandon).toBeHidden()
+  expect(await server.visit('snagged')).toBe('v1')
+
+  repo.commit({ version: 'v3' })
+  await page.getByRole('button', { name: 'Deploy again' }).click()
+  await page.getByRole('dialog', { name: 'Deploy again?' }).getByRole('button', { name: 'Deploy', exact: true }).click()
+  await expect(standing(page, 'Active')).toBeVisible({ timeout: 30_000 })
+  expect(await server.visit('snagged')).toBe('v3')
 })
 
 test.describe('on the narrowest phone', () => {

@@ -8,9 +8,6 @@ use plimsoll_tests::{App, Repo, Server, load::Tally, processes, wait_for};
 
 use crate::{load, on};
 
-/// The phases in which [`slow`] takes a second or more.
-const LONG: [Phase; 3] = [Phase::Building, Phase::Migrating, Phase::HealthCheck];
-
 /// All that a deployment with a release command goes through.
 const EVERY: [Phase; 9] = [
     Phase::Queued,
@@ -23,11 +20,6 @@ const EVERY: [Phase; 9] = [
     Phase::HealthCheck,
     Phase::Active,
 ];
-
-/// Version `n`, slow in each phase that has something to be slow in.
-fn slow(n: usize) -> App {
-    App::new(&format!("v{n}")).build("sleep 1").release("sleep 1").env("START_DELAY", "1").env("SHOW_PID", "1")
-}
 
 /// Enough files that pulling and copying them can be met.
 fn bulk(repo: &Repo) {
@@ -46,26 +38,26 @@ async fn server_dies_in(phases: &[Phase]) {
     let mut server = Server::start().await;
     let repo = Repo::new();
     bulk(&repo);
-    repo.commit(slow(1).files(), "v1");
+    repo.commit(App::new("v1").release("true").env("SHOW_PID", "1").files(), "v1");
     server.create_app("hello", repo.source()).await;
     server.deploy_well("hello").await;
     let load = load(&server, "hello");
     load.go_on(5).await;
     for (n, phase) in phases.iter().enumerate() {
-        let version = n + 2;
-        repo.commit(slow(version).files(), &format!("v{version}"));
+        let version = format!("v{}", n + 2);
+        repo.commit(App::new(&version).slow_in(*phase).env("SHOW_PID", "1").files(), &version);
         let deployment = server.deploy("hello").await;
         let met = server.reach(&deployment.id, *phase).await;
         server.kill9();
         // The others are so short that the kill may come in the next one; it is a kill at another place then.
-        assert!(met == *phase || !LONG.contains(phase), "{phase} was over before it was met: {met}");
+        assert!(met == *phase || !App::LONG.contains(phase), "{phase} was over before it was met: {met}");
         // Nobody is there, and nobody notices.
         load.go_on(15).await;
         server.restart().await;
         let ended = active(server.end(&deployment.id).await);
         load.go_on(5).await;
         let (_, body) = server.get("hello", "/").await.unwrap();
-        assert_eq!(body.split(' ').next(), Some(&*format!("v{version}")), "killed in {met}: {ended:#?}");
+        assert_eq!(body.split(' ').next(), Some(&*version), "killed in {met}: {ended:#?}");
         assert!(server.phases(&deployment.id).await.is_sorted(), "killed in {met}");
         assert_eq!(server.environment("hello").await.active.unwrap().deployment, deployment.id);
         server.settle("hello").await;
@@ -151,7 +143,7 @@ async fn of_the_ingress_at_rest_and_in_each_phase() {
 
     for (n, phase) in EVERY.iter().enumerate() {
         let version = format!("v{}", n + 2);
-        repo.commit(App::new(&version).build("sleep 1").release("sleep 1").env("START_DELAY", "1").files(), &version);
+        repo.commit(App::new(&version).slow_in(*phase).files(), &version);
         let deployment = server.deploy("hello").await;
         server.reach(&deployment.id, *phase).await;
         dies(&server).await;
@@ -173,7 +165,7 @@ async fn of_the_app_that_serves_in_each_phase() {
     for (n, phase) in EVERY.iter().enumerate() {
         let version = format!("v{}", n + 2);
         let serving = server.pids("hello").await["web"];
-        repo.commit(App::new(&version).build("sleep 1").release("sleep 1").env("START_DELAY", "1").files(), &version);
+        repo.commit(App::new(&version).slow_in(*phase).files(), &version);
         let deployment = server.deploy("hello").await;
         let met = server.reach(&deployment.id, *phase).await;
         if processes::is_alive(serving) {

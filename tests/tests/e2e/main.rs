@@ -3,6 +3,7 @@
 // For large literals of JSON.
 #![recursion_limit = "256"]
 
+mod abandon;
 mod analytics;
 mod approvals;
 mod audit;

@@ -235,8 +235,8 @@ async fn server_dies_in(phase: Phase, server: &mut Server, load: &RawLoad) -> De
 async fn a_server_that_is_killed_in_a_promotion_brings_it_to_its_end() {
     let mut server = Server::start().await;
     let repo = Repo::new();
-    let slow = |version: &str| App::new(version).release("sleep 1").env("START_DELAY", "1").env("SHOW_PID", "1");
-    repo.commit(slow("v1").files(), "v1");
+    let app = |version: &str| App::new(version).env("SHOW_PID", "1");
+    repo.commit(app("v1").files(), "v1");
     server.create_app("hello", repo.source()).await;
     server.deploy_well("hello").await;
     assert!(server.cli(&["envs", "create", "staging", "--app", "hello"]).status.success());
@@ -248,7 +248,8 @@ async fn a_server_that_is_killed_in_a_promotion_brings_it_to_its_end() {
     load.go_on(5).await;
     let rounds = [("v2", Phase::Queued), ("v3", Phase::Migrating), ("v4", Phase::HealthCheck), ("v5", Phase::Active)];
     for (version, phase) in rounds {
-        repo.commit(slow(version).files(), version);
+        // There is nothing to build in a promotion.
+        repo.commit(app(version).slow_in(phase.max(Phase::Migrating)).files(), version);
         deploy_to_staging(&server).await;
         let promoted = active(server_dies_in(phase, &mut server, &load).await);
         let body = server.get("hello", "/").await.unwrap().1;
@@ -261,7 +262,7 @@ async fn a_server_that_is_killed_in_a_promotion_brings_it_to_its_end() {
 
     // One that can't end well ends as badly as without the kill.
     let test = "[[smoke_tests]]\nname = \"place\"\ncommand = \"sleep 1; test $PLACE = staging\"\nwhen = \"before\"\n";
-    repo.commit(slow("wrong").configured(test).files(), "wrong");
+    repo.commit(app("wrong").slow_in(Phase::HealthCheck).configured(test).files(), "wrong");
     deploy_to_staging(&server).await;
     let failed = server_dies_in(Phase::HealthCheck, &mut server, &load).await;
     assert_eq!(failed.failure.as_ref().map(|f| f.cause), Some(Cause::SmokeTest), "{failed:#?}");

@@ -69,7 +69,7 @@ function Shown({ deployment }: { deployment: Deployment }) {
     >
       {stuck ? (
         <Note tone="bad" urgent title={sentence(stuck)}>
-          It waits for somebody: see to the reason, then let it go on.
+          It waits for somebody: see to the reason, then let it go on. Or abandon it: it ends as it is.
         </Note>
       ) : null}
       {failure ? <FailureNote failure={failure} /> : null}
@@ -79,6 +79,8 @@ function Shown({ deployment }: { deployment: Deployment }) {
             The queue
           </Link>
         </Note>
+      ) : metadata.waiting_for && !ended && !stuck ? (
+        <Note tone="idle" title={sentence(`it waits for ${metadata.waiting_for}`)} />
       ) : null}
       <Asked deployment={deployment} />
 

@@ -84,8 +84,8 @@ impl Explain for Retire {
 
     fn taken_back(&self, scene: &Scene) -> Undo {
         let undo = Undo::of(
-            "it is not taken back but tried 20 times; then the deployment is stuck until `plimsoll resume`, and no other \
-             deployment of the environment can act",
+            "it is not taken back but tried 20 times; then the deployment is stuck until `plimsoll resume` or \
+             `plimsoll abandon`, and no other deployment of the environment can act",
         );
         match scene.serving() {
             Some(old) if !scene.before.instances.is_empty() => {
