@@ -294,14 +294,12 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_valid_and_arguments_of_ours_hide_none_of_the_operations() {
+    fn schemas_stand_alone_and_arguments_of_ours_hide_none_of_the_operations() {
         for tool in all() {
             let input = Value::Object((*tool.definition.input_schema).clone());
             let output = Value::Object((**tool.definition.output_schema.as_ref().unwrap()).clone());
             for schema in [&input, &output] {
                 assert_eq!(schema["type"], "object", "{}", tool.name());
-                assert!(jsonschema::meta::is_valid(schema), "{}: {schema}", tool.name());
-                jsonschema::validator_for(schema).unwrap();
                 assert!(!schema.to_string().contains("$ref"), "{}: {schema}", tool.name());
             }
             assert_eq!(input["additionalProperties"], false);
