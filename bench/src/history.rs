@@ -351,7 +351,7 @@ async fn template(url: &DatabaseUrl) -> Result<Template, StoreError> {
         snapshot.rows(table, take).await?;
     }
     // What has come since.
-    for (table, column) in [("deployments", "commit_sha"), ("releases", "files_gone_at")] {
+    for (table, column) in [("deployments", "commit_sha"), ("releases", "files_gone_at"), ("queue", "held")] {
         rows.get_mut(table).unwrap().remove(column);
     }
     Ok(Template { migrations, rows })

@@ -21,7 +21,6 @@ const RATE: u32 = 1_000;
 const SECONDS: u32 = 60;
 /// In which the last lines may come.
 const GRACE: Duration = Duration::from_secs(2);
-const MEMORY: Goal = Goal::Below(80.0);
 
 /// Three servers, one after the other, with the same lines, each with the time at which it was made, and the same raw client:
 /// ours with its messages of many lines, ours with a message a line, and Socket.IO with a message a line. Lines that came in
@@ -68,7 +67,7 @@ fn rows(name: &str, ours: &Measured, peer: Option<&Measured>) -> Vec<Figure> {
         figure("p99", |m| quantile(&m.latencies, 0.99), "ms", Goal::RatioAtMost(1.0)),
         figure("CPU of a million lines", |m| m.cpu / (m.delivered as f64 / 1e6), "s", Goal::RatioAtMost(1.0)),
         Figure::new(format!("{name}: cores"), ours.cpu / f64::from(SECONDS), "", Goal::Shown),
-        Figure::new(format!("{name}: server's memory"), ours.memory, "MB", MEMORY),
+        figure("server's memory", |m| m.memory, "MB", Goal::RatioAtMost(1.0)),
         Figure::new(format!("{name}: got every line"), ours.whole as f64, "watchers", Goal::Is(WATCHERS as f64)),
     ]
 }

@@ -82,19 +82,19 @@ async fn dispatch(worker: Arc<Worker>) {
 async fn due(worker: &Arc<Worker>) -> Result<(), StoreError> {
     let mut outrun = false;
     while worker.free() > 0 {
-        let chosen = choice(worker, &worker.store).await?;
+        let chosen = choice(&worker.store).await?;
         if chosen.is_empty() {
             break;
         }
         let tx = worker.store.write().await?;
-        let chosen = if outrun { choice(worker, &tx).await? } else { chosen };
+        let chosen = if outrun { choice(&tx).await? } else { chosen };
         let now = Utc::now();
-        let chosen = &chosen[..chosen.len().min(worker.free())];
-        let ready = starts::ready(&tx, chosen).await?;
+        let most = chosen.len().min(worker.free());
+        let ready = starts::first_ready(&tx, &chosen, most).await?;
         store::windows::list(&tx, Some(now)).await?;
         let candidates: Vec<_> = ready.iter().map(Ready::candidate).collect();
         let apps = store::queue::facts(&tx, &candidates.iter().map(|c| c.app.clone()).collect()).await?;
-        let start = choose(candidates, &apps, chosen.len(), now, |_| None).start;
+        let start = choose(candidates, &apps, most, now, |_| None).start;
         let may: BTreeSet<_> = start.into_iter().map(|start| start.deployment).collect();
         let entries: Vec<_> =
             ready.into_iter().map(|ready| ready.entry).filter(|entry| may.contains(&entry.deployment)).collect();
@@ -115,13 +115,14 @@ async fn due(worker: &Arc<Worker>) -> Result<(), StoreError> {
     store::queue::next_time(&worker.store, HOST, Utc::now()).await.map(drop)
 }
 
-async fn choice(worker: &Worker, session: &impl Session) -> Result<Vec<DeploymentId>, StoreError> {
+async fn choice(session: &impl Session) -> Result<Vec<DeploymentId>, StoreError> {
     let now = Utc::now();
     let heads = store::queue::heads(session, HOST, now, None).await?;
     let heads: Vec<Candidate> = heads.into_iter().map(|head| head.candidate).collect();
     store::windows::list(session, Some(now)).await?;
     let apps = store::queue::facts(session, &heads.iter().map(|head| head.app.clone()).collect()).await?;
-    let start = choose(heads, &apps, worker.slots, now, |_| None).start;
+    let each = heads.len();
+    let start = choose(heads, &apps, each, now, |_| None).start;
     Ok(start.into_iter().map(|start| start.deployment).collect())
 }
 
