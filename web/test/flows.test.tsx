@@ -1,12 +1,9 @@
 // Things that are done over several steps: what is shown before, what is sent, and what is asked between.
-import { configure, render, screen, waitFor, within } from '@testing-library/react'
+import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
 import type { Approval, PromotionReport } from '@/api/schema'
-
-vi.setConfig({ testTimeout: 60_000 })
-configure({ asyncUtilTimeout: 15_000 })
 
 const AT = '2026-11-21T20:00:00Z'
 const environment = (name: string, number: number) => ({
@@ -203,7 +200,7 @@ it('a cron expression is said in words when one pauses, and what is wrong with i
   // Not at each letter: no part of an expression was asked for.
   expect(previewed.filter((cron) => !/^61 6 \* \* \S/.test(cron))).toEqual([])
   await userEvent.clear(field)
-  expect(within(dialog).queryByRole('alert')).toBeNull()
+  await waitFor(() => expect(within(dialog).queryByRole('alert')).toBeNull())
   await userEvent.type(field, '0 6 * * MON-FRI')
   expect(await within(dialog).findByText('At 06:00, on Monday to Friday.')).toBeVisible()
   expect(field).toBeValid()

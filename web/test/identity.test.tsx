@@ -1,12 +1,8 @@
 // A request that needs a fresh sign-in: asked for once, by what one has, and then sent again as it was.
-import { configure, render, screen, waitFor, within } from '@testing-library/react'
+import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
-
-// Whole pages take their time on a machine that is busy.
-vi.setConfig({ testTimeout: 60_000 })
-configure({ asyncUtilTimeout: 15_000 })
 
 const said = vi.spyOn(console, 'error')
 let on = true
@@ -111,7 +107,7 @@ it('a session that is over leads to the sign-in page', async () => {
   over = true
   await userEvent.type(dialog.getByLabelText('Code'), '123456{Enter}')
   await waitFor(() => expect(router.state.location.pathname).toBe('/sign-in'))
-  expect(screen.queryByRole('dialog', { name: 'Confirm that it is you' })).toBeNull()
+  await waitFor(() => expect(screen.queryByRole('dialog', { name: 'Confirm that it is you' })).toBeNull())
 })
 
 it('that a connection is not encrypted is told before a password is typed, and after', async () => {

@@ -1,14 +1,10 @@
 // Whole pages over answers like the server's: what is sent, what the address says, and a console that is silent.
-import { configure, fireEvent, render, screen, waitFor, within } from '@testing-library/react'
+import { fireEvent, render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
 import { setPreferences } from '@/preferences'
 import type { AuditRecord, ReleaseStatus, Token } from '@/api/schema'
-
-// Whole pages take their time on a machine that is busy.
-vi.setConfig({ testTimeout: 60_000 })
-configure({ asyncUtilTimeout: 15_000 })
 
 const AT = '2026-11-21T20:00:00Z'
 const token: Token = {
@@ -195,7 +191,7 @@ it('of an account one part alone fails', async () => {
   answers['/api/v1/me/totp'] = { enabled: false, recovery_codes: 0 }
   await userEvent.click(screen.getByRole('button', { name: 'Try again' }))
   expect(await screen.findByRole('button', { name: 'Set up' })).toBeVisible()
-  expect(trouble).not.toBeInTheDocument()
+  await waitFor(() => expect(trouble).not.toBeInTheDocument())
 })
 
 it('what is looked at of the deployments is in the address, which one leaves as it is by going through the fields', async () => {

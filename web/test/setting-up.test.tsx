@@ -1,12 +1,9 @@
 // Setting things up, and looking at a deployment before it is one: what is shown first, and what exactly is sent.
-import { configure, render, screen, waitFor, within } from '@testing-library/react'
+import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
 import type { Plan, RetentionPolicy, Role, Simulation, StallLimits, Sweep } from '@/api/schema'
-
-vi.setConfig({ testTimeout: 60_000 })
-configure({ asyncUtilTimeout: 15_000 })
 
 const AT = '2026-11-21T20:00:00Z'
 const DIGEST = '3f2a9c1d04be'.repeat(5)
