@@ -163,14 +163,19 @@ async fn apps_run_as_users_of_their_own_and_cannot_read_each_other() {
 
 /// A link in place of the folder of a static site: the ingress, with the server's rights, would serve what it leads to.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_cannot_point_a_static_site_out_of_its_source() {
+async fn neither_build_nor_release_command_points_a_static_site_out_of_its_source() {
     let server = Server::start().await;
-    let repo = Repo::new();
-    let build = format!("rm -rf dist && ln -s {} dist", server.data().display());
-    let config = format!("[components.web]\nkind = \"static\"\nbuild = [{build:?}]\npublish = \"dist\"\n");
-    repo.commit([("index.html", "hello".to_owned()), ("plimsoll.toml", config)], "v1");
-    server.create_app("leaky", repo.source()).await;
-    let failure = failure(&server, "leaky").await;
-    assert_eq!(failure.cause, Cause::Build, "{failure:#?}");
-    assert!(failure.message.contains("no folder `dist`"), "{failure:#?}");
+    let away = format!("rm -rf dist && ln -s {} dist", server.data().display());
+    for (command, cause) in [("build", Cause::Build), ("release", Cause::ReleaseCommand)] {
+        let repo = Repo::new();
+        let list = if command == "build" { format!("[{away:?}]") } else { format!("{away:?}") };
+        let config = format!("[components.web]\nkind = \"static\"\n{command} = {list}\npublish = \"dist\"\n");
+        let files = [("dist/index.html", "hello".to_owned()), ("plimsoll.toml", config)];
+        repo.commit(files, "v1");
+        let app = format!("leaky-{command}");
+        server.create_app(&app, repo.source()).await;
+        let failure = failure(&server, &app).await;
+        assert_eq!(failure.cause, cause, "{failure:#?}");
+        assert!(failure.message.contains("no folder `dist`"), "{failure:#?}");
+    }
 }

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
 use domain::plan::{Change, Touch};
-use domain::spec::{AppSpec, Serve};
+use domain::spec::AppSpec;
 use operations::logs::Stream;
 use runtime::isolation::ownership;
 use runtime::{Command, Exceeded, ExecError, Sandbox};
 use saga::{Retry, Stage, Step};
 
+use super::published::published;
 use super::{BUILD, blocking, open_way, store_away, store_retry, user};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
@@ -50,7 +51,7 @@ impl<G: Deploying> Stage<G> for Build {
         for build in &spec.builds {
             run(world, &state, build, &sandbox, &variables, &sink, step).await?;
         }
-        published(spec, &world.layout.workspace(&state.order.deployment).source())?;
+        published(PHASE, spec, &world.layout.workspace(&state.order.deployment).source(), "the build").await?;
         Ok(state)
     }
 
@@ -190,23 +191,6 @@ pub(super) async fn snapshot(world: &World, state: &State) -> Result<Variables, 
         VariablesError::Store(e) => store_away(PHASE, e),
         other => internal(other.to_string()),
     })
-}
-
-/// The folder of a static component must be there after the build.
-fn published(spec: &AppSpec, source: &std::path::Path) -> Result<(), saga::Failure<Failure>> {
-    for component in &spec.components {
-        let Serve::Static { publish, .. } = &component.serve else { continue };
-        let real = source.join(&component.root).join(publish).canonicalize();
-        // The ingress serves what it finds there with the server's rights: a link must not lead it elsewhere.
-        let inside = real.and_then(|real| Ok(real.is_dir() && real.starts_with(source.canonicalize()?)));
-        if !inside.unwrap_or(false) {
-            let message =
-                format!("the build left no folder `{}` in the source for `{}`", publish.display(), component.name);
-            let hint = "name the folder with the built files as `publish` in plimsoll.toml";
-            return Err(saga::Failure::permanent(fail::failure(PHASE, Cause::Build, message, hint)));
-        }
-    }
-    Ok(())
 }
 
 fn failed(message: String, hint: &str, sink: &Sink) -> saga::Failure<Failure> {

@@ -13,6 +13,7 @@ use runtime::SiteError;
 use saga::{Retry, Stage, Step};
 
 use super::claim::superseded;
+use super::published::published;
 use super::{LINK, blocking, store_away, store_retry};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::state::{Placement, ReleaseRef};
@@ -36,11 +37,12 @@ impl<G: Deploying> Stage<G> for Link {
         let (Some(spec), Some(release)) = (state.spec.clone(), state.release.clone()) else {
             return Err(saga::Failure::permanent(fail::internal(PHASE, "there is no release to link")));
         };
+        let files = world.layout.release(&state.order.app, release.artifact());
+        published(PHASE, &spec, &files, "the release").await?;
         let mut placements = Vec::new();
         for component in &spec.components {
             match &component.serve {
                 Serve::Static { publish, .. } => {
-                    let files = world.layout.release(&state.order.app, release.artifact());
                     let target = files.join(&component.root).join(publish);
                     let (sites, site, generation) =
                         (world.sites.clone(), state.site(&component.name), state.generation());

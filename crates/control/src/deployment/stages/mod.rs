@@ -12,6 +12,7 @@ mod detect;
 mod link;
 mod prepare_routes;
 mod promote;
+mod published;
 mod pull_source;
 mod release_command;
 mod retire;

@@ -13,6 +13,7 @@ use saga::{Retry, Stage, Step};
 
 use super::build::{headline, hint, sandbox, snapshot, stream};
 use super::promote::promised;
+use super::published::published;
 use super::pull_source::clear;
 use super::{RELEASE_COMMAND, blocking, open_way, store_retry, user};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo, listed};
@@ -103,6 +104,7 @@ impl<G: Deploying> Stage<G> for ReleaseCommand {
                 }
             }
         }
+        published(PHASE, spec, &files, "the release command").await?;
         Ok(state)
     }
 
