@@ -2,8 +2,9 @@
 //!
 //! Each record has a hash over itself and the hash before it, so whoever holds a copy sees that something was altered; a MAC
 //! over that hash, which only holders of the key file can make; and the last of them is named by the [`Head`], which has a
-//! MAC of its own, so that none can be cut off the end. What this can't stop is somebody who has the key file *and* writes the
-//! database: against that, hold the log against an [`Anchor`] that was kept elsewhere.
+//! MAC of its own, so that none can be cut off the end by who has neither the key file nor an older head. What this can't show:
+//! an older head put back together with the records of its time, and what somebody does who has the key file *and* writes the
+//! database. Against both, hold the log against an [`Anchor`] that was kept elsewhere.
 
 mod chain;
 mod detail;

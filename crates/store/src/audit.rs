@@ -37,17 +37,26 @@ pub struct Filter {
 /// Adds a record to the log, and returns it as it is kept.
 ///
 /// A head that was altered or lost, or that a holder of another key has written, stops nobody from working: the log goes on behind
-/// the last record that is there, and the head says from then on that something may be missing before this one.
+/// the last record that is there, and the head says from then on that something may be missing before this one. A log with
+/// nothing in it is one that was emptied: what a first start makes is recorded by [`begin`].
 pub async fn append(tx: &Tx, key: &MacKey, draft: Draft) -> Result<Record, StoreError> {
     let (end, broken) = match head(tx).await {
         Ok(Some(head)) if head.is_vouched_for(key) => (head.end, head.broken),
-        Ok(None) => match last(tx).await? {
-            Link::START => (Link::START, None),
-            last => (last, Some(last.seq + 1)),
-        },
-        Ok(Some(_)) | Err(StoreError::Corrupt { .. }) => broken_after(last(tx).await?),
+        Ok(_) | Err(StoreError::Corrupt { .. }) => broken_after(last(tx).await?),
         Err(error) => return Err(error),
     };
+    add(tx, key, draft, end, broken).await
+}
+
+/// The same for the very first record, which nothing can be missing before.
+pub async fn begin(tx: &Tx, key: &MacKey, draft: Draft) -> Result<Record, StoreError> {
+    match (head(tx).await, last(tx).await?) {
+        (Ok(None), Link::START) => add(tx, key, draft, Link::START, None).await,
+        _ => append(tx, key, draft).await,
+    }
+}
+
+async fn add(tx: &Tx, key: &MacKey, draft: Draft, end: Link, broken: Option<u64>) -> Result<Record, StoreError> {
     let record = chain(&end, draft, key);
     let (record, broken) = match insert_row::<Entity, _>(tx, (&record).into()).await? {
         true => (record, broken),

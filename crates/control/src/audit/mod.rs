@@ -77,7 +77,7 @@ pub(crate) async fn record_first(tx: &Tx, key: &MacKey, operation: &str, target:
         of: None,
         detail: Detail::new(json!({ "role": "owner", "why": "it was the first start of a server" })),
     };
-    store::audit::append(tx, key, draft).await.map(drop).map_err(store_error)
+    store::audit::begin(tx, key, draft).await.map(drop).map_err(store_error)
 }
 
 impl Control {

@@ -104,6 +104,7 @@ fn each_way_to_cheat_is_named() {
     swapped.swap(1, 2);
     assert_eq!(fault(&swapped, Some(&head)), (2, Flaw::Missing { next: Some(3) }));
     assert_eq!(fault(&records, None), (5, Flaw::NoHead));
+    assert_eq!(fault(&[], None), (1, Flaw::Missing { next: None }), "emptied");
 
     let mut altered = records.clone();
     altered[1].draft.actor_name = "Ann".into();

@@ -160,7 +160,8 @@ impl<'a> Verifier<'a> {
         let last = self.end;
         let fault = |seq, flaw| Err(Fault { seq, flaw });
         let Some(head) = head else {
-            return if last.seq == 0 { self.finish() } else { fault(last.seq, Flaw::NoHead) };
+            // The first start of a server is in its log: an empty one was emptied.
+            return if last.seq == 0 { fault(1, Flaw::Missing { next: None }) } else { fault(last.seq, Flaw::NoHead) };
         };
         // Without its key, hashes are all there is to look at.
         let key = self.keys.iter().find(|key| key.id() == head.key);

@@ -40,7 +40,8 @@ pub(crate) fn draft(n: u64) -> Draft {
 pub(crate) async fn add(tx: &Tx, count: u64) -> Vec<Record> {
     let mut records = Vec::new();
     for n in 1..=count {
-        records.push(audit::append(tx, &key(), draft(n)).await.unwrap());
+        // Of an empty log the first record is that of a first start.
+        records.push(audit::begin(tx, &key(), draft(n)).await.unwrap());
     }
     records
 }
@@ -59,7 +60,7 @@ async fn verify(store: &Store) -> Result<Report, Fault> {
 pub(crate) async fn pages(db: Database) {
     let store = db.open().await;
     assert_eq!(audit::head(&store).await.unwrap(), None);
-    assert_eq!(verify(&store).await, Ok(Report { records: 0, head: Hash::ZERO, unchecked: 0 }));
+    assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::Missing { next: None } }));
     // What is given up leaves no gap.
     let tx = store.write().await.unwrap();
     add(&tx, 2).await;
@@ -286,6 +287,19 @@ pub(crate) async fn heads(db: Database) {
             assert_eq!(verify(&store).await, Err(Fault { seq, flaw: flaw.clone() }), "{change}");
         }
     }
+    // All of it gone, its head too: that is no log that was never begun.
+    let db = Database::fresh(db.kind);
+    let store = db.open().await;
+    with(&store, 3).await;
+    let raw = db.raw().await;
+    unlock(&db, &raw).await;
+    raw.execute_unprepared("DELETE FROM audit; DELETE FROM audit_head").await.unwrap();
+    raw.close().await.unwrap();
+    assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::Missing { next: None } }));
+    let tx = store.write().await.unwrap();
+    audit::append(&tx, &key(), draft(1)).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::AfterBreak }));
     // An old head of ours, put back with all that follows still there, or cut off.
     for cut in [false, true] {
         let db = Database::fresh(db.kind);
@@ -326,6 +340,7 @@ pub(crate) async fn heads(db: Database) {
 pub(crate) async fn many(db: Database) {
     let first = db.open().await;
     let second = if db.kind == Kind::Postgres { db.open().await } else { first.clone() };
+    with(&first, 1).await;
     let writers: Vec<_> = (0..8_u64)
         .map(|n| {
             let store = if n % 2 == 0 { first.clone() } else { second.clone() };
@@ -348,7 +363,7 @@ pub(crate) async fn many(db: Database) {
         writer.await.unwrap();
     }
     // More than a page.
-    assert_eq!(verify(&first).await.map(|report| report.records), Ok(8 * (80 - 12)));
+    assert_eq!(verify(&first).await.map(|report| report.records), Ok(1 + 8 * (80 - 12)));
 }
 
 /// In a backup are the records and their head; in the database that is made of it they can't be changed either.
