@@ -63,7 +63,7 @@ test('a deployment waits for a second person, who sees just what will run', asyn
   expect(said).toEqual([])
 
   // The page of who ordered it goes on by itself.
-  await expect(standing(page, 'Active')).toBeVisible({ timeout: 30_000 })
+  await expect(standing(page, 'Active')).toBeVisible({ timeout: 90_000 })
   await expect(page.getByRole('list', { name: 'Votes' })).toContainText(`${zoe.name} approved`)
   await expect(page.getByRole('list', { name: 'Votes' })).toContainText('seen on staging')
   expect(await ended(server, id)).toBe('active')

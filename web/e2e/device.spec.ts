@@ -16,7 +16,7 @@ test('plimsoll login is let in by its person, and gives its token back', async (
     let said = ''
     login.stdout.on('data', (part: Buffer) => (said += part.toString()))
     const link = /http:\/\/\S+\/device\?code=(\S+)/
-    await until('it shows a link', 20_000, () => link.test(said))
+    await until('it shows a link', 60_000, () => link.test(said))
     const [address, code] = link.exec(said) as unknown as [string, string]
 
     // Typed by hand, in small letters.
@@ -32,7 +32,7 @@ test('plimsoll login is let in by its person, and gives its token back', async (
     await page.goto(address)
     await page.getByRole('button', { name: 'Let it in' }).click()
     await expect(page.getByText('laptop of Ada may act for you')).toBeVisible()
-    await until('it ends', 20_000, () => login.exitCode !== null)
+    await until('it ends', 60_000, () => login.exitCode !== null)
     expect(login.exitCode, said).toBe(0)
 
     const file = join(home, '.config/plimsoll/credentials.toml')

@@ -135,7 +135,7 @@ test.describe('how they look', () => {
   let viewer: Owner['state']
 
   test.beforeAll(async ({ server, owner, browser }) => {
-    test.setTimeout(120_000)
+    test.setTimeout(400_000)
     expect(owner.state.cookies).not.toEqual([])
     const repo = new Repo()
     repos.push(repo)
@@ -231,6 +231,9 @@ async function come(page: Page, server: Server): Promise<void> {
 
 /** Nothing is on its way to where it will stand. */
 async function still(page: Page): Promise<void> {
+  // What has just been put there begins to move with the next picture.
+  await expect(page.locator('[data-starting-style]')).toHaveCount(0)
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
   await page.evaluate(() => Promise.allSettled(document.getAnimations().filter((animation) => animation instanceof CSSTransition).map(({ finished }) => finished)))
 }
 

@@ -52,7 +52,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       await server.stop()
     },
     // For its start and its end together: an end for which no time is left is not even begun.
-    { scope: 'worker', timeout: 150_000 },
+    { scope: 'worker', timeout: 400_000 },
   ],
 
   owner: [
@@ -64,7 +64,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       await context.close()
       await use({ ...person, state, proved: Date.now() })
     },
-    { scope: 'worker', timeout: 90_000 },
+    { scope: 'worker', timeout: 240_000 },
   ],
 
   baseURL: async ({ server }, use) => use(server.url),
@@ -80,7 +80,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
       await use(server)
       await server.stop()
     },
-    { timeout: 150_000 },
+    { timeout: 400_000 },
   ],
 
   // oxlint-disable-next-line no-empty-pattern

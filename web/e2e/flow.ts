@@ -15,9 +15,9 @@ export class Gate {
     this.#file = join(server.shared, `${name}.open`)
   }
 
-  /** The command that waits for it; it gives up after a minute, so that nothing is left of a test that failed. */
+  /** The command that waits for it; it gives up after five minutes, so that nothing is left of a test that failed. */
   get wait(): string {
-    return `for i in $(seq 600); do [ -e ${this.#file} ] && break; sleep 0.1; done; [ -e ${this.#file} ]`
+    return `for i in $(seq 3000); do [ -e ${this.#file} ] && break; sleep 0.1; done; [ -e ${this.#file} ]`
   }
 
   open(): void {
@@ -55,7 +55,7 @@ export async function order(server: Server, app: string, ...more: string[]): Pro
 /** Waits for its end; the phase in which it ended. */
 export async function ended(server: Server, id: string): Promise<string> {
   let phase = ''
-  await until(`${id} ends`, 40_000, async () => {
+  await until(`${id} ends`, 120_000, async () => {
     ;({ phase } = await server.json<{ phase: string }>('deployments', 'show', id))
     return ['active', 'failed', 'cancelled', 'rolled_back'].includes(phase)
   })
@@ -71,7 +71,7 @@ export async function deployed(server: Server, app: string, ...more: string[]): 
 
 /** Waits until something was to be told by a channel, and did not arrive. */
 export async function undelivered(server: Server, channel: string): Promise<void> {
-  await until(`${channel} tells nobody`, 20_000, async () => {
+  await until(`${channel} tells nobody`, 90_000, async () => {
     const { items } = await server.json<{ items: { error?: string }[] }>('channels', 'deliveries', channel)
     return items.some(({ error }) => error !== undefined)
   })

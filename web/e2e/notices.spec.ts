@@ -77,7 +77,7 @@ test('a channel is made, tried, told of a failure, and shows what was sent', asy
   repo.commit({ version: 'v1', build: 'exit 1' })
   await createApp(server, 'wreck', repo)
   expect(await ended(server, await order(server, 'wreck'))).toBe('failed')
-  await expect.poll(() => got.map(({ type }) => type), { timeout: 30_000 }).toContain('deployment_failed')
+  await expect.poll(() => got.map(({ type }) => type), { timeout: 90_000 }).toContain('deployment_failed')
   await row.getByRole('button', { name: 'More for the channel bridge' }).click()
   await page.getByRole('menuitem', { name: 'What was sent' }).click()
   const log = page.getByRole('dialog', { name: 'What was sent to bridge' }).getByRole('list')
@@ -85,7 +85,7 @@ test('a channel is made, tried, told of a failure, and shows what was sent', asy
   // The same message once more has the same id: the receiver can tell.
   const before = got.length
   await log.getByRole('listitem').filter({ hasText: 'wreck' }).getByRole('button', { name: /again$/ }).click()
-  await expect.poll(() => got.length, { timeout: 30_000 }).toBeGreaterThan(before)
+  await expect.poll(() => got.length, { timeout: 90_000 }).toBeGreaterThan(before)
   expect(got.at(-1)?.id).toBe(got.findLast(({ type }, index) => type === 'deployment_failed' && index < before)?.id)
   await page.keyboard.press('Escape')
 

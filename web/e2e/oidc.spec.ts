@@ -14,7 +14,7 @@ test.use({ storageState: signedOut, serverArgs: ['--allow-outgoing', '127.0.0.0/
 test.beforeAll(({ owner }) => expect(owner.state.cookies).not.toEqual([]))
 
 test('a provider is set up, lets in who was invited, is asked again before something grave, and is removed', async ({ page, server, browser }) => {
-  test.setTimeout(120_000)
+  test.setTimeout(400_000)
   const provider = await Provider.start({
     client: 'plimsoll',
     secret: SECRET,

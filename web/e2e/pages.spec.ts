@@ -67,7 +67,7 @@ const repos: Repo[] = []
 
 // One server for all of a worker's, with something of everything; files don't share a test's fixtures, so it is made here.
 test.beforeAll(async ({ server, owner }) => {
-  test.setTimeout(120_000)
+  test.setTimeout(400_000)
   gate = new Gate(server, 'pages')
   seed = await sow(server)
   await peopled(server, owner)

@@ -71,7 +71,7 @@ test('a viewer comes by a link, looks, can’t deploy, and is signed out by the 
   await expect(page.getByText('Not signed in anywhere')).toBeVisible()
 
   // The open page, untouched, goes to the sign-in.
-  await expect(viewer.getByRole('heading', { name: 'Sign in' })).toBeVisible({ timeout: 20_000 })
+  await expect(viewer.getByRole('heading', { name: 'Sign in' })).toBeVisible({ timeout: 90_000 })
   await viewer.goto('/apps/harbour')
   await expect(viewer.getByRole('heading', { name: 'Sign in' })).toBeVisible()
   await context.close()

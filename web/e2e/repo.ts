@@ -34,7 +34,7 @@ export class Repo {
       '[components.web.health]',
       'path = "/healthz"',
       'interval = "50ms"',
-      'grace = "10s"',
+      'grace = "60s"',
       '[components.web.env]',
       ...Object.entries(env).map(([name, value]) => `${name} = ${JSON.stringify(value)}`),
     ]

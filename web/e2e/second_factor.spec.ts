@@ -13,7 +13,7 @@ test.beforeAll(({ owner }) => expect(owner.state.cookies).not.toEqual([]))
 
 test('codes and recovery codes let in once each, and confirm', async ({ page, server }) => {
   // A third code may be half a minute away.
-  test.setTimeout(150_000)
+  test.setTimeout(400_000)
   await accepted(page, server, zoe, '--role', 'viewer')
 
   await page.goto('/settings/account')

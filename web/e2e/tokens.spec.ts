@@ -42,7 +42,7 @@ test('a token is shown once, lets a program in as far as it may, and is refused 
     await page.reload()
     await expect(row).toContainText('workbench')
     expect(await row.innerText()).not.toContain('never')
-  }).toPass({ timeout: 20_000 })
+  }).toPass({ timeout: 90_000 })
 
   await row.getByRole('button', { name: 'Revoke workbench' }).click()
   const question = page.getByRole('dialog', { name: 'Revoke workbench?' })

@@ -54,7 +54,7 @@ const approval: Approval = {
 }
 const channel = { id: 'chn_1', kind: 'slack', name: 'on call', address: 'https://hooks.example.org', topics: ['deployment_failed'], environments: [], enabled: true, created_by: 'Ada', created_at: AT }
 
-const said = vi.spyOn(console, 'error')
+const said = vi.fn()
 const sent: { method: string; path: string; body: unknown }[] = []
 const previewed: string[] = []
 let answers: Record<string, unknown>
@@ -62,6 +62,8 @@ let answers: Record<string, unknown>
 const stale = new Set<string>()
 
 beforeEach(() => {
+  said.mockClear()
+  vi.spyOn(console, 'error').mockImplementation(said)
   client.clear()
   sent.length = 0
   stale.clear()

@@ -4,7 +4,7 @@ import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
 
-const said = vi.spyOn(console, 'error')
+const said = vi.fn()
 let on = true
 let fresh = false
 let over = false
@@ -14,6 +14,8 @@ const proofs: unknown[] = []
 const keys: (string | null)[] = []
 
 beforeEach(() => {
+  said.mockClear()
+  vi.spyOn(console, 'error').mockImplementation(said)
   client.clear()
   on = true
   fresh = false

@@ -63,7 +63,7 @@ const release = (number: number): ReleaseStatus => ({
 })
 const owner = { principal: 'usr_1', name: 'Ada', grants: { everywhere: 'owner', apps: {} } }
 const posted: unknown[] = []
-const said = vi.spyOn(console, 'error')
+const said = vi.fn()
 const answers: Record<string, unknown> = {
   '/api/v1/me': owner,
   '/api/v1/tokens': [token, { ...token, id: 'tok_2', name: 'old', state: 'revoked' }],
@@ -78,6 +78,8 @@ const answers: Record<string, unknown> = {
 /** The status with which a path is refused. */
 const refused = new Map<string, number>()
 beforeEach(() => {
+  said.mockClear()
+  vi.spyOn(console, 'error').mockImplementation(said)
   refused.clear()
   client.clear()
   vi.stubGlobal('fetch', async (request: Request) => {

@@ -6,11 +6,13 @@ import { App, client, router } from '@/app'
 
 const setup = { secret: 'GEZD GNBV', url: 'otpauth://totp/Plimsoll:ada', picture: { size: 29, path: 'M4 4h7v1h-7z' } }
 const codes = ['aaaa-bbbb-cccc-dddd', 'eeee-ffff-gggg-hhhh']
-const said = vi.spyOn(console, 'error')
+const said = vi.fn()
 const asked: { method: string; body: unknown; key: string | null }[] = []
 let on = false
 
 beforeEach(() => {
+  said.mockClear()
+  vi.spyOn(console, 'error').mockImplementation(said)
   client.clear()
   asked.length = 0
   on = false

@@ -55,13 +55,15 @@ const simulation: Simulation = {
 const keep = { releases: 10, outputs: '14d', events: '90d', deployments: '365d', keys: '1d' }
 const sweep: Sweep = { releases: 3, release_bytes: 2048, outputs: 0, output_bytes: 0, events: 12, deployments: 0, keys: 0, busy_apps: 0 }
 
-const said = vi.spyOn(console, 'error')
+const said = vi.fn()
 const sent: { method: string; path: string; body: unknown }[] = []
 let answers: Record<string, unknown>
 
 const as = (role: Role) => ({ principal: 'usr_1', name: 'Ada', email: 'ada@example.org', grants: { everywhere: role, apps: {} } })
 
 beforeEach(() => {
+  said.mockClear()
+  vi.spyOn(console, 'error').mockImplementation(said)
   client.clear()
   sent.length = 0
   answers = {
@@ -168,7 +170,7 @@ it('what is left as it was stays that of the server', async () => {
   await userEvent.selectOptions(within(dialog).getByLabelText('Events'), 'for ever')
   await userEvent.click(within(dialog).getByRole('button', { name: 'Change' }))
   await waitFor(() => expect(sent).toEqual([{ method: 'PUT', path: '/api/v1/retention', body: { events: 'forever' } }]))
-  await userEvent.click(screen.getByRole('button', { name: 'Change when a deployment is stalled' }))
+  await userEvent.click(await screen.findByRole('button', { name: 'Change when a deployment is stalled' }))
   const limits = await screen.findByRole('dialog', { name: /stalled/ })
   await userEvent.selectOptions(within(limits).getByLabelText('Building'), '1 hour')
   await userEvent.click(within(limits).getByRole('button', { name: 'Change' }))
