@@ -59,7 +59,7 @@ pub struct Options {
     pub trusted_proxies: Vec<domain::network::Network>,
     /// How much may wait to be deployed.
     pub uploads: UploadLimits,
-    /// How large an archive may become.
+    /// How large an archive, or the checkout of a repository, may become.
     pub archives: forge::archive::Limits,
     /// What this machine is called among those of one database; its own id when absent.
     pub host: Option<String>,
@@ -206,7 +206,7 @@ impl Control {
             sites: Sites::new(layout.sites()).map_err(file)?,
             ingress,
             ports: Ports::default(),
-            git: forge::Git::new(layout.repositories()),
+            git: forge::Git::new(layout.repositories()).with_size(options.archives.clone()),
             uploads: Uploads::new(options.uploads.clone()),
             archives: options.archives.clone(),
             outputs: Outputs::new(layout.clone()),

@@ -39,12 +39,12 @@ pub use format::Format;
 use budget::{Budget, Metered, Packed};
 use tree::Tree;
 
-/// How large an archive may become.
+/// How large an archive may become, and by `bytes`, `entries` and `names` also the checkout of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of all files together.
     pub bytes: u64,
-    /// Files, links and folders that the archive names.
+    /// Files, links and folders: each that an archive names, and those that they need besides.
     pub entries: u64,
     /// Unpacked bytes for each packed one, once there are more than `small` of them.
     pub ratio: u64,

@@ -25,6 +25,12 @@ pub enum GitError {
     Empty { place: String },
     #[error("`{file}` in commit {commit} {reason}; remove it from the repository")]
     UnsafeFile { file: String, commit: String, reason: String },
+    /// Nothing of it was written. `becomes` holds the limit as well.
+    #[error(
+        "a checkout with commit {commit} of {place} would become {becomes}; remove from the repository what the app does \
+         not need, or ask whoever runs the server to raise the limit"
+    )]
+    TooLarge { place: String, commit: String, becomes: String },
     #[error("the checkout was cancelled")]
     Cancelled,
     #[error("{place} took longer than {}s to deliver; check the network, or the size of the repository", limit.as_secs())]

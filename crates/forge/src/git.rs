@@ -1,12 +1,14 @@
 //! Checkouts of git repositories, made with the `git` program.
 //!
 //! A checkout asks the remote what it has, fetches one commit into a bare cache,
-//! writes its files into a temporary folder beside the destination, looks them
-//! over, and renames. So there is a whole checkout or none.
+//! looks how large it would become, writes its files into a temporary folder beside
+//! the destination, looks them over, and renames. So there is a whole checkout or none.
 
 mod between;
+mod budget;
 mod cache;
 mod diagnose;
+mod disk;
 mod fetch;
 mod program;
 mod reference;
@@ -16,17 +18,20 @@ pub(crate) mod url;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::source::Commit;
 use tokio_util::sync::CancellationToken;
 
+use self::budget::Budget;
 use self::cache::{Cache, Depth};
 use self::fetch::Fault;
 use self::program::{Ended, Run, Session};
 use self::reference::{Reference, Remote, Wanted};
 use self::url::GitUrl;
+use crate::archive::Limits;
 use crate::error::GitError;
 
 /// Whether the address is of a repository on this machine's disk, as a checkout reads it. What no checkout takes is not.
@@ -39,18 +44,26 @@ pub fn is_local(url: &str) -> bool {
 pub struct Git {
     cache_dir: PathBuf,
     limit: Duration,
+    size: Limits,
     variables: Vec<(OsString, OsString)>,
 }
 
 impl Git {
     /// `cache_dir` is made when it is needed. It may be removed while no checkout runs.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
-        Self { cache_dir: cache_dir.into(), limit: Duration::from_secs(15 * 60), variables: Vec::new() }
+        let (limit, size) = (Duration::from_secs(15 * 60), Limits::default());
+        Self { cache_dir: cache_dir.into(), limit, size, variables: Vec::new() }
     }
 
     /// The time that a whole checkout may take; 15 minutes unless said.
     pub fn with_limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// How large a checkout may become with its submodules: `bytes`, `entries` and `names` as of an archive.
+    pub fn with_size(mut self, size: Limits) -> Self {
+        self.size = size;
         self
     }
 
@@ -81,8 +94,9 @@ impl Git {
         let staging = Staging::beside(dest)?;
         let configuration = cache::configuration(&self.cache_dir).map_err(|e| io("write", &self.cache_dir, e))?;
         let deadline = Instant::now() + self.limit;
-        let session = Session { output, cancel, deadline, configuration, variables: &self.variables };
-        let mut checkout = Checkout { git: self, session };
+        let folders = vec![self.cache_dir.clone(), staging.tree.clone()];
+        let session = Session { output, cancel, deadline, configuration, folders, variables: &self.variables };
+        let mut checkout = Checkout::new(self, session);
 
         let remote = checkout.ask(&url, &reference).await?;
         let wanted = remote.resolve(&url.to_string(), &reference)?;
@@ -125,9 +139,14 @@ impl Staging {
 struct Checkout<'a> {
     git: &'a Git,
     session: Session<'a>,
+    budget: Budget<'a>,
 }
 
-impl Checkout<'_> {
+impl<'a> Checkout<'a> {
+    fn new(git: &'a Git, session: Session<'a>) -> Self {
+        Self { git, session, budget: Budget::new(&git.size) }
+    }
+
     /// What the remote has.
     async fn ask(&mut self, url: &GitUrl, reference: &Reference) -> Result<Remote, GitError> {
         let nothing = std::fs::File::open("/dev/null").map_err(|e| io("open", Path::new("/dev/null"), e))?;
@@ -189,7 +208,7 @@ impl Checkout<'_> {
     ) -> Result<(Commit, Vec<tree::Submodule>), GitError> {
         let (id, cache) = self.fetch_from(url, wanted, remote).await?;
         let written = self.write_tree(url, &cache, &id, tree).await;
-        let written = written.map_err(|ended| self.explain(url, "write the files", ended))?;
+        let written = written.map_err(|fault| self.told(url, "write the files", fault))?;
         self.tidy(url, &cache).await;
         Ok(written)
     }
@@ -220,10 +239,7 @@ impl Checkout<'_> {
                 fetched = self.fetch_whole(url, wanted, remote, &cache).await;
             }
         }
-        let id = fetched.map_err(|fault| match fault {
-            Fault::Git(ended) => self.explain(url, "fetch the commit", ended),
-            Fault::Told(error) => error,
-        })?;
+        let id = fetched.map_err(|fault| self.told(url, "fetch the commit", fault))?;
         Ok((id, cache))
     }
 
@@ -239,11 +255,24 @@ impl Checkout<'_> {
         cache: &Cache,
         id: &str,
         tree: &Path,
-    ) -> Result<(Commit, Vec<tree::Submodule>), Ended> {
+    ) -> Result<(Commit, Vec<tree::Submodule>), Fault> {
         let format = "--format=%H%x00%an%x00%at%x00%s";
         let log = ["log", "-1", "--no-show-signature", "--encoding=UTF-8", format, "--end-of-options", id];
         let log = self.session.run(in_cache(url, cache, log)).await?;
-        let listing = self.session.run(in_cache(url, cache, ["ls-tree", "-r", "-z", "--full-tree", id])).await?;
+        let commit = commit(&String::from_utf8_lossy(&log));
+        let too_large = |becomes| {
+            let commit = commit.short().to_owned();
+            Fault::Told(GitError::TooLarge { place: url.to_string(), commit, becomes })
+        };
+        let list = in_cache(url, cache, ["ls-tree", "-r", "-l", "-z", "--full-tree", id]);
+        let printed = match self.session.run(list.printing(self.budget.longest_list())).await {
+            Err(Ended::Io(error)) if error.kind() == ErrorKind::FileTooLarge => {
+                return Err(too_large(self.budget.too_long()));
+            }
+            printed => printed?,
+        };
+        let listing = tree::listing(&printed);
+        self.budget.take(&listing).map_err(too_large)?;
         let index = tempfile::TempDir::new().map_err(Ended::Io)?;
         let file = index.path().join("index");
         let read = in_cache(url, cache, ["read-tree", "--end-of-options", id]).variable("GIT_INDEX_FILE", &file);
@@ -252,7 +281,7 @@ impl Checkout<'_> {
         write.args.extend(["--work-tree".into(), tree.as_os_str().to_owned()]);
         write.args.extend(["checkout-index", "--all", "--force"].map(OsString::from));
         self.session.run(write.variable("GIT_INDEX_FILE", &file)).await?;
-        Ok((commit(&String::from_utf8_lossy(&log)), tree::submodules(&listing)))
+        Ok((commit, listing.submodules))
     }
 
     /// The address that `.gitmodules` in `dir` gives for the submodule at `path`.
@@ -301,6 +330,13 @@ impl Checkout<'_> {
         if packed.is_err() {
             let removed = cache.remove();
             tracing::warn!(cache = %cache.dir.display(), ?removed, "the cache of a repository could not be packed; it was removed");
+        }
+    }
+
+    fn told(&self, url: &GitUrl, doing: &str, fault: Fault) -> GitError {
+        match fault {
+            Fault::Git(ended) => self.explain(url, doing, ended),
+            Fault::Told(error) => error,
         }
     }
 

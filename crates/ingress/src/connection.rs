@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 use crate::heads::Heads;
+use crate::keepalive;
 use crate::live::Shared;
 use crate::peer::Peer;
 use crate::places::{Place, Places};
@@ -123,6 +124,7 @@ impl Connection {
 /// What holds for every connection's socket.
 pub(crate) fn prepare(stream: &TcpStream, stall: Duration) {
     let _ = stream.set_nodelay(true);
+    keepalive::ask(stream);
     // The kernel gives up on clients that don't take what is sent, so no timer is needed here.
     let stall = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
     #[cfg(target_os = "linux")]

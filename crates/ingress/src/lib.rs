@@ -85,6 +85,7 @@ mod gate;
 mod handover;
 mod headers;
 mod heads;
+mod keepalive;
 mod latency;
 mod listen;
 mod live;

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_util::io::poll_read_buf;
 
-use crate::workers;
+use crate::{keepalive, workers};
 
 /// Free connections are closed after so long.
 const IDLE: Duration = Duration::from_secs(30);
@@ -70,6 +70,7 @@ impl Upstream {
             Err(_) => return Err(io::ErrorKind::TimedOut.into()),
         };
         stream.set_nodelay(true)?;
+        keepalive::ask(&stream);
         Ok(Link { stream, read: BytesMut::new(), piece: PIECE })
     }
 

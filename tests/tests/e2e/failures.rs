@@ -6,7 +6,7 @@ use domain::phase::Phase;
 use domain::queue::Priority;
 use operations::deployments::{Deploy, DeployRequest};
 use plimsoll_tests::flow::active;
-use plimsoll_tests::{App, Server};
+use plimsoll_tests::{App, Repo, Server};
 
 use crate::{load, with_app};
 
@@ -169,4 +169,26 @@ async fn no_app_answers_where_people_call_the_server() {
     }
     repo.commit([("plimsoll.toml", routed("shop.deploy.example.org"))], "below");
     server.deploy_well("shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_would_become_too_large() {
+    let server = Server::start_with(&["--max-unpacked", "8MiB"], &[]).await;
+    let repo = Repo::new();
+    repo.commit(App::new("v1").files(), "v1");
+    server.create_app("hello", repo.source()).await;
+    server.deploy_well("hello").await;
+    let zeros = vec![0_u8; 1 << 20];
+    repo.commit((0..20).map(|n| (format!("copies/{n}"), &zeros)), "one blob under twenty names");
+    let failed = server.deploy_to_end("hello").await;
+    let failure = failed.failure.clone().unwrap();
+    assert_eq!(
+        (failed.phase, failure.phase, failure.cause),
+        (Phase::Failed, Phase::PullingSource, Cause::Source),
+        "{failure:#?}"
+    );
+    assert!(failure.message.contains("where 8MiB are allowed"), "{failure:#?}");
+    assert!(failure.hint.contains("raise the limit"), "{failure:#?}");
+    server.assert_nothing_left("hello", &failed.id).await;
+    server.assert_serves("hello", "/", "v1").await;
 }

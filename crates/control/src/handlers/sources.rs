@@ -95,6 +95,7 @@ pub(crate) fn git_error(error: GitError) -> Error {
         | GitError::NotARepository { .. }
         | GitError::Empty { .. }
         | GitError::UnsafeFile { .. } => ErrorKind::Unprocessable,
+        GitError::TooLarge { .. } => ErrorKind::TooLarge,
         GitError::Unreachable { .. }
         | GitError::Cancelled
         | GitError::TimedOut { .. }

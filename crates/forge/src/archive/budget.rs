@@ -31,7 +31,7 @@ impl<'a> Budget<'a> {
         Self { limits, cancel, used: Rc::default() }
     }
 
-    /// One more file, link or folder.
+    /// One more file, link or folder, and so many bytes of names.
     pub(super) fn entry(&self, name: usize) -> Result<(), ArchiveError> {
         self.check_cancel()?;
         if add(&self.used.entries, 1) > self.limits.entries {

@@ -235,9 +235,11 @@ impl<'a> Tree<'a> {
     fn descend(&mut self, folders: &[OsString], at: &EntryPath) -> Result<BorrowedFd<'_>, ArchiveError> {
         let common = self.open.iter().zip(folders).take_while(|((name, _), folder)| name == *folder).count();
         self.open.truncate(common);
-        for name in &folders[common..] {
+        for (level, name) in folders.iter().enumerate().skip(common) {
             let here = self.open.last().map_or(self.root.as_fd(), |(_, fd)| fd.as_fd());
             match mkdirat(here, name.as_os_str(), Mode::from_bits_truncate(0o777)) {
+                // One on the way may have no entry of its own, so it counts here; `at` itself was counted by its entry.
+                Ok(()) if level + 1 < at.parts().len() => self.budget.entry(0)?,
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(e) => return Err(ArchiveError::io("make", &self.full(at), e.into())),
             }

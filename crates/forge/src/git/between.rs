@@ -6,7 +6,6 @@ use domain::source::Commit;
 use tokio_util::sync::CancellationToken;
 
 use super::cache::{self, Depth};
-use super::fetch::Fault;
 use super::program::{Ended, Session};
 use super::reference::{Reference, Wanted};
 use super::url::{self, GitUrl};
@@ -36,9 +35,9 @@ impl Git {
         let configuration = cache::configuration(&self.cache_dir).map_err(|e| io("write", &self.cache_dir, e))?;
         let (cancel, mut nobody) = (CancellationToken::new(), |_: &str| {});
         let deadline = Instant::now() + self.limit;
-        let session =
-            Session { output: &mut nobody, cancel: &cancel, deadline, configuration, variables: &self.variables };
-        let mut checkout = Checkout { git: self, session };
+        let (folders, variables) = (vec![self.cache_dir.clone()], &self.variables);
+        let session = Session { output: &mut nobody, cancel: &cancel, deadline, configuration, folders, variables };
+        let mut checkout = Checkout::new(self, session);
         let cache = checkout.lock(&url, Depth::Whole).await?;
         if cache.exists()
             && let (Ok(removed), Ok(added)) =
@@ -48,10 +47,7 @@ impl Git {
         }
         let remote = checkout.ask(&url, &Reference::NameOrCommit(new.to_owned())).await?;
         let fetched = checkout.fetch_whole(&url, &Wanted::Commit(new.to_owned()), &remote, &cache).await;
-        fetched.map_err(|fault| match fault {
-            Fault::Git(ended) => checkout.explain(&url, "fetch the history", ended),
-            Fault::Told(error) => error,
-        })?;
+        fetched.map_err(|fault| checkout.told(&url, "fetch the history", fault))?;
         let removed = checkout.log(&url, &cache, new, old, most).await;
         let removed = removed.map_err(|ended| checkout.explain(&url, "read the history", ended))?;
         let added = checkout.log(&url, &cache, old, new, most).await;

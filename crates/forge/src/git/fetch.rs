@@ -1,6 +1,7 @@
 //! Brings a commit into the cache: alone if the remote can do that, else with the whole history.
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 
 use super::cache::Cache;
 use super::program::{Ended, Run};
@@ -9,7 +10,7 @@ use super::url::GitUrl;
 use super::{Checkout, in_cache};
 use crate::error::GitError;
 
-/// Why a commit was not fetched: git's end, which may have another way around, or a final word.
+/// Why a commit was not fetched or written: git's end, which may have another way around, or a final word.
 pub(super) enum Fault {
     Git(Ended),
     Told(GitError),
@@ -40,7 +41,7 @@ impl Checkout<'_> {
         self.init(url, remote, cache).await?;
         let refspec = format!("+{from}:{kept}");
         let args = ["fetch", "--depth=1", "--update-shallow", "--no-tags", "--no-write-fetch-head", "--progress", "--"];
-        self.session.run(in_cache(url, cache, args.iter().chain(&[url.address(), refspec.as_str()]))).await?;
+        self.bring(in_cache(url, cache, args.iter().chain(&[url.address(), refspec.as_str()])), cache).await?;
         self.commit_of(url, cache, &kept).await
     }
 
@@ -54,7 +55,7 @@ impl Checkout<'_> {
         self.init(url, remote, cache).await?;
         let refspecs = ["+refs/heads/*:refs/plimsoll/heads/*", "+refs/tags/*:refs/plimsoll/tags/*"];
         let args = ["fetch", "--prune", "--update-shallow", "--no-tags", "--no-write-fetch-head", "--progress", "--"];
-        self.session.run(in_cache(url, cache, args.iter().chain(&[url.address()]).chain(&refspecs))).await?;
+        self.bring(in_cache(url, cache, args.iter().chain(&[url.address()]).chain(&refspecs)), cache).await?;
         match wanted {
             Wanted::Ref(name) if name == "HEAD" => {
                 Err(Fault::Git(Ended::Failed(vec!["the remote's HEAD is no branch; name a branch or tag".to_owned()])))
@@ -76,6 +77,17 @@ impl Checkout<'_> {
                 other => other,
             },
         }
+    }
+
+    async fn bring(&mut self, fetch: Run<'_>, cache: &Cache) -> Result<(), Ended> {
+        let ended = self.session.run(fetch).await;
+        if let Err(Ended::Io(error)) = &ended
+            && error.kind() == ErrorKind::StorageFull
+        {
+            // git leaves behind what it has fetched so far, and does not know of it any more.
+            cache.remove().map_err(Ended::Io)?;
+        }
+        ended.map(drop)
     }
 
     async fn init(&mut self, url: &GitUrl, remote: &Remote, cache: &Cache) -> Result<(), Fault> {

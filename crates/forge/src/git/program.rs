@@ -3,15 +3,18 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use domain::limits::Size;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::disk;
 use super::url::GitUrl;
 
 /// How a run of git ended, other than well.
@@ -32,6 +35,8 @@ pub(crate) struct Session<'a> {
     pub(crate) deadline: Instant,
     /// Of the user's configuration and ours: see [`super::cache::Cache::configuration`].
     pub(crate) configuration: OsString,
+    /// What git writes to; it is stopped when it fills their disk.
+    pub(crate) folders: Vec<PathBuf>,
     /// Variables that the caller adds.
     pub(crate) variables: &'a [(OsString, OsString)],
 }
@@ -43,12 +48,20 @@ pub(crate) struct Run<'a> {
     pub(crate) lock: &'a File,
     pub(crate) args: Vec<OsString>,
     pub(crate) variables: Vec<(OsString, OsString)>,
+    /// Bytes that it may print; more are the error `FileTooLarge`.
+    pub(crate) most: u64,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new<S: AsRef<OsStr>>(url: &'a GitUrl, lock: &'a File, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
-        Self { url, lock, args, variables: Vec::new() }
+        Self { url, lock, args, variables: Vec::new(), most: MAX_OUTPUT }
+    }
+
+    /// So many bytes at most.
+    pub(crate) fn printing(mut self, most: u64) -> Self {
+        self.most = most;
+        self
     }
 
     pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
@@ -66,7 +79,7 @@ impl Session<'_> {
         };
         let mut lines = Lines::new(run.url, self.output);
         let work = async {
-            let (out, said) = tokio::join!(read_all(stdout), lines.follow(stderr));
+            let (out, said) = tokio::join!(read_all(stdout, run.most), lines.follow(stderr));
             said?;
             Ok::<_, io::Error>((out?, group.child.wait().await?))
         };
@@ -74,6 +87,7 @@ impl Session<'_> {
             done = work => Ok(done),
             () = self.cancel.cancelled() => Err(Ended::Cancelled),
             () = tokio::time::sleep_until(self.deadline.into()) => Err(Ended::TimedOut),
+            full = disk::until_full(&self.folders) => Err(Ended::Io(full)),
         };
         match ended {
             Ok(Ok((out, status))) if status.success() => Ok(out),
@@ -190,11 +204,11 @@ impl Drop for Group {
     }
 }
 
-async fn read_all(mut stdout: impl AsyncRead + Unpin) -> io::Result<Vec<u8>> {
+async fn read_all(mut stdout: impl AsyncRead + Unpin, most: u64) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
-    (&mut stdout).take(MAX_OUTPUT).read_to_end(&mut out).await?;
-    if out.len() as u64 == MAX_OUTPUT {
-        return Err(io::Error::other("git printed more than 256 MiB"));
+    (&mut stdout).take(most).read_to_end(&mut out).await?;
+    if out.len() as u64 == most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("git printed more than {}", Size(most))));
     }
     Ok(out)
 }

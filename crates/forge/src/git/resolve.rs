@@ -29,8 +29,9 @@ impl Git {
         let configuration = cache::configuration(&self.cache_dir).map_err(|e| io("write", &self.cache_dir, e))?;
         let mut nobody = |_: &str| {};
         let deadline = Instant::now() + self.limit;
-        let session = Session { output: &mut nobody, cancel, deadline, configuration, variables: &self.variables };
-        let mut checkout = Checkout { git: self, session };
+        let (folders, variables) = (vec![self.cache_dir.clone()], &self.variables);
+        let session = Session { output: &mut nobody, cancel, deadline, configuration, folders, variables };
+        let mut checkout = Checkout::new(self, session);
         let remote = checkout.ask(&url, &reference).await?;
         let wanted = remote.resolve(&url.to_string(), &reference)?;
         let known = remote.id_of(&wanted);

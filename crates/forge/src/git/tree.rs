@@ -1,7 +1,9 @@
 //! Looks over the files of a checkout before anybody else sees them.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::links::stays_inside;
@@ -22,16 +24,41 @@ pub(crate) struct Submodule {
     pub(crate) commit: String,
 }
 
-/// The entries of mode 160000 in what `git ls-tree -r -z` printed.
-pub(crate) fn submodules(listing: &[u8]) -> Vec<Submodule> {
-    use std::os::unix::ffi::OsStrExt;
-    let entry = |line: &[u8]| {
-        let tab = line.iter().position(|b| *b == b'\t')?;
-        let head = std::str::from_utf8(&line[..tab]).ok()?;
-        let commit = head.strip_prefix("160000 commit ")?.to_owned();
-        Some(Submodule { path: PathBuf::from(std::ffi::OsStr::from_bytes(&line[tab + 1..])), commit })
-    };
-    listing.split(|b| *b == 0).filter_map(entry).collect()
+/// What a tree holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Of all files and links together.
+    pub(crate) bytes: u64,
+    /// Files, links, submodules and the folders that they lie in.
+    pub(crate) entries: u64,
+    /// The entries of mode 160000.
+    pub(crate) submodules: Vec<Submodule>,
+}
+
+/// Reads what `git ls-tree -r -l -z` printed.
+pub(crate) fn listing(printed: &[u8]) -> Listing {
+    let mut listing = Listing::default();
+    let mut last: &[u8] = b"";
+    for line in printed.split(|b| *b == 0) {
+        let Some(tab) = line.iter().position(|b| *b == b'\t') else { continue };
+        let (head, path) = (String::from_utf8_lossy(&line[..tab]), &line[tab + 1..]);
+        // Mode, type, id and size, which a submodule has none of.
+        let head: Vec<&str> = head.split_ascii_whitespace().collect();
+        listing.entries += 1 + new_folders(last, path);
+        listing.bytes = listing.bytes.saturating_add(head.get(3).and_then(|size| size.parse().ok()).unwrap_or(0));
+        if let ["160000", "commit", commit, ..] = head[..] {
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            listing.submodules.push(Submodule { path, commit: commit.to_owned() });
+        }
+        last = path;
+    }
+    listing
+}
+
+/// Folders that `path` needs and `last`, the one before it in the order of the tree, did not.
+fn new_folders(last: &[u8], path: &[u8]) -> u64 {
+    let shared = last.iter().zip(path).take_while(|(a, b)| a == b).count();
+    path[shared..].iter().filter(|byte| **byte == b'/').count() as u64
 }
 
 /// The URL of the submodule at `path`, from what `git config -z --get-regexp` printed of `.gitmodules`.
@@ -100,10 +127,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_tree_is_counted_with_its_folders() {
+        let id = "a".repeat(40);
+        let list = |entries: &[(&str, &str)]| {
+            let line = |(size, path): &(&str, &str)| format!("100644 blob {id} {size:>7}\t{path}\0");
+            let Listing { bytes, entries, .. } = listing(entries.iter().map(line).collect::<String>().as_bytes());
+            (bytes, entries)
+        };
+        assert_eq!(list(&[]), (0, 0));
+        assert_eq!(list(&[("12", "a"), ("12345678", "b\tc\nd")]), (12_345_690, 2));
+        assert_eq!(list(&[("1", "a/b/c"), ("1", "a/b/d"), ("1", "a/bb/c"), ("1", "a.b"), ("1", "b/c")]), (5, 9));
+        assert_eq!(list(&[("0", "ab/x"), ("0", "a/x"), ("0", "ab/x")]), (0, 6), "out of order it is too much at most");
+        let most = u64::MAX.to_string();
+        assert_eq!(list(&[(most.as_str(), "a"), (most.as_str(), "b"), ("BAD", "c")]), (u64::MAX, 3));
+    }
+
+    #[test]
     fn submodules_are_read() {
         let id = "a".repeat(40);
-        let listing = format!("100644 blob {id}\tx\0160000 commit {id}\tvendor/ü lib\0");
-        assert_eq!(submodules(listing.as_bytes()), [Submodule { path: "vendor/ü lib".into(), commit: id }]);
+        let printed = format!("100644 blob {id}       3\tx\0160000 commit {id}       -\tvendor/ü lib\0");
+        let submodules = vec![Submodule { path: "vendor/ü lib".into(), commit: id }];
+        assert_eq!(listing(printed.as_bytes()), Listing { bytes: 3, entries: 3, submodules });
         let modules = b"submodule.a.b.path\nvendor/lib\0submodule.a.b.url\n../lib.git\0submodule.c.path\nother\0";
         assert_eq!(submodule_url(modules, Path::new("vendor/lib")).as_deref(), Some("../lib.git"));
         assert_eq!(submodule_url(modules, Path::new("other")), None);

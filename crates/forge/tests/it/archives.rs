@@ -282,9 +282,15 @@ fn bombs_go_out() {
     let tight = Tar::default().entry(b'0', b"zeros", b"", &vec![0; 900 << 10]).end();
     let again = Tar::default().entry(b'0', b"a", b"", &vec![b'x'; 40 << 10]);
     let again = (0..30).fold(again, |tar, n| tar.hard(&format!("h{n}"), "a"));
+    // Eight files in 15 folders each, none of which has an entry of its own.
+    let deep = |n: i32| format!("{n}/").repeat(15) + "f";
+    let folders = (0..8).fold(Tar::default(), |tar, n| tar.file(&deep(n), ""));
+    let above_links = (0..8).fold(tar(), |tar, n| tar.link(&deep(n), "gone"));
     let headers = (0..3000).fold(Tar::default(), |tar, _| tar.pax(b'g', &[("comment", &"x".repeat(400))]));
     for (what, archive, reason) in [
         ("too many files", many.end(), "more than 100 files"),
+        ("folders without entries", folders.end(), "more than 100 files and folders"),
+        ("folders above links", above_links.end(), "more than 100 files and folders"),
         ("too many names", names.clone().end(), "names of more than 8"),
         ("too much", large.clone(), "larger than 1MiB"),
         ("too much, packed", gz(&large), "larger than 1MiB"),
@@ -301,6 +307,11 @@ fn bombs_go_out() {
             "more than 100",
         ),
         (
+            "zip: folders without entries",
+            zip(&(0..8).map(|n| Zipped::stored(&deep(n), b"")).collect::<Vec<_>>()),
+            "more than 100 files and folders",
+        ),
+        (
             "zip: more than it says",
             zip(&[Zipped::deflated("a", &vec![0; 900 << 10]).with(|e| e.size = 10)]),
             "longer than it says",
@@ -308,6 +319,9 @@ fn bombs_go_out() {
     ] {
         refused(what, &archive, reason);
     }
+    // A folder with an entry of its own counts once.
+    let own = (0..50).fold(Tar::default(), |tar, n| tar.folder(&format!("d{n}")).file(&format!("d{n}/f"), ""));
+    assert!(unpacked(&own.end(), &limits()).is_ok());
     // What is small may be as tight as it likes.
     let small = Tar::default().entry(b'0', b"zeros", b"", &vec![0; 32 << 10]).end();
     assert!(unpacked(&zst(&small), &limits()).is_ok());

@@ -1,6 +1,8 @@
 use std::os::unix::fs::symlink;
 
+use domain::limits::Size;
 use forge::GitError;
+use forge::archive::Limits;
 
 use crate::support::{World, git_in, script};
 
@@ -78,6 +80,63 @@ async fn submodules_come_along() {
     assert_eq!(world.read("x", "vendor/lib/file"), "lib");
     assert_eq!(world.read("x", "vendor/lib/deep/inner/file"), "inner");
     assert!(!world.dest("x").join("vendor/lib/.git").exists());
+}
+
+#[tokio::test]
+async fn what_would_become_too_large_is_not_written() {
+    let mut world = World::empty();
+    let blob = "0".repeat(64 << 10);
+    for n in 0..40 {
+        std::fs::write(world.origin().join(format!("copy-{n}")), &blob).unwrap();
+    }
+    let commit = world.commit_all("one blob under forty names");
+    let limits = |bytes, entries| Limits { bytes, entries, ..Limits::default() };
+    for (limits, becomes) in [
+        (limits(1 << 20, 40), "2.50MiB, where 1MiB are allowed"),
+        (limits((40 << 16) - 1, 40), "where 2.50MiB are allowed"),
+        (limits(40 << 16, 39), "40 files and folders, where 39 are allowed"),
+        (Limits { names: 0, ..limits(40 << 16, 1) }, "more than the 1 files and folders"),
+    ] {
+        world.git = world.git.clone().with_size(limits);
+        let error = world.checkout("x", None).await.unwrap_err();
+        assert!(matches!(&error, GitError::TooLarge { place, .. } if *place == world.url()), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(becomes) && told.contains(&commit[..7]), "{told}");
+    }
+    world.git = world.git.clone().with_size(limits(40 << 16, 40));
+    world.checkout("x", None).await.unwrap();
+    assert_eq!(std::fs::read_dir(world.dest("x")).unwrap().count(), 40);
+}
+
+#[tokio::test]
+async fn folders_and_submodules_count_as_well() {
+    let mut world = World::new();
+    let lib = world.dir.path().join("lib");
+    std::fs::create_dir_all(lib.join("a/b")).unwrap();
+    git_in(&lib, &["init", "--quiet", "-b", "main"]);
+    std::fs::write(lib.join("a/b/file"), "0".repeat(1000)).unwrap();
+    git_in(&lib, &["add", "--all"]);
+    git_in(&lib, &["commit", "--quiet", "-m", "lib"]);
+    for name in ["one", "two"] {
+        world.run(&["submodule", "--quiet", "add", "../lib", &format!("vendor/{name}")]);
+    }
+    let modules = std::fs::read(world.origin().join(".gitmodules")).unwrap().len() as u64;
+    world.commit_all("the same twice");
+    let limits = |bytes, entries| Limits { bytes, entries, ..Limits::default() };
+    // `README`, `.gitmodules`, `vendor` and two submodules; in each of those two folders and a file.
+    let (bytes, entries) = (3 + modules + 2000, 5 + 2 * 3);
+    for (limits, becomes) in [
+        (limits(bytes - 1, entries), format!("where {} are allowed", Size(bytes - 1))),
+        (limits(bytes, entries - 1), "11 files and folders, where 10 are allowed".to_owned()),
+    ] {
+        world.git = world.git.clone().with_size(limits);
+        let error = world.checkout("x", None).await.unwrap_err();
+        assert!(error.to_string().contains(&becomes), "{error}");
+        assert!(matches!(&error, GitError::TooLarge { place, .. } if place.ends_with("/lib")), "{error}");
+    }
+    world.git = world.git.clone().with_size(limits(bytes, entries));
+    world.checkout("x", None).await.unwrap();
+    assert_eq!(world.read("x", "vendor/two/a/b/file").len(), 1000);
 }
 
 #[tokio::test]

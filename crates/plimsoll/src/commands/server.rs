@@ -121,10 +121,10 @@ pub(crate) struct Args {
     /// Largest archive that can be uploaded, such as 500MiB.
     #[arg(long, value_name = "SIZE", default_value = "2GiB")]
     max_upload: Bytes,
-    /// What an archive may become when it is unpacked.
+    /// What an archive may become when it is unpacked, and a commit with its submodules.
     #[arg(long, value_name = "SIZE", default_value = "4GiB")]
     max_unpacked: Bytes,
-    /// Files, links and folders that an archive may hold.
+    /// Files, links and folders that either of them may hold.
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = clap::value_parser!(u64).range(1..))]
     max_unpacked_files: u64,
     /// Another address for /metrics, /healthz and /readyz, which asks for no token there.
