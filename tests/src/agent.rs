@@ -34,7 +34,7 @@ impl Heard {
     }
 }
 
-/// An agent at `/mcp`, with the token that the server keeps for its own user.
+/// An agent at `/mcp`, usually with the token that the server keeps for its own user.
 pub struct Agent {
     http: reqwest::Client,
     url: String,
@@ -44,8 +44,14 @@ pub struct Agent {
 impl Agent {
     pub fn new(server: &Server) -> Self {
         let local = operations::local::read(&server.data()).unwrap();
+        Self::with_token(server, local.token.expose_secret())
+    }
+
+    /// The same with another token.
+    pub fn with_token(server: &Server, token: &str) -> Self {
+        let local = operations::local::read(&server.data()).unwrap();
         let http = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
-        Self { http, url: format!("{}/mcp", local.url), token: local.token.expose_secret().to_owned() }
+        Self { http, url: format!("{}/mcp", local.url), token: token.to_owned() }
     }
 
     /// Sends one message with these headers besides the usual ones; an empty value takes a usual one away.

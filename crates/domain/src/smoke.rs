@@ -131,7 +131,7 @@ pub struct SmokeResult {
     pub moment: Moment,
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// 0 when it was skipped.
+    /// 0 when nobody was asked.
     pub attempts: u32,
     /// Milliseconds of the last attempt.
     pub took_ms: u64,
@@ -163,6 +163,13 @@ impl SmokeResult {
         Self { name: test.name.clone(), component: test.component.clone(), moment, outcome, attempts: 0, took_ms: 0 }
     }
 
+    /// What it takes to ask did not answer: whoever wants to know must not take that for good.
+    pub fn unasked(test: &SmokeTest, moment: Moment, reason: &str) -> Self {
+        let expected = format!("a way to ask `{}`", test.component);
+        let outcome = Outcome::Failed(Mismatch { expected, got: format!("none: {reason}"), excerpt: None });
+        Self { outcome, ..Self::skipped(test, moment, reason) }
+    }
+
     pub fn failed(&self) -> bool {
         matches!(self.outcome, Outcome::Failed(_))
     }
@@ -177,6 +184,11 @@ impl fmt::Display for SmokeResult {
             Outcome::Skipped { reason } => write!(f, "skipped: {reason}"),
         }
     }
+}
+
+/// Something was seen to be right, and nothing to be wrong. Tests that were all skipped prove nothing.
+pub fn proved(results: &[SmokeResult]) -> bool {
+    results.iter().any(|result| result.outcome == Outcome::Passed) && !results.iter().any(SmokeResult::failed)
 }
 
 /// The part of an answer that is judged.
@@ -328,6 +340,29 @@ mod tests {
             judge(&expect(json!({ "json": { "/n": 1.0 } })), &answer(200, r#"{"n": 1}"#), str::to_owned),
             Ok(())
         );
+    }
+
+    #[test]
+    fn nothing_is_proved_by_tests_that_were_not_run() {
+        let test = SmokeTest {
+            name: "it answers".to_owned(),
+            component: "web".parse().unwrap(),
+            when: When::Both,
+            check: Check::Command { command: "true".to_owned() },
+            timeout: Span::secs(1),
+            retries: 0,
+        };
+        let skipped = SmokeResult::skipped(&test, Moment::Before, "it is files");
+        let passed = SmokeResult { outcome: Outcome::Passed, attempts: 1, ..skipped.clone() };
+        let unasked = SmokeResult::unasked(&test, Moment::After, "the ingress is away");
+        assert!(
+            unasked.to_string().ends_with("expected a way to ask `web`, got none: the ingress is away"),
+            "{unasked}"
+        );
+        assert!(proved(&[skipped.clone(), passed.clone()]));
+        for not in [vec![], vec![skipped.clone(), skipped], vec![passed, unasked]] {
+            assert!(!proved(&not), "{not:?}");
+        }
     }
 
     #[test]

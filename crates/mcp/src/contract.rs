@@ -2,7 +2,7 @@
 
 use futures::future::BoxFuture;
 use operations::error::field_complaint;
-use operations::{Error, Operation};
+use operations::{Effect, Error, Operation};
 use serde_json::{Map, Value};
 
 /// One call of one operation.
@@ -25,6 +25,15 @@ pub trait Contract: Send + Sync + 'static {
     /// The response of the operation as JSON, or why there is none. An operation that is not in the list is
     /// `not_found`; a request that can't be decoded is `invalid` and names the field.
     fn call(&self, call: Call) -> BoxFuture<'static, Result<Value, Error>>;
+
+    /// Counts a call of a tool with this effect for whoever it is `from`: once for each, before anything that the call says.
+    ///
+    /// # Errors
+    /// `rate_limited`, and the seconds after which the same call may be let through.
+    fn count(&self, effect: Effect, from: &http::Extensions) -> Result<(), (Error, u32)> {
+        let _ = (effect, from);
+        Ok(())
+    }
 
     /// Whether it refuses all that changes something, by a rule of its own that the door was not told. Asked for each list
     /// of the tools; what it can't tell, its refusals will.

@@ -85,15 +85,16 @@ impl Door {
         context: RequestContext<RoleServer>,
     ) -> Result<Value, Refusal> {
         self.settings.allow(tool.name(), tool.effect)?;
+        // Present when the call came by HTTP: it says who calls.
+        let parts = context.extensions.get::<http::request::Parts>();
+        let from = parts.map(|parts| parts.extensions.clone()).unwrap_or_default();
+        self.contract.count(tool.effect, &from).map_err(|(error, seconds)| too_often(error, seconds))?;
         let places = match tool.action {
             Action::Call => &self.places,
             Action::Wait => &self.waiting_places,
         };
         let _place = places.try_acquire().map_err(|_| busy())?;
         let arguments = arguments::read(tool, given)?;
-        // Present when the call came by HTTP: it says who calls.
-        let parts = context.extensions.get::<http::request::Parts>();
-        let from = parts.map(|parts| parts.extensions.clone()).unwrap_or_default();
         match tool.action {
             Action::Wait => {
                 let token = context.meta.get_progress_token();
@@ -246,6 +247,10 @@ impl Door {
 /// The answer to a client that doesn't read it.
 fn left() -> Refusal {
     Error::unavailable("the call was cancelled").into()
+}
+
+fn too_often(error: Error, seconds: u32) -> Refusal {
+    Refusal { retry: Retry { possible: true, after_seconds: Some(seconds) }, ..Refusal::from(error) }
 }
 
 fn busy() -> Refusal {

@@ -8,7 +8,7 @@
 //! alone. What carries them out is a [`Contract`]: the server in its own process, or the server behind its HTTP API.
 //! A call goes through these, in this order:
 //!
-//! 1. [`Door`]: is there such a tool, may it be called in read-only mode, is there a free place;
+//! 1. [`Door`]: is there such a tool, may it be called in read-only mode, and so often, is there a free place;
 //! 2. `arguments`: unknown and missing ones are named, what is destroyed is confirmed;
 //! 3. the [`Contract`]; nothing that it began ends with the call: a client that leaves stops no deployment;
 //! 4. `size`: at most [`MAX_RESULT`] bytes, with a cursor to go on from, or with where the rest is;

@@ -27,7 +27,7 @@ pub struct RunRequest {
 pub struct SmokeReport {
     pub release: ReleaseId,
     pub release_number: u32,
-    /// No test failed.
+    /// At least one test passed, and none failed.
     pub passed: bool,
     pub results: Vec<SmokeResult>,
 }

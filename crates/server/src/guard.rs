@@ -39,7 +39,7 @@ pub(crate) const PUBLIC: [&str; 11] = [
 /// What stays open.
 const STREAMS: [&str; 4] = [stream::EVENTS, stream::OUTPUT, stream::LOGS, stream::TOPICS];
 /// Seconds after which one of them may have ended.
-const BUSY: u64 = 5;
+const BUSY: u32 = 5;
 
 /// By what somebody wants to be known.
 pub(crate) enum Shown {
@@ -139,19 +139,14 @@ fn counted_as(request: &Request) -> Option<Kind> {
 // An answer is large, and there is one at most.
 #[allow(clippy::result_large_err)]
 fn share(limits: &Limits, caller: &Caller, request: &Request) -> Result<Option<Permit>, Response> {
-    if caller.via == Via::Local {
-        return Ok(None);
-    }
-    let (principal, now) = (caller.principal.id(), Instant::now());
-    let ask =
-        |kind, what| limits.ask(kind, Who::Principal(principal.to_owned()), now).map_err(|wait| too_many(wait, what));
-    ask(Kind::Known, "you send too many requests")?;
+    let refused = |(error, seconds)| answered(error, seconds);
+    ask(limits, caller, Kind::Known, "you send too many requests").map_err(refused)?;
     let route = matched(request);
-    // What an agent's call does is not known yet.
+    // What an agent's call does is not known yet: its door asks.
     if !matches!(*request.method(), Method::GET | Method::HEAD) && route != Some(mcp::http::PATH) {
-        ask(Kind::Write, "you change too many things at once")?;
+        change(limits, caller).map_err(refused)?;
     }
-    if !route.is_some_and(|route| STREAMS.contains(&route)) {
+    if caller.via == Via::Local || !route.is_some_and(|route| STREAMS.contains(&route)) {
         return Ok(None);
     }
     let too_many_streams = || {
@@ -159,7 +154,23 @@ fn share(limits: &Limits, caller: &Caller, request: &Request) -> Result<Option<P
             .hint("close some of them; one stream follows up to 16 things: /api/v1/stream?topics=…");
         answered(error, BUSY)
     };
-    limits.open_stream(principal).map(Some).ok_or_else(too_many_streams)
+    limits.open_stream(caller.principal.id()).map(Some).ok_or_else(too_many_streams)
+}
+
+/// Counts what somebody who is known changes, by whichever door.
+///
+/// # Errors
+/// `RateLimited`, and the seconds to wait.
+pub(crate) fn change(limits: &Limits, caller: &Caller) -> Result<(), (Error, u32)> {
+    ask(limits, caller, Kind::Write, "you change too many things at once")
+}
+
+fn ask(limits: &Limits, caller: &Caller, kind: Kind, what: &'static str) -> Result<(), (Error, u32)> {
+    if caller.via == Via::Local {
+        return Ok(());
+    }
+    let who = Who::Principal(caller.principal.id().to_owned());
+    limits.ask(kind, who, Instant::now()).map_err(|wait| too_often(wait, what))
 }
 
 /// The same answer, whose stream is counted until it has ended.
@@ -215,15 +226,21 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 }
 
 fn too_many(wait: Duration, what: &'static str) -> Response {
-    let seconds = wait.as_secs() + 1;
+    let (error, seconds) = too_often(wait, what);
+    answered(error, seconds)
+}
+
+/// What to say, and the seconds to wait.
+fn too_often(wait: Duration, what: &'static str) -> (Error, u32) {
+    let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
     let error = Error::new(ErrorKind::RateLimited, what).hint(match seconds {
         1 => "wait a second, then go on more slowly".to_owned(),
         seconds => format!("wait {seconds} seconds, then go on more slowly"),
     });
-    answered(error, seconds)
+    (error, seconds)
 }
 
-fn answered(error: Error, seconds: u64) -> Response {
+fn answered(error: Error, seconds: u32) -> Response {
     let mut response = Problem(error).into_response();
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response

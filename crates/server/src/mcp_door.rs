@@ -12,12 +12,12 @@ use futures::future::BoxFuture;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{Method, StatusCode};
 use mcp::{Call, Contract};
-use operations::{Error, Operation};
+use operations::{Effect, Error, Operation};
 use serde_json::Value;
 
 use crate::call::{Answer, carry_out};
 use crate::problem::{Problem, refused};
-use crate::{Plane, Settings, decode, idempotency};
+use crate::{Plane, Settings, Surroundings, decode, guard, idempotency};
 
 type Service = mcp::http::Service<mcp::Door>;
 
@@ -26,7 +26,7 @@ const MAX_REFUSAL: usize = 64 * 1024;
 
 /// Answers everything at [`mcp::http::PATH`].
 pub(crate) fn route<S: Clone + Send + Sync + 'static>(plane: &Plane, settings: &Settings) -> MethodRouter<S> {
-    let contract = Arc::new(InProcess { control: plane.control.clone() });
+    let contract = Arc::new(InProcess { control: plane.control.clone(), around: plane.around.clone() });
     service_route(mcp::http::service(
         mcp::Door::new(contract, rules(&plane.control)),
         &settings.mcp_hosts,
@@ -46,6 +46,7 @@ fn service_route<S: Clone + Send + Sync + 'static>(service: Service) -> MethodRo
 /// The operations, in this process, for the caller whom the guard has let in.
 struct InProcess {
     control: Control,
+    around: Arc<Surroundings>,
 }
 
 impl Contract for InProcess {
@@ -60,6 +61,14 @@ impl Contract for InProcess {
             };
         }
         operations::for_each_operation!(by_name)
+    }
+
+    /// As the guard counts every other request: it could not see what this one does.
+    fn count(&self, effect: Effect, from: &http::Extensions) -> Result<(), (Error, u32)> {
+        match (effect, from.get::<Caller>()) {
+            (Effect::Read, _) | (_, None) => Ok(()),
+            (_, Some(caller)) => guard::change(&self.around.limits, caller),
+        }
     }
 }
 

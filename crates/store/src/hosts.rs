@@ -22,7 +22,8 @@ pub struct Host {
 }
 
 /// Makes the host known, or finds that it is. The first host of a database gets all environments there are: they came
-/// from a backup, or from a time when a server was alone.
+/// from a backup, or from a time when a server was alone. What served on another host before the backup has no files on this
+/// one, and is deployed again: nobody knows whether that host is ever back.
 ///
 /// # Errors
 /// - `Conflict(HostName)` when another data folder has the name.

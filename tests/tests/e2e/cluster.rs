@@ -15,6 +15,7 @@ use plimsoll_tests::flow::{active, refused};
 use plimsoll_tests::postgres::{Postgres, Shutdown};
 use plimsoll_tests::server::signal;
 use plimsoll_tests::{App, Peer, Repo, Server, http, processes, wait_for};
+use serde_json::{Value, json};
 
 use crate::abandon;
 
@@ -52,10 +53,13 @@ async fn on_another_host(first: &Server, url: &str) -> Server {
 
 /// Two servers on a host each, and an app that serves on the second one's, where its environment `staging` lives.
 async fn on_two_hosts() -> (Server, Server, Repo, Deployment) {
-    let url = Postgres::shared().create_database();
+    on_two_hosts_of(&Postgres::shared().create_database()).await
+}
+
+async fn on_two_hosts_of(url: &str) -> (Server, Server, Repo, Deployment) {
     let lease = format!("{LEASE}s");
-    let first = Server::start_with(&["--host", "one", "--lease", &lease], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
-    let second = on_another_host(&first, &url).await;
+    let first = Server::start_with(&["--host", "one", "--lease", &lease], &[("PLIMSOLL_DATABASE_URL", url)]).await;
+    let second = on_another_host(&first, url).await;
     let repo = Repo::new();
     repo.commit(App::new("v1").files(), "v1");
     first.create_app("hello", repo.source()).await;
@@ -413,6 +417,45 @@ async fn who_comes_back_late_does_nothing_of_what_was_abandoned() {
     wait_for("v3 to serve alone", LIMIT, async || (second.apps().len() == 1).then_some(())).await;
     assert_eq!(first.deployment(&id).await, ended);
     assert_eq!(first.events(&id).await, told);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_host_is_backed_up_by_itself() {
+    let url = Postgres::shared().create_database();
+    let (first, second, _repo, _) = on_two_hosts_of(&url).await;
+    first.deploy_well("hello").await;
+    idle(first.client()).await;
+    let shelf = tempfile::tempdir().unwrap();
+    let at = |name: &str| shelf.path().join(name).display().to_string();
+    std::fs::copy(first.data().join("master.key"), at("key")).unwrap();
+    for (server, name, environment, host) in [(&first, "one", "staging", "two"), (&second, "two", "production", "one")]
+    {
+        let file = at(name);
+        let create = ["backup", "create", "--without-keys", "--json", "--output", &file];
+        let made = server.command().args(create).env("PLIMSOLL_DATABASE_URL", &url).output().unwrap();
+        assert!(made.status.success(), "{name}: {}", String::from_utf8_lossy(&made.stderr));
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let elsewhere = json!([{ "app": "hello", "environment": environment, "host": host, "kept": false }]);
+        assert_eq!(made["manifest"]["elsewhere"], elsewhere, "{made:#}");
+        let releases = made["manifest"]["releases"].as_array().unwrap();
+        let kept = releases.iter().filter(|r| r["active"] == true && r["kept"] == true).count();
+        assert_eq!((releases.len(), kept), (2, 1), "{made:#}");
+    }
+
+    // From one of them: what served on its host is back by itself, the other is named and deployed again.
+    drop((first, second));
+    let mut restored = Server::stopped(&[], &[]);
+    let said = restored.cli(&["restore", &at("one"), "--key-file", &at("key")]);
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(said.status.success() && text.contains("hello/staging served on the host two"), "{text}");
+    restored.restart().await;
+    wait_for("v1 to serve", LIMIT, async || {
+        restored.get("hello", "/").await.ok().filter(|answer| *answer == (200, "v1".to_owned()))
+    })
+    .await;
+    let again = restored.client().call::<Deploy>(&order("staging")).await.unwrap();
+    active(restored.end(&again.id).await);
+    assert_eq!(staging(&restored).await, Ok((200, "v1".to_owned())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use operations::tokens::{Create, CreateRequest};
 use plimsoll_tests::Server;
+use plimsoll_tests::agent::Agent;
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Client, Response};
 use secrecy::ExposeSecret;
@@ -144,6 +145,30 @@ async fn changes_streams_and_sign_ins_have_limits_of_their_own() {
     assert!(answers.contains(&429), "{answers:?}");
     let elsewhere = Browser::at(&server, "127.0.0.4").post("/api/v1/auth/accept", link).await;
     assert_eq!(elsewhere.status, 404);
+}
+
+/// What an agent changes is counted as what anybody changes; looking goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn agents_have_the_limits_of_everybody() {
+    let server = usual().await;
+    let token = CreateRequest::named("agent".parse().unwrap());
+    let token = server.client().call::<Create>(&token).await.unwrap().secret.unwrap();
+    let agent = Agent::with_token(&server, &token);
+    let nowhere = json!({ "deployment": "dep_01jd0000000000000000000000" });
+    let mut allowed = 0;
+    let refusal = loop {
+        let refusal = agent.refused("deployments_cancel", nowhere.clone()).await;
+        if refusal["code"] != "not_found" {
+            break refusal;
+        }
+        allowed += 1;
+        assert!(allowed < 1000, "nobody is ever refused");
+    };
+    assert!(allowed >= 100, "{allowed}: {refusal}");
+    assert_eq!(refusal["code"], "rate_limited", "{refusal}");
+    assert!(refusal["hint"].as_str().unwrap().contains("wait a second"), "{refusal}");
+    assert_eq!(refusal["retry"], json!({ "possible": true, "after_seconds": 1 }), "{refusal}");
+    agent.call("apps_list", json!({})).await;
 }
 
 /// Sends this and reads until the server has said enough or closes.

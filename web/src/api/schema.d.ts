@@ -5154,7 +5154,7 @@ export interface components {
         };
         /** @description How the tests went. The moment `before` means each instance by itself, `after` through the ingress. */
         SmokeReport: {
-            /** @description No test failed. */
+            /** @description At least one test passed, and none failed. */
             passed: boolean;
             release: string;
             /** Format: uint32 */
@@ -5165,7 +5165,7 @@ export interface components {
         SmokeResult: {
             /**
              * Format: uint32
-             * @description 0 when it was skipped.
+             * @description 0 when nobody was asked.
              */
             attempts: number;
             component: string;

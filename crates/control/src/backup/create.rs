@@ -14,7 +14,7 @@ use store::{DatabaseUrl, StoreError};
 use zeroize::Zeroizing;
 
 use super::archive::{Lines, Writer, sync_folder};
-use super::manifest::{self, FORMAT, Manifest, ReleaseFiles};
+use super::manifest::{self, Elsewhere, FORMAT, Manifest, ReleaseFiles};
 use super::secrets::{self, Lock, Secrets};
 use super::{CERTIFICATES, beside, blocking, file_error, verify};
 use crate::error::store_error;
@@ -67,7 +67,7 @@ pub async fn create(options: CreateOptions) -> Result<Manifest, Error> {
     }
     let mut work = Work::begin(&options.file)?;
     for _ in 0..TRIES {
-        let rows = Rows::read(&database, &work.tables).await?;
+        let rows = Rows::read(&database, &layout, &work.tables).await?;
         let (job, layout) = (options.clone(), layout.clone());
         let (done, back) = blocking(move || {
             let done = write(&job, &layout, &mut work, rows)?;
@@ -81,7 +81,7 @@ pub async fn create(options: CreateOptions) -> Result<Manifest, Error> {
         tracing::info!("a release went while it was read; reading everything again");
     }
     Err(Error::unavailable("the files of a release that serves are missing, or releases go faster than they are read")
-        .hint("look into the folder `releases`, or try again when no app is being deleted; nothing was written"))
+        .hint("look into the folder `releases`; deploy again what a restore said it has no files of; or try again when no app is being deleted. Nothing was written"))
 }
 
 /// The rows of one moment, in files of their own.
@@ -92,12 +92,33 @@ struct Rows {
     counts: BTreeMap<String, u64>,
     /// Id, app, name of the folder.
     releases: Vec<(String, String, String)>,
-    active: BTreeSet<String>,
+    /// Names of apps by id.
+    apps: BTreeMap<String, String>,
+    serving: Vec<Serving>,
+    /// What the data folder is called among the hosts.
+    host: Option<String>,
+}
+
+/// An environment with an active release.
+struct Serving {
+    /// Id of the app.
+    app: String,
+    environment: String,
+    /// Id of the release.
+    release: String,
+    /// Older databases know of no hosts.
+    host: Option<String>,
 }
 
 impl Rows {
-    async fn read(database: &DatabaseUrl, to: &Path) -> Result<Self, Error> {
+    async fn read(database: &DatabaseUrl, layout: &Layout, to: &Path) -> Result<Self, Error> {
         let snapshot = Snapshot::open(database).await.map_err(store_error)?;
+        let host = match fs::read_to_string(layout.host()) {
+            Ok(folder) => snapshot.host_of(folder.trim()).await.map_err(store_error)?,
+            // No server has begun on it yet.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(e) => return Err(file_error("read", &layout.host(), &e)),
+        };
         let mut rows = Self {
             taken_at: Utc::now(),
             database: match snapshot.kind() {
@@ -107,7 +128,9 @@ impl Rows {
             migrations: snapshot.migrations().to_vec(),
             counts: BTreeMap::new(),
             releases: Vec::new(),
-            active: BTreeSet::new(),
+            apps: BTreeMap::new(),
+            serving: Vec::new(),
+            host,
         };
         for table in TABLES {
             let path = to.join(format!("{table}.ndjson"));
@@ -136,9 +159,30 @@ impl Rows {
                 let files = text("artifact").or_else(|| text("digest"));
                 self.releases.extend(text("id").zip(text("app_id")).zip(files).map(flat));
             }
-            "environments" => self.active.extend(text("active_release")),
+            "apps" => self.apps.extend(text("id").zip(text("name"))),
+            "environments" => {
+                let host = text("host");
+                if let (Some(app), Some(environment), Some(release)) =
+                    (text("app_id"), text("name"), text("active_release"))
+                {
+                    self.serving.push(Serving { app, environment, release, host });
+                }
+            }
             _ => {}
         }
+    }
+
+    /// The other host that it serves on. Without a name of our own there is none: the first server that begins on this folder
+    /// takes all there is.
+    fn elsewhere<'a>(&self, serving: &'a Serving) -> Option<&'a str> {
+        let (Some(ours), Some(theirs)) = (&self.host, &serving.host) else { return None };
+        (theirs != ours && !theirs.is_empty()).then_some(theirs.as_str())
+    }
+
+    /// Whether the files that an environment serves are among these.
+    fn is_kept(&self, serving: &Serving, files: &[ReleaseFiles]) -> bool {
+        let release = self.releases.iter().find(|(id, ..)| *id == serving.release);
+        release.is_some_and(|(_, app, digest)| files.iter().any(|f| f.kept && f.app == *app && f.digest == *digest))
     }
 }
 
@@ -245,12 +289,23 @@ fn write(options: &CreateOptions, layout: &Layout, work: &mut Work, rows: Rows) 
         migrations: rows.migrations.clone(),
         tables: rows.counts.clone(),
         releases: releases(layout, &rows),
+        elsewhere: Vec::new(),
         lock: None,
         key_digest: vault.backup_digest(),
         skipped: Vec::new(),
     };
-    if manifest.releases.iter().any(|release| release.active && !release.kept) {
-        return Ok(None);
+    for serving in &rows.serving {
+        let kept = rows.is_kept(serving, &manifest.releases);
+        match rows.elsewhere(serving) {
+            Some(host) => manifest.elsewhere.push(Elsewhere {
+                app: rows.apps.get(&serving.app).unwrap_or(&serving.app).clone(),
+                environment: serving.environment.clone(),
+                host: host.to_owned(),
+                kept,
+            }),
+            None if kept => {}
+            None => return Ok(None),
+        }
     }
     let sealed = match &options.keys {
         Keys::LeftOut => None,
@@ -335,9 +390,10 @@ fn of(path: &Path, error: io::Error) -> Broken {
 
 /// Each folder once, though several releases may share it.
 fn releases(layout: &Layout, rows: &Rows) -> Vec<ReleaseFiles> {
+    let serving: BTreeSet<&str> = rows.serving.iter().map(|serving| serving.release.as_str()).collect();
     let mut active: BTreeMap<(&str, &str), bool> = BTreeMap::new();
     for (id, app, digest) in &rows.releases {
-        *active.entry((app, digest)).or_default() |= rows.active.contains(id);
+        *active.entry((app, digest)).or_default() |= serving.contains(id.as_str());
     }
     let files = |((app, digest), active): ((&str, &str), bool)| ReleaseFiles {
         app: app.to_owned(),

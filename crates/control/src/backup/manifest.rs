@@ -31,6 +31,9 @@ pub struct Manifest {
     /// Rows by table.
     pub tables: BTreeMap<String, u64>,
     pub releases: Vec<ReleaseFiles>,
+    /// What serves on other hosts of the database.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
     /// How the secrets are sealed; absent when they were left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) lock: Option<Lock>,
@@ -47,9 +50,19 @@ pub struct ReleaseFiles {
     /// Id of the app.
     pub app: String,
     pub digest: String,
-    /// It serves somewhere.
+    /// It serves somewhere, be it on another host.
     pub active: bool,
-    /// Its files are in the backup; those of a release that nothing serves may have gone.
+    /// Its files are in the backup; those of a release that nothing serves on this host may have gone, or never been here.
+    pub kept: bool,
+}
+
+/// An environment that serves on another host: its rows are in the backup, its files are in those of that host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    pub app: String,
+    pub environment: String,
+    pub host: String,
+    /// This folder has the same files, so that they are in the backup all the same.
     pub kept: bool,
 }
 

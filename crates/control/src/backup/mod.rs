@@ -16,6 +16,10 @@
 //! name has its folder before it has its row, so its files are there; if a deletion was quicker, everything is read
 //! again. Routes, links of static sites and instances are not in it: a start of the server makes them from the rows.
 //!
+//! **One host.** With PostgreSQL there may be several ([`store::hosts`]): the rows are those of all, the files are the data
+//! folder's own. So each host is backed up, and the manifest says what serves elsewhere. Hosts are not in it: after a
+//! restore the first server that starts takes all environments, and those without files have to be deployed again.
+//!
 //! **Whole or not at all.** The file is written under another name beside its own, synced, read back and compared, and
 //! only then renamed. A restore reads all of the file before it writes anything, fills an empty folder that bears the
 //! mark `restore.incomplete` until the very end, and a server refuses to start on such a folder; another restore may
@@ -29,7 +33,7 @@ mod secrets;
 mod unpack;
 
 pub use create::{CreateOptions, Keys, create};
-pub use manifest::{Manifest, ReleaseFiles};
+pub use manifest::{Elsewhere, Manifest, ReleaseFiles};
 pub use restore::{RestoreKey, RestoreOptions, Restored, restore};
 
 use std::io;

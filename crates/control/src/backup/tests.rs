@@ -287,30 +287,67 @@ async fn a_full_disk_leaves_nothing_half_done() {
     assert!(!target.exists(), "a folder that was begun is taken away");
 }
 
+/// An environment on this host that serves the release whose digest begins so.
+async fn serve(world: &World, tx: &store::Tx, name: &str, digest: char, host: &str) {
+    let releases = store::releases::list(tx, &world.app, None, 10).await.unwrap();
+    let release = releases.iter().find(|r| r.digest.as_str().starts_with(digest)).unwrap();
+    let environment = store::environments::Environment {
+        id: domain::EnvironmentId::from_ulid(Ulid::generate()),
+        app_id: world.app.clone(),
+        app: "shop".parse().unwrap(),
+        name: name.parse().unwrap(),
+        generation: 1,
+        acting: None,
+        active_deployment: None,
+        active_generation: 1,
+        active_release: Some(release.id.clone()),
+        created_at: store::time::micros(Utc::now()),
+        host: host.to_owned(),
+        running: None,
+        supersede: Default::default(),
+    };
+    store::environments::insert(tx, &environment).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_what_serves_on_the_host_of_the_folder_needs_its_files() {
+    let world = World::new().await;
+    let layout = Layout::at(&world.path("data")).unwrap();
+    std::fs::write(layout.host(), "f1").unwrap();
+    let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
+    let tx = store.write().await.unwrap();
+    for (name, folder) in [("one", "f1"), ("two", "f2")] {
+        let host = store::hosts::Host {
+            name: name.to_owned(),
+            folder_id: folder.to_owned(),
+            key_fingerprint: "k".to_owned(),
+            created_at: store::time::micros(Utc::now()),
+        };
+        store::hosts::register(&tx, &host).await.unwrap();
+    }
+    serve(&world, &tx, "production", 'a', "one").await;
+    serve(&world, &tx, "staging", 'b', "two").await;
+    serve(&world, &tx, "preview", 'a', "two").await;
+    tx.commit().await.unwrap();
+    store.close().await;
+    let manifest = verify(&world.backup().await, None).unwrap();
+    let mut elsewhere: Vec<_> = manifest.elsewhere.iter().map(|e| (e.environment.as_str(), e.kept)).collect();
+    elsewhere.sort_unstable();
+    assert_eq!(elsewhere, [("preview", true), ("staging", false)]);
+    assert!(manifest.elsewhere.iter().all(|e| e.app == "shop" && e.host == "two"), "{manifest:#?}");
+    // To the other one's folder it is the other way round: what is missing is its own.
+    std::fs::write(layout.host(), "f2").unwrap();
+    let error = create(world.options(&world.path("second"))).await.unwrap_err();
+    assert!(error.detail.contains("missing"), "{error}");
+}
+
 #[tokio::test]
 async fn a_release_that_serves_and_is_missing_is_no_backup() {
     let world = World::new().await;
     let layout = Layout::at(&world.path("data")).unwrap();
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
-    let releases = store::releases::list(&store, &world.app, None, 10).await.unwrap();
-    let missing = releases.iter().find(|r| r.digest.as_str().starts_with('b')).unwrap();
     let tx = store.write().await.unwrap();
-    let environment = store::environments::Environment {
-        id: domain::EnvironmentId::from_ulid(Ulid::generate()),
-        app_id: world.app.clone(),
-        app: "shop".parse().unwrap(),
-        name: "production".parse().unwrap(),
-        generation: 1,
-        acting: None,
-        active_deployment: None,
-        active_generation: 1,
-        active_release: Some(missing.id.clone()),
-        created_at: store::time::micros(Utc::now()),
-        host: "here".to_owned(),
-        running: None,
-        supersede: Default::default(),
-    };
-    store::environments::insert(&tx, &environment).await.unwrap();
+    serve(&world, &tx, "production", 'b', "here").await;
     tx.commit().await.unwrap();
     store.close().await;
     let file = world.path("backup");

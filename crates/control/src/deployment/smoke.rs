@@ -24,10 +24,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Lines of a command's output that are kept.
 const TAIL: usize = 10;
 
+/// Why a test came to no result.
+#[derive(Debug, PartialEq, Eq)]
+enum Unproved {
+    Cancelled,
+    /// What it takes to ask did not answer. That says nothing of the release: it neither passes nor fails.
+    Unasked(String),
+}
+
+/// Why there is nobody to ask.
+enum NoTarget {
+    /// The test does not apply at this moment.
+    Skipped(String),
+    Unasked(String),
+}
+
 /// Runs every test of the release that is for `moment`, one after the other, each to its end even if one before failed.
 ///
 /// # Errors
-/// `None` when it was cancelled; else the failure of the first test that did not pass, with all results.
+/// That of the first test that did not pass, with all results; else, when one could not be asked, what is worth another attempt
+/// of the stage.
 pub(crate) async fn prove(
     world: &World,
     state: &State,
@@ -35,20 +51,54 @@ pub(crate) async fn prove(
     variables: &Variables,
     sink: &Sink,
     cancel: &CancellationToken,
-) -> Result<Vec<SmokeResult>, Option<Failure>> {
-    let mut results = Vec::new();
+) -> Result<Vec<SmokeResult>, saga::Failure<Failure>> {
+    let (mut results, mut unasked) = (Vec::new(), None);
     for test in tests(state, moment) {
-        let Some(result) = run(world, state, test, moment, variables, state.order.deployment.as_str(), cancel).await
-        else {
-            return Err(None);
-        };
-        sink.say(&result.to_string());
-        results.push(result);
+        match run(world, state, test, moment, variables, state.order.deployment.as_str(), cancel).await {
+            Ok(result) => {
+                sink.say(&result.to_string());
+                results.push(result);
+            }
+            Err(Unproved::Cancelled) => return Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
+            // Each of the others would wait as long for the same.
+            Err(Unproved::Unasked(reason)) => {
+                let message =
+                    format!("the smoke test `{}` ({moment} the cutover) could not be run: {reason}", test.name);
+                sink.say(&message);
+                unasked = Some(message);
+                break;
+            }
+        }
     }
-    match results.iter().find(|r| r.failed()) {
-        Some(first) => Err(Some(failure(first, &results))),
+    if let Some(first) = results.iter().find(|r| r.failed()) {
+        return Err(saga::Failure::permanent(failure(first, &results)));
+    }
+    match unasked {
+        Some(message) => Err(saga::Failure::retry(Failure { smoke_tests: results, ..fail::internal(PHASE, message) })),
         None => Ok(results),
     }
+}
+
+/// Runs every test of the release at each of its moments, as on demand: whoever asks is told at once, so one that could not be
+/// asked has failed. `None` when it was cancelled.
+pub(crate) async fn run_all(
+    world: &World,
+    state: &State,
+    variables: &Variables,
+    marker: &str,
+    cancel: &CancellationToken,
+) -> Option<Vec<SmokeResult>> {
+    let mut results = Vec::new();
+    for moment in [Moment::Before, Moment::After] {
+        for test in tests(state, moment) {
+            results.push(match run(world, state, test, moment, variables, marker, cancel).await {
+                Ok(result) => result,
+                Err(Unproved::Unasked(reason)) => SmokeResult::unasked(test, moment, &reason),
+                Err(Unproved::Cancelled) => return None,
+            });
+        }
+    }
+    Some(results)
 }
 
 /// The tests that are for `moment`.
@@ -75,8 +125,8 @@ fn failure(first: &SmokeResult, all: &[SmokeResult]) -> Failure {
     Failure { smoke_tests: all.to_vec(), ..fail::with_output(failure, excerpt) }
 }
 
-/// One test to its end, with its retries. `None` when it was cancelled. Its commands belong to the piece of work `marker`.
-pub(crate) async fn run(
+/// One test to its end, with its retries. Its commands belong to the piece of work `marker`.
+async fn run(
     world: &World,
     state: &State,
     test: &SmokeTest,
@@ -84,10 +134,11 @@ pub(crate) async fn run(
     variables: &Variables,
     marker: &str,
     cancel: &CancellationToken,
-) -> Option<SmokeResult> {
+) -> Result<SmokeResult, Unproved> {
     let targets = match targets(world, state, test, moment, variables, marker).await {
         Ok(targets) => targets,
-        Err(reason) => return Some(SmokeResult::skipped(test, moment, reason)),
+        Err(NoTarget::Skipped(reason)) => return Ok(SmokeResult::skipped(test, moment, reason)),
+        Err(NoTarget::Unasked(reason)) => return Err(Unproved::Unasked(reason)),
     };
     let redactor = Redactor::new(variables.values());
     let mut attempts = 0;
@@ -103,7 +154,7 @@ pub(crate) async fn run(
         // Waited for also when it is cancelled, which each attempt notices: nothing of a command runs on afterwards.
         let outcome = attempt.await;
         if cancel.is_cancelled() {
-            return None;
+            return Err(Unproved::Cancelled);
         }
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let outcome = match outcome {
@@ -111,13 +162,13 @@ pub(crate) async fn run(
             Err(_) if attempts <= test.retries => {
                 tokio::select! {
                     () = tokio::time::sleep(PAUSE) => continue,
-                    () = cancel.cancelled() => return None,
+                    () = cancel.cancelled() => return Err(Unproved::Cancelled),
                 }
             }
             Err(mismatch) => Outcome::Failed(mismatch),
         };
         let (name, component) = (test.name.clone(), test.component.clone());
-        return Some(SmokeResult { name, component, moment, outcome, attempts, took_ms });
+        return Ok(SmokeResult { name, component, moment, outcome, attempts, took_ms });
     }
 }
 
@@ -137,7 +188,7 @@ struct Target {
     sandbox: Option<Sandbox>,
 }
 
-/// Each new instance before the cutover, the route after it; or why it can't be asked.
+/// Each new instance before the cutover, the route after it; or why there is none.
 async fn targets(
     world: &World,
     state: &State,
@@ -145,14 +196,15 @@ async fn targets(
     moment: Moment,
     variables: &Variables,
     marker: &str,
-) -> Result<Vec<Target>, String> {
+) -> Result<Vec<Target>, NoTarget> {
     let component = state.spec.as_ref().and_then(|spec| spec.component(&test.component));
     let (Some(component), Some(release)) = (component, &state.release) else {
-        return Err(format!("the release has no component `{}`", test.component));
+        return Err(NoTarget::Skipped(format!("the release has no component `{}`", test.component)));
     };
     let files = world.layout.release(&state.order.app, release.artifact());
     let folder = files.join(&component.root);
-    let user = world.user(&state.order.app).await.map_err(|e| format!("the app's user is not known: {e}"))?;
+    let user = world.user(&state.order.app).await;
+    let user = user.map_err(|e| NoTarget::Unasked(format!("the app's user is not known: {e}")))?;
     let marker = marker.to_owned();
     let placements: Vec<_> = state.placements_of(&component.name).collect();
     let spec = |index: usize| {
@@ -160,14 +212,13 @@ async fn targets(
         world.instance(state, component, &placement.key, placement.port, variables, user)
     };
     if moment == Moment::After {
-        let entrance = match public(world, state, component, test).await? {
+        let entrance = match public(world, state, component, test).await.map_err(NoTarget::Unasked)? {
             Some(found) => Some(found),
             None if matches!(test.check, Check::Command { .. }) => None,
             None => {
-                return Err(format!(
-                    "no route leads to `{}`, so nobody can ask it through the ingress",
-                    component.name
-                ));
+                let reason =
+                    format!("no route leads to `{}`, so nobody can ask it through the ingress", component.name);
+                return Err(NoTarget::Skipped(reason));
             }
         };
         let (address, entrance) =
@@ -179,7 +230,8 @@ async fn targets(
         return Ok(vec![Target { sandbox, ..target }]);
     }
     if matches!(component.serve, Serve::Static { .. }) {
-        return Err(format!("`{}` is files, which nobody serves before the cutover", component.name));
+        let reason = format!("`{}` is files, which nobody serves before the cutover", component.name);
+        return Err(NoTarget::Skipped(reason));
     }
     let host = host(world, state, component, test).map_or_else(|_| "localhost".to_owned(), |host| host.to_string());
     Ok((0..placements.len())
@@ -350,7 +402,37 @@ mod tests {
         };
         let both = async { tokio::join!(running, cancelling) };
         let (result, ()) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
-        assert_eq!(result, None);
+        assert_eq!(result, Err(Unproved::Cancelled));
         assert_eq!(processes(marker), 0);
+    }
+
+    /// That nobody could ask is no word for the release, nor against it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_could_not_be_asked_has_not_passed() {
+        let mut world = harness::world(DeploymentKind::Rollback, 5).await;
+        let state = harness::initial(&world);
+        let release = state.release.clone().unwrap().id;
+        let variables = world.release_variables(&state.order.environment, &release).await.unwrap();
+        let (cancel, sink) = (CancellationToken::new(), world.sink(&state.order.deployment, PHASE, None));
+        let there = world.ingress.clone();
+        world.ingress = ingress::Client::new(world.layout.data().join("no-ingress"));
+
+        // A deployment tries again.
+        let failure = prove(&world, &state, Moment::After, &variables, &sink, &cancel).await.unwrap_err();
+        assert_eq!((failure.verdict, failure.error.cause), (saga::Verdict::Retry, Cause::Internal), "{failure:?}");
+        assert!(failure.error.message.contains("`it answers` (after the cutover) could not be run"), "{failure:?}");
+        // Whoever asks for them is told that it failed, and why.
+        let results = run_all(&world, &state, &variables, "a-round", &cancel).await.unwrap();
+        let after = results.iter().find(|r| r.moment == Moment::After).unwrap();
+        assert!(after.failed() && after.to_string().contains("the ingress could not be asked"), "{after}");
+
+        world.ingress = there;
+        let proved = prove(&world, &state, Moment::After, &variables, &sink, &cancel).await.unwrap();
+        assert_eq!(proved.iter().map(|r| &r.outcome).collect::<Vec<_>>(), [&Outcome::Passed]);
+
+        world.store.clone().close().await;
+        let failure = prove(&world, &state, Moment::Before, &variables, &sink, &cancel).await.unwrap_err();
+        assert_eq!(failure.verdict, saga::Verdict::Retry, "{failure:?}");
+        assert!(failure.error.message.contains("the app's user is not known"), "{failure:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use domain::EnvironmentId;
 use domain::release::Release;
-use domain::smoke::Moment;
+use domain::smoke::proved;
 use operations::Error;
 use operations::smoke_tests::{Run, RunRequest, SmokeReport};
 use ulid::Ulid;
@@ -51,16 +51,11 @@ impl Control {
         let variables = self.world().release_variables(environment, &release.id).await.map_err(variables_error)?;
         // Not the deployment's: it may still be cleaning up, and would take them for leftovers of its own.
         let work = format!("smoke-tests-{}", Ulid::generate());
-        let mut results = Vec::new();
-        for moment in [Moment::Before, Moment::After] {
-            for test in smoke::tests(state, moment) {
-                let result = smoke::run(self.world(), state, test, moment, &variables, &work, &who.gone).await;
-                // Nobody hears of it.
-                let gone = || Error::unavailable("the client has left, so its smoke tests were ended");
-                results.push(result.ok_or_else(gone)?);
-            }
-        }
-        let passed = !results.iter().any(|r| r.failed());
+        let results = smoke::run_all(self.world(), state, &variables, &work, &who.gone).await;
+        // Nobody hears of it.
+        let gone = || Error::unavailable("the client has left, so its smoke tests were ended");
+        let results = results.ok_or_else(gone)?;
+        let passed = proved(&results);
         Ok(SmokeReport { release: release.id, release_number: release.number, passed, results })
     }
 }

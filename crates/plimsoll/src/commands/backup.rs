@@ -1,5 +1,6 @@
 //! `plimsoll backup`: everything that Plimsoll knows and serves, in one file.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
@@ -135,8 +136,14 @@ fn tell(context: &Context, what: &str, file: &Path, manifest: &Manifest) -> Resu
 pub(super) fn lines(manifest: &Manifest) -> Vec<String> {
     let rows = |table: &str| manifest.tables.get(table).copied().unwrap_or(0) as usize;
     let kept = manifest.releases.iter().filter(|release| release.kept).count();
-    let active = manifest.releases.iter().filter(|release| release.active).count();
-    vec![
+    let active = manifest.releases.iter().filter(|release| release.active && release.kept).count();
+    let hosts: BTreeSet<&str> = manifest.elsewhere.iter().map(|other| other.host.as_str()).collect();
+    let hosts = Vec::from_iter(hosts).join(", ");
+    let others = match manifest.elsewhere.len() {
+        0 => None,
+        n => Some(format!("others  {} on {hosts}, whose own backups have the files", text::count(n, "environment"))),
+    };
+    let mut lines = vec![
         format!(
             "of      {}, {}, Plimsoll {}",
             text::local(manifest.taken_at),
@@ -146,7 +153,9 @@ pub(super) fn lines(manifest: &Manifest) -> Vec<String> {
         format!("apps    {}, {}", rows("apps"), text::count(rows("deployments"), "deployment")),
         format!("files   of {}, {active} of them active", text::count(kept, "release")),
         format!("keys    {}", if manifest.has_secrets() { "sealed with a passphrase" } else { "left out" }),
-    ]
+    ];
+    lines.extend(others);
+    lines
 }
 
 /// Of a restore without a key.

@@ -54,6 +54,12 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
             restored.manifest.data.display()
         ));
     }
+    for other in restored.manifest.elsewhere.iter().filter(|other| !other.kept) {
+        out.warn(format!(
+            "{}/{} served on the host {}, so its files are not in this backup: deploy it again",
+            other.app, other.environment, other.host
+        ));
+    }
     if out.json {
         return out.document(&restored);
     }

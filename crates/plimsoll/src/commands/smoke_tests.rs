@@ -24,7 +24,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Exit code 6 if one fails.
+    /// Exit code 6 if one fails or could not be run, or if all were skipped.
     #[command(about = Run::SUMMARY, after_help = EXAMPLES)]
     Run(RunRequest),
 }
@@ -35,6 +35,10 @@ pub(crate) async fn run(context: &Context, args: Args) -> Result<(), Failure> {
     match context.out.json {
         true => context.out.document(&report)?,
         false => report.results.iter().flat_map(lines).try_for_each(|line| context.out.line(line))?,
+    }
+    let skipped = report.results.iter().all(|result| matches!(result.outcome, Outcome::Skipped { .. }));
+    if skipped && !context.out.json {
+        context.out.line("nothing is proved: every test was skipped")?;
     }
     if report.passed { Ok(()) } else { Err(Failure::Told(Exit::DeploymentFailed)) }
 }

@@ -61,6 +61,21 @@ impl Snapshot {
         &self.migrations
     }
 
+    /// What a data folder is called among the hosts; `None` when no server has begun on it with this database.
+    pub async fn host_of(&self, folder_id: &str) -> Result<Option<String>, StoreError> {
+        if columns::of(&self.transaction, "hosts").await?.is_empty() {
+            return Ok(None);
+        }
+        let backend = self.transaction.get_database_backend();
+        let sql = match backend {
+            DbBackend::Postgres => "SELECT name FROM hosts WHERE folder_id = $1",
+            _ => "SELECT name FROM hosts WHERE folder_id = ?",
+        };
+        let statement = Statement::from_sql_and_values(backend, sql, [folder_id.into()]);
+        let row = self.transaction.query_one_raw(statement).await?;
+        Ok(row.map(|row| row.try_get::<String>("", "name")).transpose()?)
+    }
+
     /// Hands all rows of a table of [`TABLES`] to `each`, in batches; how many there were. A table that the database
     /// does not have yet has none.
     pub async fn rows<E>(&self, table: &str, mut each: impl FnMut(Vec<Row>) -> Result<(), E>) -> Result<u64, E>

@@ -32,6 +32,7 @@ function Shown({ environment, deployment, tests }: { environment: Environment; d
   const [error, setError] = useState<unknown>()
   const results = report?.results ?? of?.metadata.smoke_tests ?? []
   const failed = results.filter(({ outcome }) => outcome === 'failed').length
+  const skipped = results.every(({ outcome }) => outcome === 'skipped')
   const run = async () => {
     setBusy(true)
     setError(undefined)
@@ -51,7 +52,7 @@ function Shown({ environment, deployment, tests }: { environment: Environment; d
       aside={
         <>
           <span className="text-sm text-muted" role="status">
-            {busy ? 'Running' : results.length === 0 ? 'Not run yet' : `${report ? 'Just now' : 'At its deployment'}: ${failed === 0 ? 'all passed' : `${plural(failed, 'test')} failed`}`}
+            {busy ? 'Running' : results.length === 0 ? 'Not run yet' : `${report ? 'Just now' : 'At its deployment'}: ${skipped ? 'all skipped' : failed === 0 ? 'all passed' : `${plural(failed, 'test')} failed`}`}
           </span>
           <Button size="sm" busy={busy} disabledReason={may('deployer', app)} onClick={() => void run()}>
             <FlaskConical aria-hidden /> Run now

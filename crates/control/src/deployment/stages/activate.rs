@@ -14,11 +14,11 @@ use domain::route::PathPrefix;
 use domain::smoke::Moment;
 use domain::spec::AppSpec;
 use ingress::{EnvironmentRoutes, Route};
-use saga::{Kind, Stage, Step};
+use saga::{Kind, Retry, Stage, Step};
 
-use super::ACTIVATE;
 use super::prepare_routes::routes;
 use super::start::{printed, smoke_test};
+use super::{ACTIVATE, store_retry};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::{Deploying, State, World, fail};
 
@@ -40,6 +40,11 @@ impl<G: Deploying> Stage<G> for Activate {
 
     fn kind(&self) -> Kind {
         Kind::Pivot
+    }
+
+    /// Only what a smoke test could not ask, of the database or the ingress, is worth it: what was seen is seen again.
+    fn retry(&self) -> Retry {
+        store_retry()
     }
 
     async fn run(&self, world: &World, mut state: State, step: &Step) -> Result<State, saga::Failure<Failure>> {

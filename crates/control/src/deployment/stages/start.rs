@@ -10,7 +10,7 @@ use domain::smoke::Moment;
 use domain::spec::Component;
 use operations::logs::Stream;
 use runtime::{InstanceSpec, NotHealthy, StartError, Target};
-use saga::{Retry, Stage, Step};
+use saga::{Retry, Stage, Step, Verdict};
 
 use super::claim::superseded;
 use super::{START, open_way, store_away, store_retry, user};
@@ -103,13 +103,14 @@ pub(super) async fn smoke_test(
             state.smoke_tests.extend(results);
             Ok(())
         }
-        Err(Some(failure)) => {
-            for placement in &state.placements {
-                printed(world, &placement.key.name(), &sink);
+        Err(failure) => {
+            if failure.verdict == Verdict::Permanent {
+                for placement in &state.placements {
+                    printed(world, &placement.key.name(), &sink);
+                }
             }
-            Err(saga::Failure::permanent(failure))
+            Err(failure)
         }
-        Err(None) => Err(saga::Failure::cancelled(fail::cancelled(PHASE))),
     }
 }
 
