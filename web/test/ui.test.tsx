@@ -110,6 +110,7 @@ it('a state is a word, not a colour alone', () => {
   expect(standingOf({ phase: 'active', cancelling: false }, false).word).toBe('Succeeded')
   expect(standingOf({ phase: 'building', cancelling: true }).word).toBe('Cancelling')
   expect(standingOf({ phase: 'building', cancelling: false, stuck: 'no disk' }).word).toBe('Stuck')
+  expect(standingOf({ phase: 'active', cancelling: false, stuck: 'no disk' }).word).toBe('Active, stuck')
   expect(healthOf([], true).word).toBe('Healthy')
   expect(healthOf([], false).word).toBe('Nothing serves')
 })

@@ -40,8 +40,8 @@ pub(crate) fn diagnose(deployment: Deployment, known: Known) -> Diagnosis {
     let is_undoing = known.last_step.as_ref().is_some_and(|step| step.event.starts_with("undo"));
     let command = match state {
         DeploymentState::Stuck => Some(format!("plimsoll resume {id}")),
-        // What is being taken back can't be taken back once more: its step is tried again.
-        DeploymentState::Stalled if is_undoing => Some(format!("plimsoll resume {id}")),
+        // What is being taken back can't be taken back once more, and what is active not at all: its step is tried again.
+        DeploymentState::Stalled if is_undoing || deployment.phase.is_end() => Some(format!("plimsoll resume {id}")),
         DeploymentState::Stalled => Some(format!("plimsoll cancel {id}")),
         DeploymentState::Working | DeploymentState::Waiting => None,
     };

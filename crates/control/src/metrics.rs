@@ -22,7 +22,7 @@ use crate::error::store_error;
 pub struct Metrics {
     pub started_at: DateTime<Utc>,
     pub database: &'static str,
-    /// Deployments that have not ended, by phase: `queued` is the queue.
+    /// Deployments that have not ended, by phase: `queued` is the queue, `active` serves and cleans up behind itself.
     pub open: BTreeMap<&'static str, u64>,
     pub stuck: u64,
     /// Of those that have not ended, those that have come to a stand.

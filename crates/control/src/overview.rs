@@ -93,7 +93,8 @@ pub(crate) async fn gather(
         instances.entry(instance.key.environment.clone()).or_default().push(instance);
     }
     let mut working = store::beats::working(session).await?;
-    working.retain(|working| sees.includes(&working.record.app_id));
+    // What serves and cleans up behind itself is of no concern.
+    working.retain(|working| sees.includes(&working.record.app_id) && !working.cleans_up());
     let waiting = store::queue::Filter { sees: sees.clone(), ..Default::default() };
     Ok(Gathered {
         marks: store::releases::marks(session, &releases).await?,

@@ -105,7 +105,11 @@ impl StallPolicy {
     }
 
     fn silence(&self, phase: Phase) -> Span {
-        self.phases.get(&phase).copied().unwrap_or(self.silence)
+        match phase {
+            // It waits for requests in flight, and for instances that may take their time to stop, and prints nothing.
+            Phase::Active => self.silence.max(five_minutes()),
+            _ => self.phases.get(&phase).copied().unwrap_or(self.silence),
+        }
     }
 }
 
@@ -122,6 +126,9 @@ impl std::fmt::Display for Stall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Stall::NoHeartbeat { limit } => write!(f, "no server has given a sign of life for it for {limit}"),
+            Stall::Silent { phase: Phase::Active, limit } => {
+                write!(f, "it is active, and has made no step in cleaning up for {limit}")
+            }
             Stall::Silent { phase, limit } => {
                 write!(f, "no step and no output for {limit} in {}", phase.as_str().replace('_', " "))
             }
@@ -236,6 +243,25 @@ mod tests {
         assert_eq!(look(migrating(1), 9001), Look::Moves);
         assert!(matches!(look(migrating(1), 9021), Look::Stalled(Stall::Silent { phase: Phase::Migrating, .. })));
         assert_eq!(look(migrating(2), 9022), Look::Moves, "a step was journaled");
+    }
+
+    #[test]
+    fn what_is_active_has_time_to_clean_up() {
+        let id = DeploymentId::from_ulid(ulid::Ulid::from_parts(1, 1));
+        let (mut watch, policy) = (Watch::default(), policy());
+        let mut look = |beat, now| {
+            let signs = Signs { phase: Phase::Active, ..signs(0, beat, None) };
+            watch.look(&id, signs, &policy, Duration::from_secs(now))
+        };
+        for now in (0..300).step_by(50) {
+            assert_eq!(look(now, now as u64), Look::Still);
+        }
+        let stalled = Stall::Silent { phase: Phase::Active, limit: Span::secs(300) };
+        assert_eq!(look(300, 300), Look::Stalled(stalled));
+        assert_eq!(stalled.to_string(), "it is active, and has made no step in cleaning up for 5m");
+        assert_eq!(look(300, 360), Look::Stalled(Stall::NoHeartbeat { limit: Span::secs(60) }));
+        let longer = StallPolicy { silence: Span::secs(900), ..StallPolicy::default() };
+        assert_eq!(longer.silence(Phase::Active), Span::secs(900));
     }
 
     #[test]

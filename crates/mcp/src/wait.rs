@@ -138,7 +138,7 @@ fn read(request: Map<String, Value>) -> Result<Request, Refusal> {
 fn told_as(deployment: Deployment) -> Result<Value, Refusal> {
     let ended = deployment.phase.is_end();
     let next = match (&deployment.failure, &deployment.stuck) {
-        _ if !ended && deployment.stuck.is_some() => {
+        _ if deployment.stuck.is_some() => {
             "It is stuck: tell `stuck` to the person you work for; `deployments_resume` tries again, `deployments_abandon` ends it as it is".to_owned()
         }
         _ if !ended => format!("It goes on by itself. Call `{NAME}` again to wait on"),

@@ -109,7 +109,8 @@ impl Page {
     fn deployments(&self, to: &mut Writer<'_>) -> fmt::Result {
         let m = &self.metrics;
         let open = m.open.iter().map(|(phase, n)| (vec![("phase", (*phase).to_owned())], *n as f64));
-        to.gauges("plimsoll_deployments_open", "Deployments that have not ended; `queued` waits for a slot", open)?;
+        let told = "Deployments that have not ended; `queued` waits for a slot, `active` cleans up";
+        to.gauges("plimsoll_deployments_open", told, open)?;
         to.gauges("plimsoll_deployments_stuck", "Deployments that wait for an operator", [(vec![], m.stuck as f64)])?;
         let stalled = [(vec![], m.stalled as f64)];
         to.gauges("plimsoll_deployments_stalled", "Deployments without a sign of life or of progress", stalled)?;

@@ -10,7 +10,7 @@ use crate::deployments::DeploymentUpdate;
 use crate::row::{text, to_json};
 use crate::rows::{Parameters, parts};
 use crate::session::sealed::Connected;
-use crate::{StoreError, Tx, analytics, beats, deployments, search, time};
+use crate::{StoreError, Tx, analytics, deployments, search, time};
 
 /// The change of a deployment, and what people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,7 +127,6 @@ pub(crate) async fn change(tx: &Tx, changes: &[&Change]) -> Result<(), StoreErro
 async fn ended(tx: &Tx, id: &DeploymentId) -> Result<(), StoreError> {
     let record = deployments::get(tx, id).await?;
     analytics::note(tx, &record).await?;
-    beats::end(tx, id).await?;
     match &record.deployment.release {
         Some(release) => search::tag(tx, id, release).await,
         None => Ok(()),

@@ -9,7 +9,7 @@ use crate::advances::{self, Advance};
 use crate::row::{long, to_json};
 use crate::rows::{Parameters, parts};
 use crate::session::sealed::Connected;
-use crate::{StoreError, Tx, sagas};
+use crate::{StoreError, Tx, beats, sagas};
 
 /// What one saga adds to its journal.
 #[derive(Debug, Clone, PartialEq)]
@@ -149,6 +149,8 @@ async fn end(tx: &Tx, appends: &[&Append]) -> Result<(), StoreError> {
              AND past.deployment IN (environments.running, environments.acting)"
         );
         freed += parameters.execute(tx.connection(), sql).await?;
+        let ended: Vec<&DeploymentId> = part.iter().map(|end| &end.deployment).collect();
+        beats::end(tx, &ended).await?;
     }
     if freed > 0 {
         tx.wakes();

@@ -1,18 +1,22 @@
-//! Signs of life of deployments at work, which their owner gives every few seconds. They go with the end.
+//! Signs of life of deployments at work, which their owner gives every few seconds. They go with the end of the saga: one that is
+//! active is at work until it has cleaned up behind itself.
 
 use chrono::{DateTime, Utc};
 use domain::DeploymentId;
 use domain::phase::Phase;
 use domain::stall::Signs;
-use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value};
+use sea_orm::sea_query::{Expr, Query, UnionType};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement,
+    Value,
+};
 
-use crate::deployments::{NOT_ENDED, Record};
+use crate::deployments::{NOT_ENDED, RUNNING, Record};
 use crate::entity::beats::{Column, Entity, Model};
-use crate::entity::{deployments, saga_records};
+use crate::entity::{deployments, environments, saga_records};
 use crate::row::from_json;
 use crate::session::sealed::Connected;
-use crate::{Session, StoreError, Tx, time};
+use crate::{Session, StoreError, Tx, page, time};
 
 /// What its owner knows of a deployment at work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,13 +26,21 @@ pub struct Beat {
     pub output_at: Option<DateTime<Utc>>,
 }
 
-/// A deployment that has begun and not ended, with its signs of life.
+/// A deployment that has begun and holds its environment, with its signs of life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Working {
     pub record: Record,
     pub signs: Signs,
     /// Why it was taken for stalled, if it was.
     pub stalled: Option<String>,
+}
+
+impl Working {
+    /// It serves and cleans up behind itself, and nobody need look at it.
+    pub fn cleans_up(&self) -> bool {
+        let deployment = &self.record.deployment;
+        deployment.phase.is_end() && deployment.stuck.is_none() && self.stalled.is_none()
+    }
 }
 
 /// Deployments in one statement.
@@ -63,7 +75,7 @@ pub async fn beat(tx: &Tx, at: DateTime<Utc>, beats: &[Beat]) -> Result<(), Stor
         };
         let sql = format!(
             "INSERT INTO beats (deployment_id, beat_at, output_at, again) \
-             SELECT id, {}, {output}, FALSE FROM deployments WHERE id IN ({}) AND {NOT_ENDED} \
+             SELECT id, {}, {output}, FALSE FROM deployments WHERE id IN ({}) AND ({NOT_ENDED} OR {RUNNING}) \
              ON CONFLICT (deployment_id) DO UPDATE SET beat_at = excluded.beat_at, \
              output_at = COALESCE(excluded.output_at, beats.output_at)",
             time::to_db(at),
@@ -74,15 +86,10 @@ pub async fn beat(tx: &Tx, at: DateTime<Utc>, beats: &[Beat]) -> Result<(), Stor
     Ok(())
 }
 
-/// Those that have begun and not ended, oldest first.
+/// Those that have begun and not ended, and those that are active and still clean up; oldest first.
 pub async fn working(session: &impl Session) -> Result<Vec<Working>, StoreError> {
-    let begun = Phase::ALL.into_iter().filter(|phase| !phase.is_end() && *phase != Phase::Queued);
-    let query = deployments::Entity::find()
-        // Those that wait may be many, and are not looked at.
-        .filter(deployments::Column::Phase.is_in(begun.map(Phase::as_str)))
-        .order_by_asc(deployments::Column::Id);
-    let records: Vec<Record> =
-        query.all(session.connection()).await?.into_iter().map(Record::try_from).collect::<Result<_, _>>()?;
+    let rows = page::of(session, at_work()).await?;
+    let records: Vec<Record> = rows.into_iter().rev().map(Record::try_from).collect::<Result<_, _>>()?;
     let beats = Entity::find().all(session.connection()).await?;
     let beats: std::collections::HashMap<String, Model> =
         beats.into_iter().map(|beat| (beat.deployment_id.clone(), beat)).collect();
@@ -101,12 +108,30 @@ pub async fn working(session: &impl Session) -> Result<Vec<Working>, StoreError>
     records.into_iter().map(working).collect()
 }
 
+/// Their ids, from two indexes.
+pub(crate) fn at_work() -> Select<deployments::Entity> {
+    // Those that wait may be many, and are not looked at.
+    let begun = Phase::ALL.into_iter().filter(|phase| !phase.is_end() && *phase != Phase::Queued);
+    let running = Query::select()
+        .column(environments::Column::Running)
+        .from(environments::Entity)
+        .and_where(environments::Column::Running.is_not_null())
+        .to_owned();
+    let mut ids = deployments::Entity::find()
+        .select_only()
+        .column(deployments::Column::Id)
+        .filter(deployments::Column::Phase.is_in(begun.map(Phase::as_str)));
+    QueryTrait::query(&mut ids).union(UnionType::Distinct, running);
+    ids
+}
+
 /// Notes why a deployment is taken for stalled, or that it is not; whether that is news.
 pub async fn set_stalled(tx: &Tx, id: &DeploymentId, reason: Option<&str>) -> Result<bool, StoreError> {
     let Some(row) = Entity::find_by_id(id.as_str()).one(tx.connection()).await? else {
         // It never gave a sign of life, and the note needs a row.
         let Some(reason) = reason else { return Ok(false) };
-        let open = deployments::Entity::find_by_id(id.as_str()).filter(Expr::cust(NOT_ENDED));
+        let at_work = Expr::cust(format!("({NOT_ENDED} OR {RUNNING})"));
+        let open = deployments::Entity::find_by_id(id.as_str()).filter(at_work);
         if open.one(tx.connection()).await?.is_none() {
             return Ok(false);
         }
@@ -171,8 +196,9 @@ pub async fn last_record(session: &impl Session, id: &DeploymentId) -> Result<Op
     row.map(|row| from_json("a record of a saga", &row.record)).transpose()
 }
 
-/// Nothing more is expected of it.
-pub(crate) async fn end(tx: &Tx, id: &DeploymentId) -> Result<(), StoreError> {
-    Entity::delete_by_id(id.as_str()).exec(tx.connection()).await?;
+/// Nothing more is expected of these.
+pub(crate) async fn end(tx: &Tx, ids: &[&DeploymentId]) -> Result<(), StoreError> {
+    let of_them = Column::DeploymentId.is_in(ids.iter().map(|id| id.as_str()));
+    Entity::delete_many().filter(of_them).exec(tx.connection()).await?;
     Ok(())
 }

@@ -55,6 +55,9 @@ const FEW: usize = 64;
 /// What is true of deployments that have not ended: to the letter, as the indexes of those few are made with it.
 pub(crate) const NOT_ENDED: &str = "phase NOT IN ('active', 'failed', 'cancelled', 'rolled_back')";
 
+/// What is true of those that hold their environment: one that is active does until it has cleaned up behind itself.
+pub(crate) const RUNNING: &str = "id IN (SELECT running FROM environments WHERE running IS NOT NULL)";
+
 /// What to change of a deployment; `None` leaves it as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeploymentUpdate {
@@ -190,22 +193,32 @@ fn beside(column: Column) -> Expr {
     Expr::cust(format!("(deployments.{} || '')", column.as_str()))
 }
 
-/// How many have not ended, by phase, and how many of them wait for an operator.
+/// How many have not ended, or are active and still clean up, by phase; and how many of them wait for an operator.
 pub async fn count_open(session: &impl Session) -> Result<Vec<(Phase, u64, u64)>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = open_counts().into_tuple().all(session.connection()).await?;
+    let connection = session.connection();
+    let mut rows: Vec<(String, i64, i64)> = open_counts().into_tuple().all(connection).await?;
+    rows.extend(retiring_counts().into_tuple::<(String, i64, i64)>().all(connection).await?);
     rows.into_iter()
         .map(|(name, all, stuck)| Ok((phase(&name)?, number("a count", all)?, number("a count", stuck)?)))
         .collect()
 }
 
 pub(crate) fn open_counts() -> Select<Entity> {
+    counts().filter(Expr::cust(NOT_ENDED))
+}
+
+/// Apart from the others: no index has both.
+pub(crate) fn retiring_counts() -> Select<Entity> {
+    counts().filter(Expr::cust(RUNNING)).filter(Expr::cust(format!("NOT ({NOT_ENDED})")))
+}
+
+fn counts() -> Select<Entity> {
     Entity::find()
         .select_only()
         // By the bare column SQLite goes through the index of the phases of all, as it is in the order of the groups.
         .expr_as(beside(Column::Phase), "name")
         .expr_as(Expr::cust("COUNT(*)"), "all_of_them")
         .expr_as(Expr::cust("COUNT(stuck)"), "stuck_ones")
-        .filter(Expr::cust(NOT_ENDED))
         .group_by(beside(Column::Phase))
 }
 

@@ -12,7 +12,7 @@ use crate::entity::environments::{Column, Entity, Model};
 use crate::entity::{activations, deployments, sagas};
 use crate::row::{insert as insert_row, long, number, parse, parse_option};
 use crate::session::sealed::Connected;
-use crate::{Constraint, Session, StoreError, Tx, analytics, time};
+use crate::{Constraint, Session, StoreError, Tx, analytics, beats, time};
 
 /// An environment of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +198,7 @@ pub async fn end(tx: &Tx, id: &EnvironmentId, deployment: &DeploymentId) -> Resu
     if ended.exec(tx.connection()).await?.rows_affected > 0 {
         tx.wakes();
     }
+    beats::end(tx, &[deployment]).await?;
     release_claim(tx, id, deployment).await
 }
 

@@ -38,7 +38,8 @@ mod tests {
     use sea_orm::QuerySelect;
 
     use super::*;
-    use crate::deployments::{Filter, open_counts};
+    use crate::beats::at_work;
+    use crate::deployments::{Filter, open_counts, retiring_counts};
     use crate::explain::plan;
     use crate::search::{of_commit, with_tag};
     use crate::{DatabaseUrl, Store};
@@ -81,6 +82,12 @@ mod tests {
         }
         let counts = plan(&store, open_counts()).await;
         assert!(counts.contains("INDEX deployments_open_"), "{counts}");
+        let retiring = plan(&store, retiring_counts()).await;
+        let working = plan(&store, rows(DbBackend::Sqlite, at_work())).await;
+        for found in [&retiring, &working] {
+            assert!(found.contains("environments_running") && !found.contains("SCAN deployments"), "{found}");
+        }
+        assert!(working.contains("deployments_phase_id "), "{working}");
         store.close().await;
     }
 }

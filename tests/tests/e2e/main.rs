@@ -33,6 +33,7 @@ mod people;
 mod plans;
 mod postgres;
 mod promotion;
+mod retire;
 mod retries;
 mod roles;
 mod rollback;

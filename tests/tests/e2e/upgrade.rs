@@ -18,7 +18,7 @@ use crate::load;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The version of Plimsoll's own steps by which a deployment goes, in what the stopped server has written.
-fn begun_by(server: &Server, deployment: &DeploymentId, version: u32) {
+pub(crate) fn begun_by(server: &Server, deployment: &DeploymentId, version: u32) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/upgrade/begun_by.py");
     let mut python = Command::new("python3");
     python.arg(script).arg(server.data().join("plimsoll.db")).args([deployment.as_str(), &version.to_string()]);

@@ -50,7 +50,8 @@ export function standingOf(
   deployment: Pick<Deployment, 'phase' | 'cancelling'> & { stuck?: string | boolean | null },
   serves?: boolean,
 ): Standing {
-  if (deployment.stuck) return { tone: 'bad', word: 'Stuck', icon: CirclePause }
+  // One that serves may be stuck in cleaning up.
+  if (deployment.stuck) return { tone: 'bad', word: deployment.phase === 'active' ? 'Active, stuck' : 'Stuck', icon: CirclePause }
   if (deployment.cancelling && !hasEnded(deployment.phase)) {
     return { tone: 'warn', word: 'Cancelling', icon: LoaderCircle, moving: true }
   }

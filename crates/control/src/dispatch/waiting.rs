@@ -115,14 +115,15 @@ impl<'a> Waits<'a> {
                 record.deployment.metadata.waiting_for = Some(waiting);
             }
         }
-        self.missed(session, records.iter_mut().collect()).await
+        let open = |record: &&mut Record| !record.deployment.phase.is_end();
+        self.missed(session, records.iter_mut().filter(open).collect()).await
     }
 
     /// The same of those at work alone: nobody goes on with them before a server of their machine is back.
     pub(crate) async fn missed(&self, session: &impl Session, mut records: Vec<&mut Record>) -> Result<(), StoreError> {
         records.retain(|record| {
             let Deployment { phase, stuck, .. } = &record.deployment;
-            !phase.is_end() && *phase != Phase::Queued && stuck.is_none()
+            *phase != Phase::Queued && stuck.is_none()
         });
         if records.is_empty() {
             return Ok(());

@@ -127,7 +127,7 @@ impl Handle<Delete> for Control {
         let app = app_named(self.store(), &request.app).await?;
         let environments = store::environments::list(self.store(), &app.id).await.map_err(store_error)?;
         for environment in &environments {
-            self.refuse_while_busy(self.store(), &environment.id).await?;
+            self.refuse_while_busy(&environment.id).await?;
         }
         let act = self.begin_act::<Delete>(who).await?;
         let deleted = self.delete_app(&act, who, app, environments).await;

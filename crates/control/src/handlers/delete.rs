@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
+use domain::deployment::Deployment;
 use domain::{DeploymentId, EnvironmentId};
 use operations::{Error, Operation};
 use store::deployments::Filter;
@@ -16,22 +18,22 @@ use crate::audit::Act;
 use crate::error::store_error;
 use crate::layout::remove_dir;
 
+/// How long a deployment that is active may go on to clean up before it is told of.
+const CLEANING: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(100);
+
 impl Control {
-    /// `Conflict` while a deployment of the environment has not ended.
-    pub(super) async fn refuse_while_busy(&self, session: &impl Session, id: &EnvironmentId) -> Result<(), Error> {
-        let filter = Filter { environment: Some(id.clone()), open: true, ..Filter::default() };
-        let open = store::deployments::list(session, &filter, None, 1).await.map_err(store_error)?;
-        let Some(record) = open.into_iter().next() else { return Ok(()) };
-        let deployment = record.deployment;
-        let what = format!("{}/{}", deployment.app, deployment.environment);
-        let hint = match deployment.stuck {
-            Some(_) => format!(
-                "it is stuck: help it with `plimsoll resume {0}` or end it with `plimsoll abandon {0}`, then delete",
-                deployment.id
-            ),
-            None => format!("wait for it, or `plimsoll cancel {}`", deployment.id),
-        };
-        Err(Error::conflict(format!("deployment {} of {what} has not ended", deployment.id)).hint(hint))
+    /// `Conflict` while a deployment of the environment has not ended. What is active, and has moments to go until it has cleaned
+    /// up, is waited for: nobody sees it at work.
+    pub(super) async fn refuse_while_busy(&self, id: &EnvironmentId) -> Result<(), Error> {
+        let began = Instant::now();
+        loop {
+            let Some(busy) = busy(self.store(), id).await? else { return Ok(()) };
+            if !busy.phase.is_end() || busy.stuck.is_some() || began.elapsed() > CLEANING {
+                return Err(refusal(&busy));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// The last look, in the transaction that deletes: nothing may have been deployed since `seen` was read.
@@ -41,7 +43,9 @@ impl Control {
         now: &Environment,
         seen: &[Environment],
     ) -> Result<(), Error> {
-        self.refuse_while_busy(tx, &now.id).await?;
+        if let Some(busy) = busy(tx, &now.id).await? {
+            return Err(refusal(&busy));
+        }
         match seen.iter().find(|e| e.id == now.id) {
             Some(before) if before.generation == now.generation => Ok(()),
             _ => {
@@ -139,4 +143,33 @@ impl Control {
             tracing::error!("deleting files panicked");
         }
     }
+}
+
+/// A deployment of the environment that has not ended, or that is active and holds it still.
+async fn busy(session: &impl Session, id: &EnvironmentId) -> Result<Option<Deployment>, Error> {
+    let filter = Filter { environment: Some(id.clone()), open: true, ..Filter::default() };
+    let open = store::deployments::list(session, &filter, None, 1).await.map_err(store_error)?;
+    if let Some(record) = open.into_iter().next() {
+        return Ok(Some(record.deployment));
+    }
+    let environment = store::environments::get(session, id).await.map_err(store_error)?;
+    let Some(holder) = environment.running.or(environment.acting) else { return Ok(None) };
+    let record = store::deployments::get(session, &holder).await.map_err(store_error)?;
+    Ok(Some(record.deployment))
+}
+
+fn refusal(deployment: &Deployment) -> Error {
+    let Deployment { id, app, environment, .. } = deployment;
+    let hint = match deployment.stuck {
+        Some(_) => {
+            format!(
+                "it is stuck: help it with `plimsoll resume {id}` or end it with `plimsoll abandon {id}`, then delete"
+            )
+        }
+        None if deployment.phase.is_end() => {
+            "it is active and still cleans up: wait for it; `plimsoll doctor` says what it is at".to_owned()
+        }
+        None => format!("wait for it, or `plimsoll cancel {id}`"),
+    };
+    Error::conflict(format!("deployment {id} of {app}/{environment} has not ended")).hint(hint)
 }

@@ -73,12 +73,13 @@ impl Handle<Get> for Control {
 impl Handle<Cancel> for Control {
     async fn handle(&self, who: &Admitted, request: DeploymentRequest) -> Result<Deployment, Error> {
         let deployment = deployment_with(self.store(), &request.deployment).await?.deployment;
-        if deployment.phase.is_end() {
-            return Err(ended(&deployment));
-        }
+        // One that is active may be, too.
         if deployment.stuck.is_some() {
             return Err(Error::conflict("the deployment is stuck and can't be taken back by itself")
                 .hint(resume_or_abandon(&deployment)));
+        }
+        if deployment.phase.is_end() {
+            return Err(ended(&deployment));
         }
         let act = self.begin_act::<Cancel>(who).await?;
         let cancelled = self.cancelled(&act, &deployment.id, &who.name).await;

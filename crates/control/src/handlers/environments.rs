@@ -92,7 +92,7 @@ impl Handle<Get> for Control {
 impl Handle<Delete> for Control {
     async fn handle(&self, who: &Admitted, request: EnvironmentRequest) -> Result<Deleted, Error> {
         let (app, row) = environment_named(self.store(), &request.app, &request.environment).await?;
-        self.refuse_while_busy(self.store(), &row.id).await?;
+        self.refuse_while_busy(&row.id).await?;
         let act = self.begin_act::<Delete>(who).await?;
         let deleted = self.delete_environment(&act, who, app, row).await;
         act.end(deleted).await

@@ -8,6 +8,7 @@ use domain::{EnvironmentId, ReleaseId};
 use ingress::ReleaseStats;
 use operations::Error;
 use operations::figures::{Figures, MOST_DAYS, ReleaseFigures, Show, ShowRequest};
+use store::beats::Working;
 
 use super::analytics::{Chosen, window};
 use crate::Control;
@@ -28,7 +29,8 @@ impl Handle<Show> for Control {
         let counted = counted.map_err(store_error)?;
         let failures = store::analytics::failures(store, &chosen.scope, window.since).await.map_err(store_error)?;
         let working = store::beats::working(store).await.map_err(store_error)?;
-        let running = working.iter().filter(|working| chosen.scope.includes(&working.record.environment_id)).count();
+        let concerns = |of: &&Working| chosen.scope.includes(&of.record.environment_id) && !of.cleans_up();
+        let running = working.iter().filter(concerns).count();
         Ok(Figures {
             running: running as u64,
             queued: store::queue::count(store, &chosen.waiting).await.map_err(store_error)?,

@@ -90,7 +90,7 @@ async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
         table.row([
             (deployment.id.to_string(), Tone::Plain),
             (format!("{} {}", deployment.app, deployment.environment), Tone::Plain),
-            (text::phase(deployment.phase), tone(deployment)),
+            (phase(deployment), tone(deployment)),
             (deployment.release_number.map(|n| format!("v{n}")).unwrap_or_default(), Tone::Plain),
             (format!("{} ago", text::age(deployment.created_at, now)), Tone::Plain),
             (took.unwrap_or_else(|| format!("{}%", deployment.progress)), Tone::Plain),
@@ -102,6 +102,11 @@ async fn list(context: &Context, request: ListRequest) -> Result<(), Failure> {
         context.out.remark(format!("more: --cursor {next}"));
     }
     Ok(())
+}
+
+fn phase(deployment: &Deployment) -> String {
+    let phase = text::phase(deployment.phase);
+    if deployment.stuck.is_some() { format!("{phase}, stuck") } else { phase }
 }
 
 pub(super) fn tone(deployment: &Deployment) -> Tone {

@@ -1,6 +1,7 @@
 //! Deployments that have not ended: what is stuck or stalled, what waits, and what helps.
 
 use chrono::{DateTime, Utc};
+use domain::phase::Phase;
 use operations::diagnosis::{DeploymentState, Diagnoses, Diagnosis};
 
 use super::{Finding, Surroundings};
@@ -30,9 +31,10 @@ fn finding(item: &Diagnosis, now: DateTime<Utc>) -> Finding {
     let text = describe(item, now);
     match (&item.command, item.state) {
         (Some(command), DeploymentState::Stuck) => {
+            let serves = if item.phase.is_end() { "it" } else { "what served before" };
             let advice = format!(
                 "See to the reason, then `{command}`: the step is tried again. \
-                 Or `plimsoll abandon {}`: it ends as it is, and what served before serves on",
+                 Or `plimsoll abandon {}`: it ends as it is, and {serves} serves on",
                 item.deployment
             );
             Finding::failed(CHECK, text, advice)
@@ -51,7 +53,12 @@ fn describe(item: &Diagnosis, now: DateTime<Utc>) -> String {
     };
     let Diagnosis { deployment, app, environment, .. } = item;
     let since = age(item.since, now);
-    let mut lines = vec![format!("{deployment} of {app}/{environment}: {state} in {} for {since}", phase(item.phase))];
+    let state = match (item.phase, item.state) {
+        (Phase::Active, DeploymentState::Working) => "active, cleaning up".to_owned(),
+        (Phase::Active, _) => format!("active, {state} in cleaning up"),
+        _ => format!("{state} in {}", phase(item.phase)),
+    };
+    let mut lines = vec![format!("{deployment} of {app}/{environment}: {state} for {since}")];
     lines.extend(item.reason.iter().map(|reason| format!("  {}", clean(reason))));
     lines.extend(item.waits_for.iter().map(|what| format!("  waits for {}", clean(what))));
     if item.state != DeploymentState::Waiting {
@@ -72,7 +79,6 @@ fn describe(item: &Diagnosis, now: DateTime<Utc>) -> String {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use domain::deployment::DeploymentKind;
-    use domain::phase::Phase;
     use operations::diagnosis::{LastOutput, LastStep};
 
     use super::super::Status;
@@ -114,6 +120,14 @@ mod tests {
         for command in ["`plimsoll resume dep_1`", "`plimsoll abandon dep_01hf7yat00000000000000002a`"] {
             assert!(advice.contains(command), "{advice}");
         }
+        let active = Diagnosis { phase: Phase::Active, ..stuck };
+        let found = finding(&active, now);
+        assert_eq!(found.status, Status::Failed);
+        assert!(found.found.contains("active, stuck in cleaning up for 9 min"), "{}", found.found);
+        assert!(found.advice.unwrap().ends_with("and it serves on"));
+        let healthy = Diagnosis { state: DeploymentState::Working, reason: None, command: None, ..active };
+        let found = finding(&healthy, now);
+        assert!(found.status == Status::Ok && found.found.contains("active, cleaning up for 9 min"), "{}", found.found);
         assert_eq!(findings(&Diagnoses { items: Vec::new(), left_out: 0 }, now)[0].status, Status::Ok);
     }
 }

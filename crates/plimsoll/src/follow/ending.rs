@@ -25,6 +25,7 @@ pub(crate) fn lines(deployment: &Deployment, serving: Option<u32>, paint: Paint)
         let mut lines =
             vec![format!("{} {} of {app} is active in {environment} · {took}", paint.green("✓"), paint.bold(version))];
         lines.extend(deployment.metadata.urls.iter().map(|url| format!("  {}", paint.cyan(clean(url)))));
+        lines.extend(stuck(deployment, paint));
         return lines;
     }
     let what = match deployment.kind {
@@ -49,18 +50,23 @@ pub(crate) fn lines(deployment: &Deployment, serving: Option<u32>, paint: Paint)
         }
         lines.push(format!("{} {}", paint.bold("  try:"), clean_lines(&failure.hint)));
     }
-    if let Some(reason) = &deployment.stuck {
-        lines.push(indented(&clean_lines(reason)));
-        let id = &deployment.id;
-        lines.push(format!("{} `plimsoll resume {id}` once that is put right", paint.bold("  try:")));
-        lines.push(format!("  or: `plimsoll abandon {id}` ends it as it is"));
-    }
+    lines.extend(stuck(deployment, paint));
     lines.push(match serving {
         Some(number) => format!("  v{number} serves as before"),
         None => format!("  nothing serves in {environment} yet"),
     });
     lines.push(paint.dim(format!("  all of it: plimsoll deployments show {}", deployment.id)));
     lines
+}
+
+/// Why it can't go on, and what helps; one that is active may be stuck in cleaning up.
+fn stuck(deployment: &Deployment, paint: Paint) -> Vec<String> {
+    let Deployment { id, stuck: Some(reason), .. } = deployment else { return Vec::new() };
+    vec![
+        indented(&clean_lines(reason)),
+        format!("{} `plimsoll resume {id}` once that is put right", paint.bold("  try:")),
+        format!("  or: `plimsoll abandon {id}` ends it as it is"),
+    ]
 }
 
 fn indented(text: &str) -> String {
@@ -133,6 +139,10 @@ mod tests {
         assert_eq!(exit(&stuck).map(Exit::code), Some(6));
         for command in ["plimsoll resume dep_", "plimsoll abandon dep_"] {
             assert!(told(&stuck, None).contains(command), "{}", told(&stuck, None));
+        }
+        let active = Deployment { stuck: Some("v2 does not stop".into()), ..deployment(Phase::Active) };
+        for part in ["is active in production", "v2 does not stop", "plimsoll resume dep_", "plimsoll abandon dep_"] {
+            assert!(told(&active, None).contains(part), "{}", told(&active, None));
         }
     }
 }

@@ -91,6 +91,7 @@ const CASES: &[(&str, Case)] = &[
     ("analytics of before", |db| Box::pin(analytics::backfill(db))),
     ("settings", |db| Box::pin(upkeep::settings_of_apps(db))),
     ("signs of life", |db| Box::pin(upkeep::signs_of_life(db))),
+    ("signs of life of what cleans up", |db| Box::pin(upkeep::cleaning_up(db))),
     ("old deployments", |db| Box::pin(upkeep::old_deployments(db))),
     ("old files", |db| Box::pin(upkeep::old_files(db))),
     ("old events and keys", |db| Box::pin(upkeep::old_events_and_keys(db))),

@@ -12,7 +12,7 @@ use serde_json::json;
 use store::advances::{Advance, Change};
 use store::appends::{Append, End};
 use store::deployments::DeploymentUpdate;
-use store::{Constraint, Store, StoreError, Tx, apps, deployments, environments, events, queue, sagas, starts};
+use store::{Constraint, Store, StoreError, Tx, apps, beats, deployments, environments, events, queue, sagas, starts};
 
 use crate::database::Database;
 use crate::fixture::{self, id, kept};
@@ -243,6 +243,9 @@ pub(crate) async fn advances(db: Database) {
     // Together, with one that is refused; every third ends.
     let tx = store.write().await.unwrap();
     starts::start(&tx, &server, &entries, kept()).await.unwrap();
+    for entry in &entries {
+        assert!(beats::set_stalled(&tx, &entry.deployment, Some("silent")).await.unwrap());
+    }
     let to = |n: usize| if n.is_multiple_of(3) { Phase::Failed } else { Phase::Building };
     let mut asked: Vec<Append> = (1..MANY).map(|n| append(n, 1, 1, to(n))).collect();
     asked.push(append(0, 0, 3, Phase::Building));
@@ -262,6 +265,7 @@ pub(crate) async fn advances(db: Database) {
     }
     let ended = (1..MANY).filter(|n| to(*n).is_end()).count();
     assert_eq!(environments::busy(&store).await.unwrap().len(), MANY - ended);
+    assert_eq!(beats::count_stalled(&store).await.unwrap() as usize, MANY - ended, "signs of life go with the end");
 }
 
 fn failure(n: usize) -> Failure {

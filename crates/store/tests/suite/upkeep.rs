@@ -73,9 +73,58 @@ pub(crate) async fn signs_of_life(db: Database) {
     beats::beat(&tx, later, &[beat(1, None)]).await.unwrap();
     assert_eq!(beats::count_stalled(&tx).await.unwrap(), 1, "a sign of life alone changes nothing");
     become_(&tx, &ids[1], Phase::Failed).await;
+    environments::end(&tx, &environment.id, &ids[1]).await.unwrap();
     assert_eq!(beats::count_stalled(&tx).await.unwrap(), 0, "it goes with the end");
     // Without one, it may be noted all the same.
     assert!(beats::set_stalled(&tx, &ids[2], None).await.is_ok_and(|news| !news));
+    tx.commit().await.unwrap();
+}
+
+/// What is active is at work for as long as it holds its environment, and so is told of when it gets stuck or stalls there.
+pub(crate) async fn cleaning_up(db: Database) {
+    let store = db.open().await;
+    let tx = store.write().await.unwrap();
+    let app = fixture::app(&tx, "shop").await;
+    let environment = fixture::environment(&tx, &app, "production").await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = fixture::deployment(&tx, &environment).await.deployment.id;
+        environments::start(&tx, &environment.id, &id).await.unwrap();
+        for phase in [Phase::HealthCheck, Phase::Active] {
+            become_(&tx, &id, phase).await;
+        }
+        if ids.is_empty() {
+            environments::end(&tx, &environment.id, &id).await.unwrap();
+        }
+        ids.push(id);
+    }
+    let [before, id] = &ids[..] else { panic!("{ids:?}") };
+    let beat = |id: &DeploymentId| Beat { deployment: id.clone(), output_at: None };
+    beats::beat(&tx, kept(), &[beat(before), beat(id)]).await.unwrap();
+    let working = beats::working(&tx).await.unwrap();
+    let seen: Vec<_> = working.iter().map(|w| (&w.record.deployment.id, w.signs.phase, w.signs.beat_at)).collect();
+    assert_eq!(seen, [(id, Phase::Active, Some(kept()))], "what holds nothing has ended");
+    assert!(working[0].cleans_up(), "nobody need look at it");
+    assert_eq!(deployments::count_open(&tx).await.unwrap(), [(Phase::Active, 1, 0)]);
+
+    assert!(beats::set_stalled(&tx, id, Some("silent")).await.unwrap());
+    assert!(!beats::set_stalled(&tx, before, Some("it has ended")).await.unwrap());
+    assert_eq!(beats::count_stalled(&tx).await.unwrap(), 1);
+    assert!(beats::ask_again(&tx, id).await.unwrap());
+    assert_eq!(beats::asked_again(&tx).await.unwrap(), [id.clone()]);
+    assert!(!beats::working(&tx).await.unwrap()[0].cleans_up(), "it is stalled");
+    assert!(beats::set_stalled(&tx, id, None).await.unwrap());
+    let stuck = DeploymentUpdate { stuck: Some(Some("it can't be stopped".into())), ..Default::default() };
+    deployments::update(&tx, id, now(), stuck).await.unwrap();
+    let working = beats::working(&tx).await.unwrap();
+    assert!(!working[0].cleans_up() && working[0].signs.waits, "{working:?}");
+    assert_eq!(deployments::count_open(&tx).await.unwrap(), [(Phase::Active, 1, 1)]);
+
+    environments::end(&tx, &environment.id, id).await.unwrap();
+    beats::beat(&tx, kept(), &[beat(id)]).await.unwrap();
+    assert!(!beats::set_stalled(&tx, id, Some("it has ended")).await.unwrap());
+    assert_eq!((beats::asked_again(&tx).await.unwrap(), beats::working(&tx).await.unwrap()), (vec![], vec![]));
+    assert_eq!(deployments::count_open(&tx).await.unwrap(), []);
     tx.commit().await.unwrap();
 }
 

@@ -6,7 +6,7 @@ import { plain } from '@/logs/ansi'
 import { to } from '@/paths'
 import { Progress } from '@/ui/progress'
 import { Empty } from '@/ui/states'
-import { Status, standingOf } from '@/ui/status'
+import { type Standing, Status, standingOf } from '@/ui/status'
 import { type Column, Table } from '@/ui/table'
 import { Elapsed } from '@/ui/time'
 
@@ -33,9 +33,16 @@ function State({ of }: { of: Diagnosis }) {
   const { data } = useQuery(deployment(of.deployment))
   const stuck = of.state === 'stuck' ? (of.reason ?? 'stuck') : null
   const standing = standingOf(data ?? { phase: of.phase, stuck, cancelling: false })
+  const cleans = of.state === 'working' && of.phase === 'active'
+  const shown: Standing =
+    of.state === 'stalled'
+      ? { ...standing, tone: 'warn', word: `${standing.word}, no progress` }
+      : cleans
+        ? { ...standing, word: `${standing.word}, cleaning up` }
+        : standing
   return (
     <span className="flex min-w-36 flex-col gap-1.5">
-      <Status standing={of.state === 'stalled' ? { ...standing, tone: 'warn', word: `${standing.word}, no progress` } : standing} />
+      <Status standing={shown} />
       {data ? <Progress value={data.progress} label={`Progress of ${of.app} / ${of.environment}`} /> : null}
     </span>
   )
