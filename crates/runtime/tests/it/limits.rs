@@ -218,6 +218,7 @@ async fn health(ground: &Ground, spec: &InstanceSpec, sandbox: Option<Sandbox>) 
         host: "localhost".to_owned(),
         directory: spec.directory.clone(),
         env: spec.env.clone(),
+        secrets: spec.secrets.clone(),
         marker: "probe".to_owned(),
         sandbox,
         executor: ground.executor.clone(),
