@@ -60,6 +60,12 @@ impl Told {
         there.map(|(_, said)| String::from_utf8_lossy(said)).collect()
     }
 
+    /// Whether `words` were said at a place whose name ends with `end`.
+    pub fn has_said(&self, end: &str, words: &str) -> bool {
+        let mut there = self.0.iter().filter(|(name, _)| name.ends_with(end));
+        there.any(|(_, said)| String::from_utf8_lossy(said).contains(words))
+    }
+
     /// Where a canary is, and what stands around it.
     pub fn leaks(&self, canaries: &Canaries) -> Vec<String> {
         let leak = |(place, said): &(String, Vec<u8>)| {

@@ -32,7 +32,6 @@ mod planning;
 mod readiness;
 mod receive;
 mod reconcile;
-mod redact;
 mod retention;
 mod scratch;
 mod sign_in;

@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
 use domain::DeploymentId;
+use domain::redact::Redactor;
 use operations::logs::{LogLine, Stream};
 use tokio::sync::watch;
 
 use crate::layout::Layout;
-use crate::redact::Redactor;
 
 pub(crate) mod reader;
 

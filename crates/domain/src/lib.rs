@@ -41,6 +41,7 @@ pub mod plan;
 pub mod procfile;
 pub mod promotion;
 pub mod queue;
+pub mod redact;
 pub mod release;
 pub mod retention;
 pub mod route;

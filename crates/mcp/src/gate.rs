@@ -1,7 +1,7 @@
 //! The one place through which everything passes that leaves by this door: results, errors, progress.
 //!
-//! Secrets that the server knows are taken out where text comes in (`control`); what is here is the second net, for what
-//! is secret by its looks or came with the call itself. Control characters, escape sequences and invisible characters go,
+//! Secrets that the server knows are taken out where text comes in (`control`, and the supervisors of apps); what is here
+//! is the second net, for what is secret by its looks or came with the call itself. Control characters, escape sequences and invisible characters go,
 //! too: a terminal must not obey them, and a reader must see all that a model reads.
 
 use std::sync::LazyLock;

@@ -1,8 +1,10 @@
 //! The environment of a user's command: what was asked for, and defaults for the
 //! few variables without which ordinary programs stumble.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use domain::redact::Redactor;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -23,6 +25,11 @@ pub(crate) fn complete(
         default("TMPDIR", temp.to_string_lossy().into_owned());
     }
     env
+}
+
+/// Takes out of what is printed with this environment the values of the variables that are secret.
+pub(crate) fn redactor(env: &BTreeMap<String, String>, secrets: &BTreeSet<String>) -> Redactor {
+    Redactor::new(secrets.iter().filter_map(|name| env.get(name)).map(String::as_str))
 }
 
 /// The server's own `PATH`.

@@ -71,7 +71,8 @@
 //! # Secrets
 //!
 //! An app's environment goes to its supervisor through a pipe and stays in its memory, for
-//! restarts. It is in no file, argument list or `Debug`, and not in the supervisor's own environment.
+//! restarts. It is in no file, argument list or `Debug`, and not in the supervisor's own environment. Values of
+//! variables that the spec calls secret are taken out of what the app prints before that is written.
 
 mod blocking;
 mod environment;

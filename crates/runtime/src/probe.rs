@@ -3,7 +3,7 @@
 mod ask;
 mod http;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 pub use self::ask::ask;
+use crate::environment;
 use crate::error::ExecError;
 use crate::exec::{Command, Executor, Line};
 use crate::isolation::Sandbox;
@@ -32,6 +33,8 @@ pub struct Target {
     /// For command probes, as for the app itself; may hold secrets.
     pub directory: PathBuf,
     pub env: BTreeMap<String, String>,
+    /// Names of variables in `env` whose values are not told.
+    pub secrets: BTreeSet<String>,
     /// See [`Command::marker`].
     pub marker: String,
     pub sandbox: Option<Sandbox>,
@@ -143,11 +146,12 @@ async fn ask_command(command: &str, target: &Target, limit: Duration) -> Observa
         marker: target.marker.clone(),
         sandbox: target.sandbox.clone(),
     };
+    let secrets = environment::redactor(&target.env, &target.secrets);
     let (mut said, mut complained) = (None, None);
     let keep_last = |line: Line| {
         let last = if line.stream == Stream::Stderr { &mut complained } else { &mut said };
         if !line.text.trim().is_empty() {
-            *last = Some(line.text.trim().chars().take(200).collect::<String>());
+            *last = Some(secrets.clean(line.text.trim()).chars().take(200).collect::<String>());
         }
     };
     // The caller drops this future to cancel.

@@ -1,6 +1,6 @@
 //! What to run: the description of an instance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub struct InstanceSpec {
     /// to an argument list, or to `Debug`.
     #[serde(skip)]
     pub env: BTreeMap<String, String>,
+    /// Names of variables in `env` whose values its log must not have.
+    #[serde(default)]
+    pub secrets: BTreeSet<String>,
     /// From TERM to KILL.
     pub stop_timeout: Duration,
     pub restart: RestartPolicy,
@@ -98,6 +101,7 @@ impl fmt::Debug for InstanceSpec {
             .field("directory", &self.directory)
             .field("port", &self.port)
             .field("env", &format_args!("{} variables", self.env.len()))
+            .field("secrets", &self.secrets)
             .field("stop_timeout", &self.stop_timeout)
             .field("restart", &self.restart)
             .field("log", &self.log)

@@ -40,12 +40,15 @@ print(json.dumps(dict(os.environ)), json.dumps(dict(os.environ), ensure_ascii=Fa
 print("once more:", os.environ["QUOTED"], file=sys.stderr)
 "#;
 
-/// Waits in its first build, and fails a smoke test as long as a file is there.
+/// Tells whenever it starts, waits in its first build, and fails a smoke test as long as a file is there.
 fn app(server: &Server, version: &str, release: &str, more: &str) -> Vec<(&'static str, String)> {
     let shared = server.shared().display().to_string();
     let build = format!("python3 tell.py; touch {shared}/building; while [ ! -e {shared}/go ]; do sleep 0.05; done");
     let smoke = format!("[[smoke_tests]]\nname = \"tells\"\ncommand = \"python3 tell.py; test ! -e {shared}/fail\"\n");
     let mut files = App::new(version).build(&build).release(release).configured(&smoke).configured(more).files();
+    for (_, procfile) in files.iter_mut().filter(|(path, _)| *path == "Procfile") {
+        *procfile = procfile.replace("web: ", "web: python3 tell.py; exec ");
+    }
     files.push(("tell.py", TELL.to_owned()));
     files
 }
@@ -253,6 +256,17 @@ async fn a_canary_is_in_no_output_of_any_kind() {
     assert!(!home.is_empty() && elsewhere.is_empty(), "{elsewhere:#?}");
     // It was there to be found, and so were the places.
     assert!(told.at("deployments output").contains("PARROT is [secret] and QUOTED is [secret]"));
+    for place in [
+        "plimsoll logs --app hello",
+        "plimsoll logs --app hello --env staging --json",
+        "GET /api/v1/apps/{app}/environments/{environment}/logs",
+        "GET /api/v1/apps/{app}/environments/{environment}/logs/stream",
+        "GET /api/v1/stream",
+        "the tool logs_read",
+        "/log/current",
+    ] {
+        assert!(told.has_said(place, "PARROT is [secret] and QUOTED is [secret]"), "{place}");
+    }
     assert!(told.at("run_smoke_tests").contains("PARROT is [secret]"), "{}", told.at("run_smoke_tests"));
     assert!(told.at("tables/idempotency").contains("planted-over-http"), "{}", told.at("tables/idempotency"));
     assert!(told.at("tables/audit").contains("Mona"), "{}", told.at("tables/audit"));

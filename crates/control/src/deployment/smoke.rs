@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
+use domain::redact::Redactor;
 use domain::route::{Host, InvalidHost};
 use domain::smoke::{Check, HttpCheck, Mismatch, Moment, Outcome, SmokeResult, SmokeTest, excerpt, judge};
 use domain::spec::{Component, Serve};
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use super::{State, World, fail};
 use crate::environment::Variables;
 use crate::output::Sink;
-use crate::redact::Redactor;
 
 const PHASE: Phase = Phase::HealthCheck;
 /// Between two attempts.

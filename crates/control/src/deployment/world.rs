@@ -8,6 +8,7 @@ use detect::Toolchain;
 use domain::instance::InstanceKey;
 use domain::limits::Limits;
 use domain::phase::Phase;
+use domain::redact::Redactor;
 use domain::spec::{AppSpec, Component, Serve};
 use domain::{AppId, DeploymentId, EnvironmentId};
 use forge::Git;
@@ -20,7 +21,6 @@ use crate::counters::Counters;
 use crate::environment::{Variables, identify};
 use crate::layout::Layout;
 use crate::output::{Outputs, Sink};
-use crate::redact::Redactor;
 use crate::uploads::Uploads;
 use crate::vault::Vault;
 
@@ -151,6 +151,7 @@ fn instance(
         directory: folder,
         port,
         env,
+        secrets: variables.names().map(str::to_owned).collect(),
         stop_timeout: stop_timeout.get(),
         restart: RestartPolicy::default(),
         log: LogLimits::default(),

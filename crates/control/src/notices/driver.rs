@@ -1,6 +1,7 @@
 //! From a channel to the way to its receiver. What is secret of it is opened here, for one attempt.
 
 use domain::channel::ChannelKind;
+use domain::redact::Redactor;
 use notify::{Driver, Slack, Webhook};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use zeroize::Zeroizing;
 
 use super::mail;
 use crate::Control;
-use crate::redact::Redactor;
 use crate::vault::{Vault, VaultError};
 
 /// What the sealed bytes of a channel are for.

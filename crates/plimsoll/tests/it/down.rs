@@ -1,6 +1,6 @@
 //! `plimsoll down` with a real ingress and a real app, and with a pid that means somebody else by now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -50,6 +50,7 @@ fn everything_of_the_folder_is_stopped_and_nothing_else() {
         directory: home.path().to_owned(),
         port: None,
         env: BTreeMap::new(),
+        secrets: BTreeSet::new(),
         stop_timeout: Duration::from_secs(5),
         restart: RestartPolicy::Never,
         log: LogLimits::default(),

@@ -56,18 +56,20 @@ impl Usage {
         }
     }
 
+    /// For a new run of what is counted: from the beginning, and what is there already is not its doing.
+    pub(crate) fn begin(&mut self) {
+        self.give_up();
+        self.growth = Growth::default();
+    }
+
     /// A look at the free space, which is cheap, and a whole count if `due`, or if what was written since the last one may
-    /// matter. Also ends whoever adds to it when the disk is nearly full. `processes` as in [`step`](Self::step).
+    /// matter. `processes` as in [`step`](Self::step).
     pub(crate) fn look(&mut self, due: bool, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<(), Exceeded> {
         let (free, floor) = self.space();
         let written = self.free_then.saturating_sub(free);
         let room = self.limit.unwrap_or(u64::MAX).saturating_sub(self.last.unwrap_or(0));
-        let short = free < floor;
-        if due || short || self.last.is_none() || written > room / 2 {
+        if due || free < floor || self.last.is_none() || written > room / 2 {
             while !self.step(1000, processes)? {}
-            if self.growth.is_to_blame(self.counted, short, floor) {
-                return Err(Exceeded::Floor { free, used: self.counted });
-            }
         }
         Ok(())
     }
@@ -77,21 +79,33 @@ impl Usage {
         self.last.unwrap_or(0)
     }
 
+    /// The disk is nearly full. Cheap to ask.
+    pub(crate) fn is_short(&self) -> bool {
+        let (free, floor) = self.space();
+        free < floor
+    }
+
     fn space(&self) -> (u64, u64) {
         self.folders.first().and_then(|folder| space(folder)).unwrap_or((u64::MAX, 0))
     }
 
-    /// Counts up to `entries` files; `true` at the end of a round. `processes`, asked for at its beginning, are those whose open
-    /// files count although they were deleted, as far as they are ours to see.
+    /// Counts up to `entries` files; `true` at the end of a round, where whoever has filled a disk that is nearly full is
+    /// found, too. `processes`, asked for at the beginning of one, are those whose open files count although they were deleted, as
+    /// far as they are ours to see.
     pub(crate) fn step(&mut self, entries: usize, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<bool, Exceeded> {
         let seen = self.count(entries, processes);
         if seen.is_err() {
             // Whoever runs next is not to blame for what this round has found.
-            self.open.clear();
-            self.processes.clear();
-            self.descriptors = None;
+            self.give_up();
         }
         seen
+    }
+
+    /// The round is not finished.
+    fn give_up(&mut self) {
+        self.open.clear();
+        self.processes.clear();
+        self.descriptors = None;
     }
 
     fn count(&mut self, entries: usize, processes: &dyn Fn() -> BTreeSet<i32>) -> Result<bool, Exceeded> {
@@ -133,8 +147,12 @@ impl Usage {
         }
         let whole = self.is_whole();
         if whole {
+            let (free, floor) = self.space();
             self.last = Some(self.counted);
-            self.free_then = self.space().0;
+            self.free_then = free;
+            if self.growth.is_to_blame(self.counted, free < floor, floor) {
+                return Err(Exceeded::Floor { free, used: self.counted });
+            }
         }
         Ok(whole)
     }
@@ -230,6 +248,19 @@ mod tests {
         let mut comes_later = Growth::default();
         assert!(!comes_later.is_to_blame(5 << 20, true, floor), "others have filled it");
         assert!(comes_later.is_to_blame(7 << 20, true, floor));
+    }
+
+    #[test]
+    fn a_new_run_is_counted_anew_and_not_to_blame_for_what_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        (0..5).for_each(|n| fs::write(dir.path().join(n.to_string()), "").unwrap());
+        let mut usage = Usage::new(vec![dir.path().to_owned()], None);
+        assert_eq!(usage.step(2, &BTreeSet::new), Ok(false));
+        assert!(!usage.growth.is_to_blame(0, false, 64 << 20));
+        usage.begin();
+        assert!(!usage.growth.is_to_blame(9 << 20, true, 64 << 20));
+        assert_eq!(usage.step(100, &BTreeSet::new), Ok(true));
+        assert_eq!(usage.found(), 5 * ENTRY);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::isolation::cgroup::{self, Group};
 use crate::isolation::usage::Usage;
 use crate::isolation::{Exceeded, Sandbox, empty_tree};
 
-/// Between two counts of its files: the first while they change, up to the second while they don't, and this many times
-/// what a count takes.
+/// Between two counts of its files: the first while they change or the disk is nearly full, up to the second otherwise, and
+/// this many times what a count takes. The first is also between two looks at the free space, which cost nearly nothing.
 const COUNT_SOON: Duration = Duration::from_secs(2);
 const COUNT_LATE: Duration = Duration::from_secs(16);
 const COUNT_SHARE: u32 = 50;
@@ -27,10 +27,14 @@ pub(super) struct Bounds {
     forks_refused: u64,
     told_of_forks: bool,
     usage: Option<Usage>,
-    counted: u64,
+    /// What the last whole count of this run has found.
+    counted: Option<u64>,
     interval: Duration,
     took: Duration,
     next: Instant,
+    /// Whether the disk was nearly full, and when to look again.
+    short: bool,
+    next_space: Instant,
     exceeded: Option<Exceeded>,
 }
 
@@ -44,10 +48,12 @@ impl Bounds {
             forks_refused: 0,
             told_of_forks: false,
             usage,
-            counted: 0,
+            counted: None,
             interval: COUNT_SOON,
             took: Duration::ZERO,
-            next: Instant::now() + COUNT_SOON,
+            next: Instant::now(),
+            short: false,
+            next_space: Instant::now(),
             exceeded: None,
         }
     }
@@ -61,19 +67,35 @@ impl Bounds {
         self.forks_refused = self.group.as_ref().map_or(0, Group::forks_refused);
         self.told_of_forks = false;
         self.exceeded = None;
+        // At once: what is there now is what its growth is measured by.
+        if let Some(usage) = &mut self.usage {
+            usage.begin();
+        }
+        self.counted = None;
+        self.took = Duration::ZERO;
+        self.next = Instant::now();
         Ok(self.group.as_ref())
     }
 
     /// When to [`look`](Self::look) next, while the app runs.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.usage.as_ref().map(|_| self.next)
+        self.usage.as_ref().filter(|_| self.exceeded.is_none()).map(|_| self.next.min(self.next_space))
     }
 
     /// Counts on. An error, once, when the app is to be killed for it.
     pub(super) fn look(&mut self, now: Instant) -> Result<(), Exceeded> {
-        let Some(usage) = self.usage.as_mut().filter(|_| self.exceeded.is_none() && now >= self.next) else {
+        let Some(usage) = self.usage.as_mut().filter(|_| self.exceeded.is_none()) else { return Ok(()) };
+        if now >= self.next_space {
+            self.next_space = now + COUNT_SOON;
+            let was_short = std::mem::replace(&mut self.short, usage.is_short());
+            if self.short && !was_short {
+                // Whoever has filled it is to be found before there is nothing left.
+                self.next = now;
+            }
+        }
+        if now < self.next {
             return Ok(());
-        };
+        }
         let group = self.group.as_ref();
         match usage.step(STEP, &|| group.map(Group::members).unwrap_or_default()) {
             Ok(false) => {
@@ -83,14 +105,13 @@ impl Bounds {
             }
             Ok(true) => {
                 let found = usage.found();
-                let is_same = std::mem::replace(&mut self.counted, found) == found;
-                self.interval = if is_same { (self.interval * 2).min(COUNT_LATE) } else { COUNT_SOON };
+                let is_calm = self.counted.replace(found) == Some(found) && !self.short;
+                self.interval = if is_calm { (self.interval * 2).min(COUNT_LATE) } else { COUNT_SOON };
                 let took = std::mem::take(&mut self.took) + now.elapsed();
                 self.next = now + self.interval.max(took * COUNT_SHARE);
                 Ok(())
             }
             Err(exceeded) => {
-                self.next = now + COUNT_SOON;
                 self.exceeded = Some(exceeded.clone());
                 Err(exceeded)
             }

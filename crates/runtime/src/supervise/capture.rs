@@ -1,11 +1,17 @@
 //! The app's output: two pipes into the log.
+//!
+//! Here, and not where lines are shown, values of secret variables are taken out: so they are in no file either, a page of
+//! a long log costs nothing more, and what is masked are the values that this app was given, whatever the environment's
+//! variables have become. The supervisor has them anyway, and is there while no server is.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Stdio;
 
 use chrono::Utc;
+use domain::redact::Redactor;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
@@ -20,6 +26,7 @@ pub(super) struct Capture {
     stdout: Pipe,
     stderr: Pipe,
     log: LogWriter,
+    secrets: Redactor,
     chunk: Box<[u8]>,
 }
 
@@ -33,11 +40,11 @@ struct Pipe {
 }
 
 impl Capture {
-    /// `user`: who the app runs as, if it isn't who we are.
-    pub(super) fn new(log: LogWriter, user: Option<u32>) -> io::Result<Self> {
+    /// `secrets` are kept out of the log. `user`: who the app runs as, if it isn't who we are.
+    pub(super) fn new(log: LogWriter, secrets: Redactor, user: Option<u32>) -> io::Result<Self> {
         let (stdout, stderr) = (Pipe::new(Stream::Stdout)?, Pipe::new(Stream::Stderr)?);
         give_pipe(&stdout.write, user).and_then(|()| give_pipe(&stderr.write, user))?;
-        Ok(Self { stdout, stderr, log, chunk: vec![0; 64 * 1024].into_boxed_slice() })
+        Ok(Self { stdout, stderr, log, secrets, chunk: vec![0; 64 * 1024].into_boxed_slice() })
     }
 
     /// The ends for a new run of the app.
@@ -58,8 +65,8 @@ impl Capture {
             // An empty pipe is an error here (it would block); others can't be helped either.
             let Ok(read) = pipe.read.read(&mut self.chunk) else { continue };
             any |= read > 0;
-            let (log, stream) = (&mut self.log, pipe.stream);
-            pipe.lines.push(&self.chunk[..read], |line| log.line(stream, line, at_ms));
+            let (log, secrets, stream) = (&mut self.log, &self.secrets, pipe.stream);
+            pipe.lines.push(&self.chunk[..read], |line| log.line(stream, &clean(secrets, line), at_ms));
         }
         self.log.flush(at_ms);
         any
@@ -75,7 +82,7 @@ impl Capture {
         }
         let at_ms = Utc::now().timestamp_millis();
         for pipe in [&mut self.stdout, &mut self.stderr] {
-            pipe.lines.finish(|line| self.log.line(pipe.stream, line, at_ms));
+            pipe.lines.finish(|line| self.log.line(pipe.stream, &clean(&self.secrets, line), at_ms));
         }
         self.log.flush(at_ms);
     }
@@ -95,6 +102,13 @@ impl Capture {
     pub(super) fn retry(&mut self) {
         self.log.flush(Utc::now().timestamp_millis());
     }
+}
+
+/// A line as it may be kept: its very bytes, unless there is a secret among them.
+fn clean<'a>(secrets: &Redactor, line: &'a [u8]) -> Cow<'a, [u8]> {
+    let text = String::from_utf8_lossy(line);
+    let clean = secrets.clean(&text);
+    if clean == text { Cow::Borrowed(line) } else { Cow::Owned(clean.into_bytes()) }
 }
 
 impl Pipe {

@@ -17,6 +17,7 @@ use super::capture::Capture;
 use super::family::{self, Reaped, reap};
 use super::restarts::{Next, Restarts};
 use super::{Launch, Report};
+use crate::environment;
 use crate::exit::Exit;
 use crate::folder::{Folder, Lock, StatusFile};
 use crate::log::LogWriter;
@@ -89,8 +90,9 @@ impl Life {
         let mask: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD].into_iter().collect();
         mask.thread_block()?;
         let signals = SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
-        let capture =
-            Capture::new(LogWriter::open(folder.log(), spec.log), spec.sandbox.as_ref().and_then(|s| s.user))?;
+        let secrets = environment::redactor(&env, &spec.secrets);
+        let user = spec.sandbox.as_ref().and_then(|s| s.user);
+        let capture = Capture::new(LogWriter::open(folder.log(), spec.log), secrets, user)?;
         let status = StatusFile {
             supervisor: Process::itself(),
             app: None,

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use domain::health::{HealthCheck, Observation, Probe};
@@ -12,7 +12,7 @@ use runtime::isolation::ownership;
 use runtime::{Exceeded, ExecError, Exit, InstanceSpec, RestartPolicy, Sandbox, Target, observe};
 
 use crate::isolation::{FIRST, Ground, is_root};
-use crate::support::{Machine, NONE, kill, marked, until};
+use crate::support::{Machine, NONE, key, kill, marked, runtime_in, until};
 
 /// Two of itself, for ever; one that has lost its marks, in a session of its own.
 const BOMB: &str =
@@ -218,6 +218,7 @@ async fn health(ground: &Ground, spec: &InstanceSpec, sandbox: Option<Sandbox>) 
         host: "localhost".to_owned(),
         directory: spec.directory.clone(),
         env: spec.env.clone(),
+        secrets: spec.secrets.clone(),
         marker: "probe".to_owned(),
         sandbox,
         executor: ground.executor.clone(),
@@ -292,6 +293,60 @@ async fn an_instance_that_forks_or_fills_the_disk_is_held() {
     machine.runtime.remove(&name).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     until(|| is_quiet(spec.sandbox.as_ref().unwrap().user.unwrap()), "the last to be reaped");
+    assert_no_groups(&ground.data());
+}
+
+/// A file system in memory, as large as one cares to fill.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(at: PathBuf, size: &str) -> Self {
+        let options = format!("size={size},mode=700");
+        let mut mount = std::process::Command::new("mount");
+        assert!(mount.args(["-t", "tmpfs", "-o", &options, "none"]).arg(&at).status().unwrap().success());
+        Self(at)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Also below what still runs after a failure.
+        std::process::Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_grows_on_a_nearly_full_disk_is_ended_and_its_neighbour_is_not() {
+    if !is_root() {
+        return;
+    }
+    let (mut machine, ground) = (Machine::new(), Ground::new());
+    if !plimsoll_tests::can_test(ground.host.facts().mounts, "a disk that is nearly full, without mounting one") {
+        return;
+    }
+    let disk = Disk::mount(machine.instances(), "64m");
+    machine.runtime = runtime_in(machine.dir.path());
+    let limits = Limits { disk: "40MiB".parse().ok(), ..Limits::default() };
+    let grows = "while [ ! -e $HOME/go ]; do sleep 0.02; done; \
+                 while :; do head -c 8192 /dev/zero >> $TMPDIR/much; sleep 0.02; done";
+    let mut grower = sandboxed(&machine, &ground, grows, limits);
+    grower.restart = RestartPolicy::Never;
+    let still = InstanceSpec { key: key("web", 1, 1), command: "exec sleep 1000".to_owned(), ..grower.clone() };
+    for spec in [&grower, &still] {
+        machine.runtime.start(spec).await.unwrap();
+    }
+    let (grower, still) = (grower.key.name(), still.key.name());
+    let neighbour = machine.running_pid(&still);
+    // Somebody else takes all but two of the 64 MiB; a twentieth is to be left. Both run on.
+    fs::write(disk.0.join("others"), vec![0; 62 << 20]).unwrap();
+    fs::write(disk.0.join(&grower).join("home/go"), "").unwrap();
+    until(|| matches!(machine.runtime.status(&grower).unwrap().state, InstanceState::Stopped { .. }), "the end");
+    let exit = machine.runtime.last_exit(&grower).unwrap();
+    assert!(exit.starts_with("killed: it left only") && exit.contains("free on the disk"), "{exit}");
+    assert!(neighbour.is_some() && machine.running_pid(&still) == neighbour);
+    for name in [&grower, &still] {
+        machine.runtime.remove(name).await.unwrap();
+    }
     assert_no_groups(&ground.data());
 }
 

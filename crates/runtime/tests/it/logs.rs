@@ -97,6 +97,29 @@ async fn odd_output_is_kept_as_well_as_it_can_be() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn values_of_secret_variables_are_in_no_line_and_no_file() {
+    const KEY: &str = "say \"Gr\u{fc}\u{df}e\" to the parrot";
+    let machine = Machine::new();
+    let app = r#"echo "$KEY opens $PLACE"; printf 'bad \377 %s, unfinished' "$KEY" >&2; exit 1"#;
+    let mut spec = machine.spec(app);
+    spec.env.insert("KEY".to_owned(), KEY.to_owned());
+    spec.env.insert("PLACE".to_owned(), "the garden".to_owned());
+    spec.secrets.insert("KEY".to_owned());
+    spec.restart = RestartPolicy::Never;
+    let name = spec.key.name();
+    machine.runtime.start(&spec).await.unwrap();
+    until(|| machine.text(&name).iter().any(|l| l.starts_with("stopped")), "the end");
+    let text = machine.text(&name);
+    assert!(text.contains(&"[secret] opens the garden".to_owned()), "{text:?}");
+    assert!(text.contains(&"bad \u{fffd} [secret], unfinished".to_owned()), "{text:?}");
+    let folder = machine.instances().join(&name);
+    for file in ["log/current", "spec.json", "status.json", "supervisor.err"] {
+        let text = String::from_utf8_lossy(&fs::read(folder.join(file)).unwrap()).into_owned();
+        assert!(!text.contains("parrot"), "{file}: {text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_app_goes_on_when_the_disk_is_full() {
     let machine = Machine::new();
     let spec = machine.spec("i=0; while :; do i=$((i+1)); echo line $i; echo $i > count; sleep 0.01; done");

@@ -1,6 +1,6 @@
 //! Probes against real sockets and processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -39,6 +39,7 @@ fn target(addr: Option<SocketAddr>) -> Target {
         host: "localhost".into(),
         directory,
         env: BTreeMap::new(),
+        secrets: BTreeSet::new(),
         marker: "probe".into(),
         sandbox: None,
         executor,
@@ -106,6 +107,10 @@ async fn tcp_and_command() {
     let seen = observe(&command("echo first; echo no database >&2; exit 2"), &target(None)).await;
     assert_eq!(why(seen), "the check command ended with exit status 2: no database");
     assert!(why(observe(&command("sleep 1000"), &target(None)).await).contains("did not end within 1s"));
+    let env = BTreeMap::from([("KEY".to_owned(), "hunter2-of-the-probe".to_owned())]);
+    let knows = Target { env, secrets: BTreeSet::from(["KEY".to_owned()]), ..target(None) };
+    let seen = observe(&command("echo \"wrong: $KEY\"; exit 2"), &knows).await;
+    assert_eq!(why(seen), "the check command ended with exit status 2: wrong: [secret]");
 }
 
 #[tokio::test(flavor = "multi_thread")]

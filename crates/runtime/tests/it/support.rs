@@ -1,6 +1,6 @@
 //! A runtime in a folder of its own, with an app written in shell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -36,6 +36,7 @@ impl Machine {
             directory: self.app(),
             port: None,
             env: BTreeMap::new(),
+            secrets: BTreeSet::new(),
             stop_timeout: Duration::from_secs(10),
             restart: RestartPolicy::default(),
             log: LogLimits::default(),

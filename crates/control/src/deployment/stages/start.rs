@@ -203,6 +203,7 @@ pub(crate) fn target(world: &World, spec: &InstanceSpec) -> Target {
         host: "localhost".to_owned(),
         directory: spec.directory.clone(),
         env: spec.env.clone(),
+        secrets: spec.secrets.clone(),
         marker: spec.key.deployment.to_string(),
         sandbox: world.runtime.sandbox(spec),
         executor: world.executor.clone(),

@@ -1,16 +1,17 @@
-//! The one place where known secrets are taken out of text that is kept or sent.
+//! The one place where known secrets are taken out of text that is kept or sent: by `control` out of what deployments
+//! and channels say, by the supervisor of an instance out of what that prints.
 
 /// Values shorter than this are left alone: masking every `1` or `true` would ruin the text and hide nothing.
 const SHORTEST: usize = 6;
 
 /// Masks the values of an environment's variables.
 #[derive(Default)]
-pub(crate) struct Redactor {
+pub struct Redactor {
     secrets: Vec<String>,
 }
 
 impl Redactor {
-    pub(crate) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<String> = Vec::new();
         for value in values {
             // A value of several lines is printed line by line, and in one where line ends are written in another way.
@@ -25,7 +26,7 @@ impl Redactor {
         Self { secrets }
     }
 
-    pub(crate) fn clean(&self, text: &str) -> String {
+    pub fn clean(&self, text: &str) -> String {
         let mut clean = text.to_owned();
         for secret in &self.secrets {
             if clean.contains(secret.as_str()) {
@@ -41,7 +42,7 @@ const BEGINNING: usize = 4;
 
 impl Redactor {
     /// The same for a text whose end was cut off, perhaps in the middle of a secret.
-    pub(crate) fn clean_cut(&self, text: &str) -> String {
+    pub fn clean_cut(&self, text: &str) -> String {
         let clean = self.clean(text);
         let Some(stem) = clean.strip_suffix('…') else { return clean };
         let begun = |secret: &String| {
