@@ -9,6 +9,7 @@ mod adopt;
 mod gate;
 mod past;
 mod start;
+mod supersede;
 mod waiting;
 mod wishes;
 
@@ -25,6 +26,7 @@ pub(crate) use gate::{Gate, rules};
 pub(crate) use past::{bypass, let_back};
 use start::Due;
 pub(crate) use start::{Accepted, count_end, count_ends};
+pub(crate) use supersede::supersede;
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};
 
