@@ -171,6 +171,7 @@ impl Control {
         // Until this server is one of them, no other one starts on the folder.
         let folder = Folder::open(&layout).await?;
         let store = Store::open(&database).await.map_err(store_error)?;
+        cluster::tell_time(&store).await.map_err(store_error)?;
         let fresh = !store::tokens::any(&store).await.map_err(store_error)?;
         let vault = Vault::open(&layout.key(), fresh).map_err(|e| Error::unavailable(e.to_string()))?;
         let holder = Holder::new(layout.ingress());
@@ -237,7 +238,7 @@ impl Control {
             routes: Default::default(),
             guides: OnceLock::new(),
             options,
-            started_at: Utc::now(),
+            started_at: store::clock::now(),
             stopping,
             tasks,
             answers: OnceCell::new(),

@@ -114,7 +114,7 @@ async fn again(inner: &Inner) -> Result<(), StoreError> {
 }
 
 async fn make(inner: &Inner) -> Result<Arc<Foreseen>, StoreError> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let began = Instant::now();
     let (world, durations) = gather(inner, now).await?;
     let gathered = began.elapsed();
@@ -144,7 +144,7 @@ pub(crate) async fn foresee_new(
         _ => make(inner).await?,
     };
     let store = &inner.world.store;
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     let deployment = DeploymentId::from_ulid(Ulid::generate());
     let mut world = foreseen.world.clone();
     // Nothing of its own may wait yet, so that less is known of its place.

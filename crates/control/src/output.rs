@@ -150,7 +150,7 @@ impl Writer {
     }
 
     fn append(&mut self, source: &str, stream: Stream, text: &str) {
-        self.printed_at = Some(Utc::now());
+        self.printed_at = Some(store::clock::now());
         if stream != Stream::Plimsoll {
             if self.recent.0 != source {
                 self.recent = (source.to_owned(), Default::default());
@@ -167,7 +167,7 @@ impl Writer {
             if full { (Stream::Plimsoll, "output is too long; the rest is not kept") } else { (stream, text) };
         let line = LogLine {
             seq: self.next,
-            at: Utc::now(),
+            at: store::clock::now(),
             source: source.to_owned(),
             log: None,
             stream,

@@ -8,7 +8,7 @@ mod tests;
 
 use std::time::Duration;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::deployment::DeploymentKind;
 use domain::plan::{
     Action, Basis, BasisStep, Fact, Plan, PlannedRelease, Step, StepKind, digest_of_spec, digest_of_variables,
@@ -123,7 +123,7 @@ impl Control {
         let past_windows = found.kind == DeploymentKind::Rollback;
         let start = foresee_new(&self.inner, &environment, past_windows).await.map_err(store_error)?;
         let nothing_to_do = nothing_to_do(live.as_ref(), &found);
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         Ok(Plan {
             digest: basis.digest(),
             app: app.name.clone(),
@@ -160,7 +160,9 @@ impl Control {
         let at_work = environment.running.clone().filter(|id| environment.active_deployment.as_ref() != Some(id));
         let first = match at_work {
             Some(id) => Some(id),
-            None => store::queue::head_of(self.store(), &environment.id, Utc::now()).await.map_err(store_error)?,
+            None => {
+                store::queue::head_of(self.store(), &environment.id, store::clock::now()).await.map_err(store_error)?
+            }
         };
         Ok(first.map(|id| Finding {
             severity: Severity::Warning,

@@ -4,7 +4,6 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::Utc;
 use domain::UploadId;
 use domain::event::EventKind;
 use futures::{Stream, StreamExt};
@@ -71,7 +70,7 @@ impl Control {
         }
         // Not recorded: an upload is when it is announced and when it is complete, not each piece of it.
         let tx = self.store().write().await.map_err(store_error)?;
-        match store::uploads::touch(&tx, id, Utc::now()).await {
+        match store::uploads::touch(&tx, id, store::clock::now()).await {
             Err(store::StoreError::NotFound { .. }) => {
                 // It was removed meanwhile.
                 uploads::remove(&path).map_err(failed)?;
@@ -132,7 +131,7 @@ impl Control {
             ))
             .hint("nothing of it is kept: send the file again from offset 0; if it has changed, announce it anew"));
         }
-        let at = Utc::now();
+        let at = store::clock::now();
         let tx = self.write().await?;
         match store::uploads::complete(&tx, &upload.id).await {
             Err(store::StoreError::NotFound { .. }) => return Err(missing::upload(&upload.id)),

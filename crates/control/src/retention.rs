@@ -109,7 +109,7 @@ pub(crate) async fn keep(inner: Weak<Inner>, stopping: CancellationToken) {
 
 /// What a run would remove.
 pub(crate) async fn plan(world: &World) -> Result<Sweep, Error> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let policies = Policies::read(&world.store).await.map_err(store_error)?;
     let counted = async {
         let mut sweep = Sweep::default();
@@ -153,7 +153,7 @@ pub(crate) async fn run(world: &World) -> Result<Sweep, Error> {
 
 /// The same, with the apps that are busy.
 async fn sweep(world: &World) -> Result<(Sweep, Vec<AppId>), Error> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let policies = Policies::read(&world.store).await.map_err(store_error)?;
     let swept = async {
         let mut sweep = Sweep::default();
@@ -189,7 +189,7 @@ async fn sweep(world: &World) -> Result<(Sweep, Vec<AppId>), Error> {
 
 /// Removes files of releases of apps that were busy. Those that still are.
 async fn again(world: &World, apps: Vec<AppId>) -> Result<Vec<AppId>, Error> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let looked = async {
         let policies = Policies::read(&world.store).await?;
         let mut sweep = Sweep::default();
@@ -228,7 +228,7 @@ async fn files_of_apps(
 /// Removes files on this machine alone: outputs, and those of releases that were noted to have none.
 async fn files(world: &World) -> Result<(), Error> {
     let removed = async {
-        let now = Utc::now();
+        let now = store::clock::now();
         let policies = Policies::read(&world.store).await?;
         for entry in std::fs::read_dir(world.layout.releases()).into_iter().flatten().flatten() {
             if let Some(app) = entry.file_name().to_str().and_then(|name| name.parse().ok()) {

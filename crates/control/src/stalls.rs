@@ -3,7 +3,6 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use domain::AppId;
 use domain::event::EventKind;
 use domain::stall::{Look, Remedy, Stall, StallPolicy, Watch};
@@ -37,7 +36,7 @@ pub(crate) async fn beat(inner: Weak<Inner>, stopping: CancellationToken) {
         // With the journals of others, if some are written at the moment.
         let written = inner.world.store.write_together(move |tx| {
             let all = Arc::clone(&all);
-            Box::pin(async move { beats::beat(tx, Utc::now(), &all).await })
+            Box::pin(async move { beats::beat(tx, store::clock::now(), &all).await })
         });
         if let Some(Err(e)) = stopping.run_until_cancelled(written).await {
             tracing::debug!("no sign of life could be given: {e}");
@@ -131,7 +130,7 @@ async fn note(inner: &Inner, working: &Working, stall: Option<Stall>, then: Reme
         return Ok(());
     }
     let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
-    store::events::insert(&tx, app, environment, Some(&deployment.id), &event, Utc::now()).await?;
+    store::events::insert(&tx, app, environment, Some(&deployment.id), &event, store::clock::now()).await?;
     // With what is told: a server that ends between the two would leave it told of, and nothing done.
     match (&reason, then) {
         (Some(reason), Remedy::Fail) => {

@@ -76,7 +76,7 @@ async fn watch(inner: Weak<Inner>, stopping: CancellationToken, errand: Errand) 
                     let control = Control { inner: strong };
                     match errand {
                         Errand::Schedules => look(&control, epoch).await,
-                        Errand::Expiries => expire(&control, epoch, store::time::micros(Utc::now())).await,
+                        Errand::Expiries => expire(&control, epoch, store::time::micros(store::clock::now())).await,
                     }
                 }
                 None => Ok(None),
@@ -87,7 +87,7 @@ async fn watch(inner: Weak<Inner>, stopping: CancellationToken, errand: Errand) 
             Some(Ok(next)) => next,
             Some(Err(e)) => {
                 tracing::warn!(?errand, "what is due can't be looked at: {e}");
-                Some(Utc::now() + PAUSE)
+                Some(store::clock::now() + PAUSE)
             }
         };
         let wait = async {
@@ -98,7 +98,7 @@ async fn watch(inner: Weak<Inner>, stopping: CancellationToken, errand: Errand) 
                     _ = changes.changed(), if epoch.is_some() => return,
                     () = tokio::time::sleep(until(next)) => {}
                 }
-                if next.is_some_and(|next| next <= Utc::now()) {
+                if next.is_some_and(|next| next <= store::clock::now()) {
                     return;
                 }
             }
@@ -111,13 +111,13 @@ async fn watch(inner: Weak<Inner>, stopping: CancellationToken, errand: Errand) 
 
 /// To the next plan, if it is nearer than the next look at the clock.
 fn until(next: Option<DateTime<Utc>>) -> Duration {
-    next.map_or(LOOK, |next| (next - Utc::now()).to_std().unwrap_or_default().min(LOOK))
+    next.map_or(LOOK, |next| (next - store::clock::now()).to_std().unwrap_or_default().min(LOOK))
 }
 
 /// Carries out what is due, and returns when something is due next.
 async fn look(control: &Control, epoch: u64) -> Result<Option<DateTime<Utc>>, Error> {
     let store = control.store();
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     let mut waits = false;
     let due = store::schedules::due(store, now, BATCH).await.map_err(store_error)?;
     let more = due.len() as u64 == BATCH;
@@ -145,7 +145,7 @@ async fn look(control: &Control, epoch: u64) -> Result<Option<DateTime<Utc>>, Er
         }
     }
     if waits {
-        return Ok(Some(Utc::now() + PAUSE));
+        return Ok(Some(store::clock::now() + PAUSE));
     }
     if more {
         return Ok(Some(now));
@@ -274,12 +274,12 @@ async fn give_up(
     let written = async {
         let tx = control.store().write().await?;
         leases::check(&tx, leases::LEADER, epoch).await?;
-        let run = LastRun { planned_at, at: store::time::micros(Utc::now()), outcome };
+        let run = LastRun { planned_at, at: store::time::micros(store::clock::now()), outcome };
         if store::schedules::advance(&tx, schedule, next, &run).await? {
             let (id, name) = (schedule.id.clone(), schedule.name.clone());
             let event = EventKind::ScheduleSkipped { schedule: id, name, planned_at, why };
             let (app, environment) = (Some(&schedule.app), Some(&schedule.environment));
-            store::events::insert(&tx, app, environment, None, &event, Utc::now()).await?;
+            store::events::insert(&tx, app, environment, None, &event, store::clock::now()).await?;
             tx.commit().await?;
         }
         Ok::<(), StoreError>(())

@@ -24,7 +24,7 @@ const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// The token of the very first start, which may do everything. `None` when another server has made one meanwhile.
 pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
-    let (secret, token) = make("first", Utc::now());
+    let (secret, token) = make("first", store::clock::now());
     let tx = store.write().await.map_err(store_error)?;
     if store::tokens::any(&tx).await.map_err(store_error)? {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<Secret
 
 /// A fresh token for clients on this machine; the one of the last start of a server there is void.
 pub(crate) async fn local(store: &Store, host: &str) -> Result<SecretString, Error> {
-    let (secret, token) = make("local", Utc::now());
+    let (secret, token) = make("local", store::clock::now());
     let token = Token { created_by: host.to_owned(), ..token };
     let tx = store.write().await.map_err(store_error)?;
     store::tokens::replace_local(&tx, &token).await.map_err(store_error)?;
@@ -54,7 +54,7 @@ pub(crate) async fn authenticate(control: &Control, presented: &str) -> Result<C
         return Err(refused());
     }
     // Looked up by hash: how long it takes says nothing about the tokens there are.
-    let now = Utc::now();
+    let now = store::clock::now();
     let found = store::tokens::find_with_user(control.store(), &digest::of(presented)).await.map_err(store_error)?;
     let Some((token, user)) = found.filter(|(token, user)| is_good(token, user.as_ref(), now)) else {
         return Err(refused());
@@ -67,7 +67,7 @@ pub(crate) async fn authenticate(control: &Control, presented: &str) -> Result<C
 /// The same for what was signed in the place of an API token: that token's row is read all the same, so that what is withdrawn
 /// ends at once.
 async fn by_signed(control: &Control, presented: &str) -> Result<Caller, Error> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let signed = &control.inner.sign_ins.signed;
     let claims = signed.verify(presented, now).map_err(|_| refused())?;
     let until = DateTime::from_timestamp(claims.exp, 0).ok_or_else(refused)?;
@@ -97,7 +97,7 @@ pub(crate) fn refused() -> Error {
 /// # Errors
 /// `Unauthorized` when what was signed has ended.
 pub(crate) fn not_over(until: DateTime<Utc>) -> Result<(), Error> {
-    match until > Utc::now() {
+    match until > store::clock::now() {
         true => Ok(()),
         false => Err(Error::new(ErrorKind::Unauthorized, "the signed token is over")
             .hint("make another one of your API token: POST /api/v1/auth/jwt")),
@@ -153,7 +153,7 @@ async fn by_now(control: &Control, id: &TokenId) -> Result<(Token, Option<User>)
         Some(user) => store::users::find(control.store(), user).await.map_err(store_error)?,
         None => None,
     };
-    match is_good(&token, user.as_ref(), Utc::now()) {
+    match is_good(&token, user.as_ref(), store::clock::now()) {
         true => Ok((token, user)),
         false => Err(over()),
     }

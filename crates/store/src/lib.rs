@@ -30,6 +30,7 @@ pub mod beats;
 pub mod bypasses;
 pub mod certificates;
 pub mod channels;
+pub mod clock;
 pub mod data_keys;
 pub mod deliveries;
 pub mod deployments;

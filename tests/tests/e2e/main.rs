@@ -9,6 +9,7 @@ mod approvals;
 mod audit;
 mod backup;
 mod cancel;
+mod clocks;
 mod cluster;
 mod components;
 mod create;

@@ -1,6 +1,5 @@
 //! The decision, with what it has to know.
 
-use chrono::Utc;
 use domain::access::{At, Decision, Permission, decide};
 use operations::{Effect, Error, ErrorKind, Operation, Place};
 
@@ -32,7 +31,7 @@ impl Control {
         let noted = self.note::<O>(&who, request).await?;
         if O::CONFIRM
             && let Credential::Session { confirmed_until, .. } = &who.credential
-            && *confirmed_until <= Utc::now()
+            && *confirmed_until <= store::clock::now()
         {
             return Err(Error::new(
                 ErrorKind::ConfirmIdentity,

@@ -1,6 +1,5 @@
 //! From the words of a request to the app that they are about.
 
-use chrono::Utc;
 use domain::AppId;
 use operations::{Error, Place};
 use store::StoreError;
@@ -34,7 +33,8 @@ impl Control {
             Place::Deployment(id) => app(store::deployments::app_of(store, id).await.map_err(store_error)?),
             Place::Plan(plan) => {
                 let sees = caller.grants.sees();
-                let mut found = store::plans::find(store, &sees, plan, Utc::now()).await.map_err(store_error)?;
+                let mut found =
+                    store::plans::find(store, &sees, plan, store::clock::now()).await.map_err(store_error)?;
                 match found.len() {
                     0 | 1 => app(found.pop().map(|kept| kept.app)),
                     // Only to be told that there are several: all of them are the caller's to see.

@@ -15,9 +15,9 @@ const LOOK: Duration = Duration::from_secs(60);
 
 /// Until the server stops.
 pub(crate) async fn tell(inner: Weak<Inner>, stopping: CancellationToken) {
-    let mut told = Utc::now().date_naive();
-    while stopping.run_until_cancelled(tokio::time::sleep(wait(Utc::now()))).await.is_some() {
-        let today = Utc::now().date_naive();
+    let mut told = store::clock::now().date_naive();
+    while stopping.run_until_cancelled(tokio::time::sleep(wait(store::clock::now()))).await.is_some() {
+        let today = store::clock::now().date_naive();
         if today == told {
             continue;
         }

@@ -9,7 +9,6 @@ mod anchors;
 mod noted;
 mod refusals;
 
-use chrono::Utc;
 use domain::audit::{ActorKind, Anchor, Detail, Draft, MacKey, Outcome, Via};
 use operations::{Error, Operation};
 use serde_json::{Value, json};
@@ -60,7 +59,7 @@ pub(crate) async fn commit_unasked(tx: Write, why: Unasked) -> Result<(), Error>
 /// Adds the record of what a server makes at its very first start, before anybody can ask for it.
 pub(crate) async fn record_first(tx: &Tx, key: &MacKey, operation: &str, target: &str) -> Result<(), Error> {
     let draft = Draft {
-        at: Utc::now(),
+        at: store::clock::now(),
         actor: Principal::System.id().to_owned(),
         actor_kind: ActorKind::System,
         actor_name: "the server".to_owned(),
@@ -147,7 +146,7 @@ impl Control {
             request_digest: self.digest(&key.request_digest),
             status: O::STATUS,
             response,
-            created_at: Utc::now(),
+            created_at: store::clock::now(),
         };
         match store::idempotency::insert(tx, &answer).await {
             Err(StoreError::Conflict(Constraint::IdempotencyKey)) => {

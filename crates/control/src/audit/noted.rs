@@ -2,7 +2,6 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use chrono::Utc;
 use domain::audit::{ActorKind, Detail, Draft, Outcome, Via as Door};
 use domain::{AppId, Name};
 use operations::secrets::{redacted, without_credentials};
@@ -217,7 +216,7 @@ pub(super) fn refusal(caller: &Caller, operation: &str, about: About, why: &Erro
 fn draft(caller: &Caller, operation: &str, about: About, outcome: Outcome, detail: Value) -> Draft {
     let About { app_id, app, environment, target } = about;
     Draft {
-        at: Utc::now(),
+        at: store::clock::now(),
         actor: caller.principal.id().to_owned(),
         actor_kind: actor_kind(caller),
         actor_name: kept(&caller.name),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
 use domain::ServerId;
 use domain::event::EventKind;
 use operations::Error;
@@ -50,7 +49,7 @@ pub(crate) async fn join(
         session: store.session().to_owned(),
         url: options.url.clone(),
         version: crate::VERSION.to_owned(),
-        started_at: store::time::micros(Utc::now()),
+        started_at: store::time::micros(store::clock::now()),
         heartbeat: 0,
         lease: options.lease.max(SHORTEST),
         leaving: false,
@@ -76,7 +75,7 @@ pub(crate) async fn join(
         }
         store::servers::insert(&tx, &row).await?;
         let started = EventKind::ServerStarted { version: crate::VERSION.to_owned() };
-        store::events::insert(&tx, None, None, None, &started, Utc::now()).await?;
+        store::events::insert(&tx, None, None, None, &started, store::clock::now()).await?;
         tx.commit().await
     };
     if let Err(e) = registered.await {

@@ -27,7 +27,7 @@ use crate::layout::Layout;
 pub(crate) use identity::{Folder, lock_folder};
 pub(crate) use join::{Joined, join};
 pub(crate) use lead::run as lead;
-pub(crate) use watch::{beat, run as watch};
+pub(crate) use watch::{beat, run as watch, tell_time};
 
 /// Beats of the heart in one lease.
 const BEATS: u32 = 5;

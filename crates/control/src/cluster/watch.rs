@@ -51,6 +51,20 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
     }
 }
 
+/// Goes by the database's clock, and says so where this machine's is another one.
+pub(crate) async fn tell_time(store: &Store) -> Result<(), StoreError> {
+    match store::clock::look(store).await? {
+        None => {}
+        Some(behind) if behind.is_zero() => tracing::info!("this machine's clock is in step with the database's again"),
+        Some(behind) => tracing::warn!(
+            "this machine's clock is {:.1} s {} the database's, by which all servers go: put it right",
+            behind.as_seconds_f64().abs(),
+            if behind < chrono::TimeDelta::zero() { "ahead of" } else { "behind" },
+        ),
+    }
+    Ok(())
+}
+
 impl Member {
     /// One beat.
     async fn beat(&self, store: &Store) {
@@ -62,6 +76,11 @@ impl Member {
             Ok(Ok(false)) => self.register_again(store).await,
             Ok(Err(e)) => tracing::warn!("the heartbeat can't be written: {e}"),
             Err(_) => tracing::warn!("the heartbeat took too long to be written"),
+        }
+        match tokio::time::timeout(limit, tell_time(store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => tracing::debug!("the database's clock can't be read: {e}"),
+            Err(_) => tracing::debug!("the database's clock took too long to be read"),
         }
     }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use chrono::Utc;
 use domain::approval::ApprovalState;
 use domain::deployment::Deployment;
 use domain::event::EventKind;
@@ -127,8 +126,12 @@ fn addition(
     let order = &after.state().order;
     let projection = project(after);
     let events = tell(shown, &projection, records.iter(), after);
-    let change =
-        Change { deployment: order.deployment.clone(), from: shown.phase, update: update(projection), at: Utc::now() };
+    let change = Change {
+        deployment: order.deployment.clone(),
+        from: shown.phase,
+        update: update(projection),
+        at: store::clock::now(),
+    };
     let (app, environment) = (order.app_name.clone(), order.environment_name.clone());
     let end = End { environment: order.environment.clone(), deployment: order.deployment.clone() };
     Append {
@@ -230,7 +233,7 @@ async fn add(
     let seq = history.next_seq();
     let mut values = Vec::new();
     for event in events {
-        let at = Utc::now().max(history.updated_at());
+        let at = store::clock::now().max(history.updated_at());
         let record = saga::Record { seq: history.next_seq(), at, event: event.clone() };
         history = history.apply(&record).map_err(|e| nonsense(id, &e))?;
         values.push(serde_json::to_value(&record).map_err(|e| nonsense(id, &e))?);
@@ -245,7 +248,7 @@ async fn add(
 
 /// Nobody need vote on what has ended.
 async fn void(tx: &Tx, deployment: &Deployment, why: &str) -> Result<(), StoreError> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let Some(approval) = store::approvals::void(tx, &deployment.id, why, now).await? else { return Ok(()) };
     let event = EventKind::ApprovalDecided { approval, state: ApprovalState::Void, why: Some(why.to_owned()) };
     let (app, environment) = (Some(&deployment.app), Some(&deployment.environment));
@@ -386,6 +389,7 @@ fn journal_error(error: StoreError) -> JournalError {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use chrono::Utc;
     use domain::deployment::{DeploymentKind, Metadata};
     use domain::event::Event as Told;
     use domain::{AppId, EnvironmentId, Name, ServerId};

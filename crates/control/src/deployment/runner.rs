@@ -88,6 +88,9 @@ impl Runner {
         let deploy = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
         let rollback = Engine::new(journal.clone(), world.clone(), Vec::new()).map_err(plan)?;
         let promotion = Engine::new(journal, world.clone(), Vec::new()).map_err(plan)?;
+        let deploy = deploy.chance(store::clock::now, rand::random);
+        let rollback = rollback.chance(store::clock::now, rand::random);
+        let promotion = promotion.chance(store::clock::now, rand::random);
         let shared = Shared {
             world,
             deploy,
@@ -181,7 +184,7 @@ impl Runner {
             shared.table().running.remove(&deployment);
             shared.freed.notify_one();
             // The archive it was made from may have served its purpose. A server that stops leaves that to the next one.
-            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, chrono::Utc::now()));
+            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, chrono::store::clock::now()));
             if let Some(Err(e)) = swept.await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
             }

@@ -3,7 +3,6 @@
 //! The row says that they are stuck, which their journal does not. So nobody waits for them in vain, and a program that knows
 //! them can go on when an operator says so.
 
-use chrono::Utc;
 use domain::DeploymentId;
 use domain::deployment::{Abandoned, Metadata, PhaseTimes};
 use domain::event::EventKind;
@@ -21,7 +20,7 @@ pub(crate) async fn strand(store: &Store, deployment: &DeploymentId, fence: u64,
     if !driven(&tx, deployment, fence).await? {
         return Ok(());
     }
-    let now = Utc::now();
+    let now = store::clock::now();
     let row = say(&tx, deployment, Some(why)).await?;
     let event = EventKind::DeploymentStuck { phase: row.phase, message: why.to_owned() };
     store::events::insert(&tx, Some(&row.app), Some(&row.environment), Some(deployment), &event, now).await?;
@@ -41,7 +40,7 @@ pub(crate) async fn free(store: &Store, deployment: &DeploymentId, fence: u64) -
 
 /// Ends one as it is that somebody abandons, in its row alone. Nobody goes on with it, whatever program that is.
 pub(crate) async fn end(tx: &Tx, record: &Record, by: &str) -> Result<(), StoreError> {
-    let (deployment, now) = (&record.deployment, Utc::now());
+    let (deployment, now) = (&record.deployment, store::clock::now());
     let id = &deployment.id;
     let abandoned = Abandoned { by: by.to_owned(), left: Vec::new() };
     let mut update = DeploymentUpdate { stuck: Some(None), cancelling: Some(false), ..DeploymentUpdate::default() };
@@ -85,5 +84,5 @@ async fn say(
     stuck: Option<&str>,
 ) -> Result<domain::deployment::Deployment, StoreError> {
     let update = DeploymentUpdate { stuck: Some(stuck.map(str::to_owned)), ..DeploymentUpdate::default() };
-    store::deployments::update(tx, deployment, Utc::now(), update).await
+    store::deployments::update(tx, deployment, store::clock::now(), update).await
 }

@@ -96,5 +96,5 @@ async fn pass(inner: &Inner) -> (Duration, usize) {
 }
 
 fn until(at: DateTime<Utc>) -> Duration {
-    (at - Utc::now()).to_std().unwrap_or_default()
+    (at - store::clock::now()).to_std().unwrap_or_default()
 }

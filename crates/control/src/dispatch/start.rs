@@ -56,7 +56,7 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
         count += taken.len() + ended.len();
         if ended.len() as u64 >= AT_ONCE {
             // More of them may be left: others have a turn to write, and this server's other work, before the next look.
-            more = Some(Utc::now());
+            more = Some(store::clock::now());
         }
         // A slot too many is given back.
         for (taken, slot) in taken.into_iter().zip(slots) {
@@ -71,13 +71,13 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
         }
         outrun = none;
     }
-    let next = store::queue::next_time(store, host, Utc::now()).await?;
+    let next = store::queue::next_time(store, host, store::clock::now()).await?;
     Ok(Due { taken: count, next: next.into_iter().chain(opens).chain(more).min() })
 }
 
 /// What may start here now, as far as `session` sees and if there were a slot for each, first come first; and what holds the others.
 async fn choice(inner: &Inner, session: &impl Session) -> Result<(Vec<DeploymentId>, Gate), StoreError> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let (heads, gate) = Gate::heads(session, &inner.member.host, now).await?;
     let waiting = heads.iter().map(|head| head.app.clone()).collect();
     let apps = store::queue::facts(session, &waiting).await?;
@@ -96,7 +96,7 @@ struct Begun {
 /// Takes so many of these out of the queue and makes them this server's, as far as they still may start: what was so a moment ago
 /// may not be so any more, and other servers look at the same ones.
 async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId], most: usize) -> Result<Begun, StoreError> {
-    let now = Utc::now();
+    let now = store::clock::now();
     let ready = store::starts::first_ready(tx, chosen, most).await?;
     let candidates: Vec<Candidate> = ready.iter().map(Ready::candidate).collect();
     let gate = Gate::of(tx, &candidates, now).await?;
@@ -182,7 +182,7 @@ impl Inner {
     /// start, it is the dispatcher that looks at both: it knows windows, limits and turns.
     pub(crate) async fn place(&self, tx: &Tx, entry: Entry, kind: DeploymentKind) -> Result<Accepted, StoreError> {
         let environment = store::environments::get(tx, &entry.environment).await?;
-        let now = Utc::now();
+        let now = store::clock::now();
         if entry.host == self.member.host
             && environment.running.is_none()
             && store::queue::head_of(tx, &entry.environment, now).await?.is_none()

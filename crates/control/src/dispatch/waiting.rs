@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Utc;
 use domain::deployment::Deployment;
 use domain::phase::Phase;
 use domain::queue::{Candidate, Facts, Waiting, choose};
@@ -46,7 +45,7 @@ impl<'a> Waits<'a> {
 
     /// Reads what decides about these, with a few statements for all of them; at most a page.
     pub(crate) async fn look(&mut self, session: &impl Session, entries: &[Entry]) -> Result<(), StoreError> {
-        let now = Utc::now();
+        let now = store::clock::now();
         let new: BTreeSet<&EnvironmentId> =
             entries.iter().map(|entry| &entry.environment).filter(|id| !self.environments.contains_key(id)).collect();
         let new: Vec<&EnvironmentId> = new.into_iter().collect();
@@ -89,7 +88,7 @@ impl<'a> Waits<'a> {
         if let Some(waiting) = self.approvals.get(&entry.deployment).filter(|_| entry.held) {
             return Ok(waiting.clone());
         }
-        let (inner, now) = (self.inner, Utc::now());
+        let (inner, now) = (self.inner, store::clock::now());
         let Some(candidate) = self.candidate(entry) else { return Ok(Waiting::Turn) };
         let slots = if entry.host == inner.member.host { inner.runner.free() } else { 1 };
         let waits = choose(vec![candidate], &self.apps, slots, now, |c| self.gate.closed(c)).wait.pop();

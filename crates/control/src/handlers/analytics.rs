@@ -1,6 +1,6 @@
 //! How deployments go.
 
-use chrono::{DurationRound, TimeDelta, Utc};
+use chrono::{DurationRound, TimeDelta};
 use domain::Name;
 use domain::access::Sees;
 use domain::analytics::{Analytics, Window, report};
@@ -73,7 +73,7 @@ impl Control {
 
 /// From the beginning of the day that was so long ago, until now.
 pub(super) fn window(since: Lifetime) -> Window {
-    let until = Utc::now();
+    let until = store::clock::now();
     let back = TimeDelta::from_std(since.get()).unwrap_or(TimeDelta::MAX);
     let since = until.checked_sub_signed(back).and_then(|at| at.duration_trunc(TimeDelta::days(1)).ok());
     Window { since: since.unwrap_or_default(), until }

@@ -1,6 +1,5 @@
 //! Approval policies: which environments ask for the yes of others.
 
-use chrono::Utc;
 use domain::Name;
 use domain::access::Role;
 use domain::approval::{LONGEST, MOST_REQUIRED, Policy};
@@ -35,7 +34,7 @@ impl Handle<Set> for Control {
             environment: environment.name,
             policy,
             changed_by: who.name.clone(),
-            changed_at: store::time::micros(Utc::now()),
+            changed_at: store::time::micros(store::clock::now()),
         };
         store::approval_policies::set(&tx, &record).await.map_err(store_error)?;
         let response = shown(record, app.name.clone());

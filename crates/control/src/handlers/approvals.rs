@@ -1,6 +1,5 @@
 //! Approvals: what waits for the yes of others, and their votes.
 
-use chrono::Utc;
 use domain::approval::{ApprovalState, Barred, MAX_COMMENT, Tally, may_vote};
 use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
@@ -49,7 +48,7 @@ impl Handle<Get> for Control {
 impl Handle<Vote> for Control {
     async fn handle(&self, who: &Admitted, request: VoteRequest) -> Result<Approval, Error> {
         let comment = comment(request.comment.as_deref())?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let row = found(&tx, &request.approval).await?;
         let voter = who.principal.person();
@@ -130,7 +129,7 @@ async fn shown(session: &impl Session, who: &Admitted, rows: Vec<Row>) -> Result
 
 fn as_seen(who: &Admitted, row: Row, deployment_kind: Option<DeploymentKind>, votes: Vec<Cast>) -> Approval {
     let voter = who.principal.person();
-    let barred = may_vote(row.ballot(), voter, who.grants.at(&row.app_id), Utc::now()).err();
+    let barred = may_vote(row.ballot(), voter, who.grants.at(&row.app_id), store::clock::now()).err();
     let got = got(&row, &votes);
     let cast = |vote: Cast| CastVote {
         user: vote.user,

@@ -1,6 +1,5 @@
 //! Apps.
 
-use chrono::Utc;
 use domain::event::EventKind;
 use domain::{AppId, EnvironmentId, Name};
 use operations::apps::{
@@ -29,7 +28,7 @@ impl Handle<Create> for Control {
             check_own_source(source)?;
             sources::check(who, self.store(), source, None).await?;
         }
-        let at = store::time::micros(Utc::now());
+        let at = store::time::micros(store::clock::now());
         let app = store::apps::App {
             id: AppId::from_ulid(Ulid::generate()),
             name: request.name,
@@ -90,7 +89,7 @@ impl Handle<SetSource> for Control {
         let tx = self.write().await?;
         let app = app_named(&tx, &request.app).await?;
         store::apps::set_source(&tx, &app.id, Some(&request.source)).await.map_err(store_error)?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let why = "the source of the app has changed";
         let ended = reset(&tx, Scope::App(&app.id), why, now).await.map_err(store_error)?;
         who.noted().changed(&app.source, &request.source);
@@ -113,7 +112,9 @@ impl Handle<SetConcurrency> for Control {
         let app = app_named(&tx, &app).await?;
         store::apps::set_concurrency(&tx, &app.id, limit).await.map_err(store_error)?;
         let event = EventKind::QueueConfigured { by: who.name.clone() };
-        store::events::insert(&tx, Some(&app.name), None, None, &event, Utc::now()).await.map_err(store_error)?;
+        store::events::insert(&tx, Some(&app.name), None, None, &event, store::clock::now())
+            .await
+            .map_err(store_error)?;
         who.noted().changed(&app.concurrency, &limit);
         let response = shown(store::apps::App { concurrency: limit, ..app });
         let recorded = self.conclude::<SetConcurrency>(&tx, who, &response).await?;
@@ -167,7 +168,7 @@ impl Control {
         let response =
             Deleted { app: app.name.clone(), environments: now.into_iter().map(|e| e.name).collect(), releases };
         store::apps::purge(&tx, &app.id).await.map_err(store_error)?;
-        let at = Utc::now();
+        let at = store::clock::now();
         for name in &response.environments {
             let deleted = EventKind::EnvironmentDeleted;
             store::events::insert(&tx, Some(&app.name), Some(name), None, &deleted, at).await.map_err(store_error)?;

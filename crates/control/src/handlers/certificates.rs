@@ -142,7 +142,7 @@ async fn named(session: &impl Session, wanted: &str) -> Result<Row, Error> {
 }
 
 async fn told(tx: &store::Tx, kind: EventKind) -> Result<(), Error> {
-    store::events::insert(tx, None, None, None, &kind, Utc::now()).await.map_err(store_error)?;
+    store::events::insert(tx, None, None, None, &kind, store::clock::now()).await.map_err(store_error)?;
     Ok(())
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use domain::access::{At, Permission};
 use domain::channel::usual_topics;
 use domain::notice::Topic;
@@ -82,7 +81,7 @@ impl Handle<Create> for Control {
             enabled: true,
             failing_since: None,
             created_by: who.name.clone(),
-            created_at: store::time::micros(Utc::now()),
+            created_at: store::time::micros(store::clock::now()),
         };
         store::channels::insert(&tx, &record).await.map_err(store_error)?;
         store::notice_cursor::begin(&tx).await.map_err(store_error)?;
@@ -133,7 +132,7 @@ impl Handle<Update> for Control {
             Some(false) => {
                 // Whoever disables it needs no reminder of it.
                 (record.enabled, record.failing_since) = (false, None);
-                let now = store::time::micros(Utc::now());
+                let now = store::time::micros(store::clock::now());
                 let why = "the channel was disabled";
                 deliveries::drop_waiting(&tx, &record.id, why, now).await.map_err(store_error)?;
             }

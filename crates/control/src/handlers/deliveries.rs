@@ -1,6 +1,5 @@
 //! Messages to channels, and what became of them.
 
-use chrono::Utc;
 use domain::DeliveryId;
 use domain::channel::DeliveryState;
 use operations::deliveries::{Delivery, List, ListRequest, Resend, ResendRequest};
@@ -38,7 +37,9 @@ impl Handle<Resend> for Control {
             return Err(Error::conflict("the channel is disabled, and nothing is sent to it")
                 .hint(format!("enable it first: `plimsoll channels update {} --enable`", channel.id)));
         }
-        store::deliveries::again(&tx, &found.id, store::time::micros(Utc::now())).await.map_err(store_error)?;
+        store::deliveries::again(&tx, &found.id, store::time::micros(store::clock::now()))
+            .await
+            .map_err(store_error)?;
         let again = store::deliveries::find(&tx, &found.id).await.map_err(store_error)?.ok_or_else(Error::internal)?;
         who.noted().target(&again.id);
         let response = shown(again);

@@ -1,6 +1,5 @@
 //! Programs that a person lets in. How they ask, and get their token, is in [`crate::sign_in`].
 
-use chrono::Utc;
 use operations::devices::{Approve, ApproveRequest, Device, DeviceState, Show, ShowRequest, Verdict};
 use operations::{Error, ErrorKind};
 use store::device_logins::{self, Answer, DeviceLogin};
@@ -14,7 +13,7 @@ use crate::error::store_error;
 impl Handle<Show> for Control {
     async fn handle(&self, _: &Admitted, request: ShowRequest) -> Result<Device, Error> {
         let found = device_logins::find_by_code(self.store(), &request.user_code).await.map_err(store_error)?;
-        let login = found.filter(|login| !login.is_over(Utc::now()));
+        let login = found.filter(|login| !login.is_over(store::clock::now()));
         login.map(shown).ok_or_else(|| missing::device(&request.user_code))
     }
 }
@@ -32,7 +31,7 @@ impl Handle<Approve> for Control {
             Verdict::Approve => Answer::Approved(person),
             Verdict::Refuse => Answer::Refused,
         };
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let found = device_logins::find_by_code(&tx, &request.user_code).await.map_err(store_error)?;
         let login = found.filter(|login| !login.is_over(now)).ok_or_else(|| missing::device(&request.user_code))?;

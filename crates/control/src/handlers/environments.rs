@@ -35,7 +35,7 @@ impl Handle<Create> for Control {
             return Err(Error::invalid(format!("`environment`: `{name}` is the name of a page about every app"))
                 .hint(format!("choose another one, such as `{name}-1`; taken are {}", PAGES.join(", "))));
         }
-        let at = store::time::micros(Utc::now());
+        let at = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let app = app_named(&tx, &request.app).await?;
         let host = request.host.unwrap_or_else(|| self.inner.member.host.clone());
@@ -61,7 +61,7 @@ impl Handle<SetSupersede> for Control {
         let (_, row) = environment_named(&tx, &app, &environment).await?;
         store::environments::set_supersede(&tx, &row.id, policy).await.map_err(store_error)?;
         let event = EventKind::QueueConfigured { by: who.name.clone() };
-        store::events::insert(&tx, Some(&row.app), Some(&row.name), None, &event, Utc::now())
+        store::events::insert(&tx, Some(&row.app), Some(&row.name), None, &event, store::clock::now())
             .await
             .map_err(store_error)?;
         who.noted().changed(&row.supersede, &policy);
@@ -116,7 +116,7 @@ impl Control {
         self.refuse_if_changed(&tx, &now, std::slice::from_ref(&row)).await?;
         store::environments::delete(&tx, &row.id).await.map_err(store_error)?;
         let deleted = EventKind::EnvironmentDeleted;
-        store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &deleted, Utc::now())
+        store::events::insert(&tx, Some(&app.name), Some(&row.name), None, &deleted, store::clock::now())
             .await
             .map_err(store_error)?;
         // Releases belong to the app and stay.

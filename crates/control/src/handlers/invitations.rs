@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::Utc;
 use domain::access::{At, Grants, Permission, Role};
 use domain::{AppId, InvitationId, Name};
 use identity::secret::Kind;
@@ -50,7 +49,7 @@ impl Handle<Invite> for Control {
             };
             return Err(Error::conflict(format!("{email} can sign in already")).hint(hint));
         }
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let row = Row {
             id: InvitationId::from_ulid(Ulid::generate()),
             hash,
@@ -83,7 +82,8 @@ impl Handle<List> for Control {
             Some(name) => Some(app_named(self.store(), name).await?.id),
             None => None,
         };
-        let mut rows = store::invitations::open(self.store(), app.as_ref(), Utc::now()).await.map_err(store_error)?;
+        let mut rows =
+            store::invitations::open(self.store(), app.as_ref(), store::clock::now()).await.map_err(store_error)?;
         if !who.may(Permission::People, At::Server) {
             rows.retain(|row| row.app.as_ref().is_some_and(|(app, _)| who.may(Permission::Govern, At::App(app))));
         }

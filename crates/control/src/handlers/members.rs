@@ -1,6 +1,5 @@
 //! Members: what people are at one app.
 
-use chrono::Utc;
 use domain::access::{At, Permission, Role};
 use domain::{AppId, Name};
 use operations::members::{List, ListRequest, Member, Remove, RemoveRequest, Set, SetRequest};
@@ -47,7 +46,7 @@ impl Handle<Set> for Control {
             app: app.id,
             role,
             granted_by: who.name.clone(),
-            granted_at: store::time::micros(Utc::now()),
+            granted_at: store::time::micros(store::clock::now()),
         };
         memberships::set(&tx, &membership).await.map_err(store_error)?;
         who.noted().target(&user.id);
@@ -113,7 +112,7 @@ pub(super) async fn own(tx: &Tx, who: &Admitted, app: &AppId) -> Result<(), Erro
         app: app.clone(),
         role: Role::Owner,
         granted_by: who.name.clone(),
-        granted_at: store::time::micros(Utc::now()),
+        granted_at: store::time::micros(store::clock::now()),
     };
     memberships::set(tx, &membership).await.map_err(store_error)
 }

@@ -1,6 +1,5 @@
 //! Apps that a person does not want to hear of.
 
-use chrono::Utc;
 use domain::Name;
 use domain::access::{At, Permission};
 use domain::schedule::parse_instant;
@@ -21,7 +20,7 @@ impl Handle<List> for Control {
     async fn handle(&self, who: &Admitted, _: ListRequest) -> Result<Vec<Mute>, Error> {
         // Let through to one's own is a person alone.
         let user = who.principal.person().ok_or_else(Error::internal)?;
-        let mut rows = store::mutes::of_user(self.store(), user, Utc::now()).await.map_err(store_error)?;
+        let mut rows = store::mutes::of_user(self.store(), user, store::clock::now()).await.map_err(store_error)?;
         // An app that one sees no more is none of one's business, muted or not.
         rows.retain(|(mute, _)| who.sees().includes(&mute.app));
         Ok(rows.into_iter().map(|(mute, app)| Mute { app, until: mute.until }).collect())
@@ -31,7 +30,7 @@ impl Handle<List> for Control {
 impl Handle<Set> for Control {
     async fn handle(&self, who: &Admitted, request: SetRequest) -> Result<Mute, Error> {
         let user = who.principal.person().ok_or_else(Error::internal)?;
-        let now = Utc::now();
+        let now = store::clock::now();
         let until = match &request.until {
             Some(text) => {
                 let at = store::time::micros(parse_instant(text, now).map_err(|e| refused("until", e))?.at);

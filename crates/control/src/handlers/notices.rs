@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use chrono::Utc;
 use domain::notice::KINDS;
 use domain::{Name, UserId};
 use operations::Error;
@@ -80,7 +79,7 @@ impl Control {
     /// The apps that a person does not want to hear of just now.
     pub(crate) async fn muted(&self, person: Option<&UserId>) -> Result<BTreeSet<Name>, Error> {
         let Some(user) = person else { return Ok(BTreeSet::new()) };
-        let rows = store::mutes::of_user(self.store(), user, Utc::now()).await.map_err(store_error)?;
+        let rows = store::mutes::of_user(self.store(), user, store::clock::now()).await.map_err(store_error)?;
         Ok(rows.into_iter().map(|(_, app)| app).collect())
     }
 }

@@ -65,7 +65,7 @@ impl Control {
             Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
         })?;
         let when = When { priority: request.priority, not_before: request.not_before };
-        when.check(Utc::now())?;
+        when.check(store::clock::now())?;
         let bypass = request.bypass_window.map(|reason| super::windows::reason(reason.as_str(), &when)).transpose()?;
         let (app, environment) = environment_named(tx, &request.app, &request.environment).await?;
         critical(who, &app.id, when.priority)?;
@@ -350,7 +350,7 @@ pub(super) async fn draft(
     who: &Admitted,
 ) -> Result<Record, Error> {
     let generation = store::environments::next_generation(tx, &environment.id).await.map_err(store_error)?;
-    let at: DateTime<Utc> = store::time::micros(Utc::now());
+    let at: DateTime<Utc> = store::time::micros(store::clock::now());
     let deployment = Deployment {
         id: DeploymentId::from_ulid(Ulid::generate()),
         app: environment.app.clone(),

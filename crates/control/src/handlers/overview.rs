@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono::Utc;
 use domain::access::{At, Permission, Sees};
 use domain::instance::{InstanceState, InstanceStatus};
 use domain::{EnvironmentId, Name};
@@ -44,7 +43,7 @@ impl Handle<Show> for Control {
         };
         let looping = self.inner.looping();
         let voter = who.principal.person().map(|person| (person, &*who.grants));
-        let own = own(self.store(), voter, &sets_up(who), Utc::now()).await.map_err(store_error)?;
+        let own = own(self.store(), voter, &sets_up(who), store::clock::now()).await.map_err(store_error)?;
         let needs_you = needs(&gathered.working, &gathered.unhealed, &looping, certificates, own, &sees);
 
         let mut statuses = self.statuses(std::mem::take(&mut gathered.instances)).await?;
@@ -106,7 +105,7 @@ impl Control {
 
     async fn certificates(&self, shown: &Shown) -> Result<Vec<Certificate>, Error> {
         let rows = store::certificates::list(self.store()).await.map_err(store_error)?;
-        let now = Utc::now();
+        let now = store::clock::now();
         Ok(rows.into_iter().map(|row| view(row, shown, now)).collect())
     }
 

@@ -1,6 +1,5 @@
 //! Plans: making, showing and simulating them, and accepting the deployment that carries one out.
 
-use chrono::Utc;
 use domain::PlanId;
 use domain::deployment::{Deployment, DeploymentKind};
 use domain::labels::Labels;
@@ -90,7 +89,8 @@ impl Handle<List> for Control {
             (None, Some(_)) => return Err(environment_of_no_app()),
             (None, None) => {}
         }
-        let found = store::plans::list(self.store(), &filter, Utc::now(), before.as_ref(), u64::from(limit) + 1).await;
+        let found =
+            store::plans::list(self.store(), &filter, store::clock::now(), before.as_ref(), u64::from(limit) + 1).await;
         let page = Page::of(found.map_err(store_error)?, limit, |kept: &Kept| kept.id.to_string());
         Ok(Page { items: page.items.iter().map(|kept| kept.plan.summary()).collect(), next: page.next })
     }
@@ -118,7 +118,7 @@ impl Handle<Simulate> for Control {
 impl Control {
     /// Of those that are seen.
     async fn kept_plan(&self, who: &Admitted, named: &PlanRef) -> Result<Kept, Error> {
-        let found = store::plans::find(self.store(), &who.sees(), named, Utc::now()).await;
+        let found = store::plans::find(self.store(), &who.sees(), named, store::clock::now()).await;
         let mut found = found.map_err(store_error)?;
         match (found.pop(), found.is_empty()) {
             (Some(kept), true) => Ok(kept),
@@ -152,7 +152,7 @@ impl Control {
             Error::invalid(e.to_string()).hint("leave some out; labels are for people to find a release")
         })?;
         let when = When { priority: request.priority, not_before: request.not_before };
-        when.check(Utc::now())?;
+        when.check(store::clock::now())?;
         let bypass = request.bypass_window.map(|reason| windows::reason(reason.as_str(), &when)).transpose()?;
         let plan = self.kept_plan(who, named).await?.plan;
         if (&plan.app, &plan.environment) != (&request.app, &request.environment) {

@@ -1,6 +1,5 @@
 //! Deployments that wait: looking at them, and changing when they start.
 
-use chrono::Utc;
 use domain::DeploymentId;
 use domain::access::{At, Permission};
 use domain::event::EventKind;
@@ -95,7 +94,7 @@ impl Handle<Reschedule> for Control {
             critical(who, &row.app, priority)?;
         }
         // The time that it has may have come meanwhile: only one that is asked for is looked at.
-        When { priority, not_before: request.not_before }.check(Utc::now())?;
+        When { priority, not_before: request.not_before }.check(store::clock::now())?;
         let not_before = match (request.not_before, request.now) {
             (Some(_), true) => {
                 return Err(
@@ -128,7 +127,9 @@ impl Control {
         let (priority, not_before) = (row.priority, row.not_before);
         let event = EventKind::DeploymentRequeued { by: who.name.clone(), priority, not_before };
         let (app, environment) = (Some(&entry.app), Some(&entry.environment));
-        store::events::insert(&tx, app, environment, Some(id), &event, Utc::now()).await.map_err(store_error)?;
+        store::events::insert(&tx, app, environment, Some(id), &event, store::clock::now())
+            .await
+            .map_err(store_error)?;
         let recorded = self.conclude::<O>(&tx, who, &entry).await?;
         commit(tx, recorded).await?;
         Ok(entry)

@@ -32,7 +32,7 @@ impl Handle<Create> for Control {
         let CreateRequest { app, environment, name, cron, missed, order } = request;
         check(&order)?;
         let cron = parsed(&cron)?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let (app, environment) = environment_named(&tx, &app, &environment).await?;
         critical(who, &app.id, order.priority)?;
@@ -120,7 +120,7 @@ impl Handle<Update> for Control {
             row.owner = owner(who);
             row.created_by.clone_from(&who.name);
         }
-        let (cron, missed) = change(&mut row, enabled, cron, missed, Utc::now());
+        let (cron, missed) = change(&mut row, enabled, cron, missed, store::clock::now());
         store::schedules::change(&tx, &row).await.map_err(store_error)?;
         let (schedule, name, by) = (row.id.clone(), row.name.clone(), who.name.clone());
         let event =
@@ -142,7 +142,7 @@ impl Handle<Delete> for Control {
 impl Handle<Preview> for Control {
     async fn handle(&self, _: &Admitted, request: PreviewRequest) -> Result<Previewed, Error> {
         let here = request.zone.parse::<Zone>().map_err(|e| Error::unprocessable(format!("`zone`: {e}")))?;
-        Ok(preview(parsed(&request.cron)?, here, Utc::now()))
+        Ok(preview(parsed(&request.cron)?, here, store::clock::now()))
     }
 }
 
@@ -157,7 +157,7 @@ impl Control {
     where
         O: Operation<Response = Schedule>,
     {
-        store::events::insert(&tx, Some(&row.app), Some(&row.environment), None, &event, Utc::now())
+        store::events::insert(&tx, Some(&row.app), Some(&row.environment), None, &event, store::clock::now())
             .await
             .map_err(store_error)?;
         let response = shown(row)?;

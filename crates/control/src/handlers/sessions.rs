@@ -1,6 +1,5 @@
 //! Sessions: looked at and ended by their person, or by who decides about people. How they begin is in [`crate::sign_in`].
 
-use chrono::Utc;
 use domain::access::{At, Permission};
 use domain::session::{IDLE, SessionEnd};
 use operations::sessions::{End, EndRequest, List, ListRequest, Session};
@@ -22,7 +21,7 @@ impl Handle<List> for Control {
             // Let through to one's own is a person alone.
             None => who.principal.person().cloned().ok_or_else(Error::internal)?,
         };
-        let now = Utc::now();
+        let now = store::clock::now();
         let rows = store::sessions::of_user(self.store(), &user, now).await.map_err(store_error)?;
         Ok(rows.into_iter().filter(|row| row.is_open(now, IDLE)).map(|row| shown(row, who)).collect())
     }
@@ -34,7 +33,7 @@ impl Handle<End> for Control {
         let tx = self.write().await?;
         let found = store::sessions::find(&tx, &request.session).await.map_err(store_error)?;
         let row = found.ok_or_else(|| missing::session(&request.session))?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         // Twice is once.
         store::sessions::end(&tx, &row.id, now, SessionEnd::Ended).await.map_err(store_error)?;
         let response = shown(row, who);

@@ -33,7 +33,7 @@ impl Handle<Timeline> for Control {
             Some(app) => Some(app_named(self.store(), app).await?.id),
             None => None,
         };
-        let from = store::time::micros(Utc::now());
+        let from = store::time::micros(store::clock::now());
         let until = from + TimeDelta::hours(request.hours.into());
         let foreseen = foresee(&self.inner).await.map_err(store_error)?;
         let sees = who.sees();
@@ -82,7 +82,7 @@ impl Control {
         let mut spans = Vec::new();
         let mut ids = BTreeSet::new();
         for at_work in at_work {
-            let end = (!at_work.stuck).then(|| (at_work.since + at_work.took.p50).max(Utc::now()));
+            let end = (!at_work.stuck).then(|| (at_work.since + at_work.took.p50).max(store::clock::now()));
             ids.insert(&at_work.deployment);
             let what = What::AtWork { deployment: at_work.deployment.clone() };
             spans.push((

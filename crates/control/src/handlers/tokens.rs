@@ -25,7 +25,7 @@ const MOST_GRANTS: usize = 100;
 
 impl Handle<List> for Control {
     async fn handle(&self, who: &Admitted, _: ListRequest) -> Result<Vec<Token>, Error> {
-        let now = Utc::now();
+        let now = store::clock::now();
         let mut rows = store::tokens::list(self.store()).await.map_err(store_error)?;
         if !who.may(Permission::People, At::Server) {
             let theirs = self.persons_grants(who).await?;
@@ -39,7 +39,7 @@ impl Handle<List> for Control {
 
 impl Handle<Create> for Control {
     async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Created, Error> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         // A lifetime is ten years at most.
         let expires_at = request.expires_in.map(|lifetime| now + lifetime.get());
         let (secret, token) = tokens::make(request.name.as_str(), now);
@@ -73,7 +73,7 @@ impl Handle<Create> for Control {
 
 impl Handle<Revoke> for Control {
     async fn handle(&self, who: &Admitted, request: RevokeRequest) -> Result<Token, Error> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let theirs = self.persons_grants(who).await?;
         let tx = self.write().await?;
         let row = match store::tokens::get(&tx, &request.token).await {

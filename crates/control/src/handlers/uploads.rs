@@ -1,6 +1,5 @@
 //! Announcing, listing and removing uploads. Their content comes in through [`Control::receive`](crate::Control).
 
-use chrono::Utc;
 use domain::UploadId;
 use domain::limits::Size;
 use operations::uploads::{Create, CreateRequest, Delete, Get, List, ListRequest, Upload, UploadRequest};
@@ -33,7 +32,7 @@ impl Handle<Create> for Control {
             )
             .hint("leave out what the app does not need, or raise --max-upload of the server"));
         }
-        let at = store::time::micros(Utc::now());
+        let at = store::time::micros(store::clock::now());
         let row = store::uploads::Upload {
             id: UploadId::from_ulid(Ulid::generate()),
             name,
@@ -47,7 +46,7 @@ impl Handle<Create> for Control {
             touched_at: at,
         };
         // What has expired must not be in the way.
-        uploads::sweep(world, Utc::now()).await?;
+        uploads::sweep(world, store::clock::now()).await?;
         let tx = self.write().await?;
         let there = store::uploads::list_all(&tx).await.map_err(store_error)?;
         let sum = there.iter().fold(size, |sum, row| sum.saturating_add(row.size));

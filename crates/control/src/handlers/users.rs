@@ -1,6 +1,5 @@
 //! People: who they are, what they are everywhere, and that somebody always owns the server.
 
-use chrono::Utc;
 use domain::access::Role;
 use domain::email::Email;
 use domain::event::EventKind;
@@ -34,7 +33,7 @@ impl Handle<Get> for Control {
     async fn handle(&self, _: &Admitted, request: GetRequest) -> Result<UserDetail, Error> {
         let store = self.store();
         let row = person(store, &request.user).await?;
-        let now = Utc::now();
+        let now = store::clock::now();
         let grants = store::memberships::grants(store, &row.id, row.everywhere).await.map_err(store_error)?;
         let sessions = store::sessions::of_user(store, &row.id, now).await.map_err(store_error)?;
         let tokens = store::tokens::of_user(store, &row.id).await.map_err(store_error)?;
@@ -81,7 +80,7 @@ impl Handle<Set> for Control {
             store::users::set_disabled(&tx, &row.id, after.disabled).await.map_err(store_error)?;
         }
         if after.disabled {
-            let now = store::time::micros(Utc::now());
+            let now = store::time::micros(store::clock::now());
             store::sessions::end_all(&tx, &row.id, None, now, SessionEnd::Disabled).await.map_err(store_error)?;
         }
         let told = |row: &Row| json!({ "everywhere": row.everywhere, "disabled": row.disabled });
@@ -101,7 +100,7 @@ impl Handle<Remove> for Control {
         if owns(&row) {
             keep_an_owner(&tx, &row).await?;
         }
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tokens = store::tokens::of_user(&tx, &row.id).await.map_err(store_error)?;
         let refused = store::users::delete(&tx, &row.id).await.map_err(store_error)?;
         for token in tokens.into_iter().filter(|token| refused.contains(&token.id)) {

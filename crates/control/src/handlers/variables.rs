@@ -1,6 +1,5 @@
 //! Environment variables. Values come in, are sealed, and never go out.
 
-use chrono::Utc;
 use domain::DeploymentId;
 use domain::event::EventKind;
 use operations::Error;
@@ -103,7 +102,7 @@ async fn changed(
 ) -> Result<Vec<DeploymentId>, Error> {
     let kind = EventKind::VariablesChanged { set, unset };
     let (app, name) = (Some(&environment.app), Some(&environment.name));
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     store::events::insert(tx, app, name, None, &kind, now).await.map_err(store_error)?;
     let scope = Scope::Environment(&environment.id);
     reset(tx, scope, "variables of the environment have changed", now).await.map_err(store_error)

@@ -29,7 +29,7 @@ const REASON: usize = 200;
 
 impl Handle<Create> for Control {
     async fn handle(&self, who: &Admitted, request: CreateRequest) -> Result<Window, Error> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let CreateRequest { app, environment, rule } = request;
         let rule = match rule {
             NewRule::Deploy(NewWeekly { days, from, to, zone }) => {
@@ -68,7 +68,7 @@ impl Handle<Create> for Control {
 
 impl Handle<List> for Control {
     async fn handle(&self, who: &Admitted, request: ListRequest) -> Result<Vec<Window>, Error> {
-        let now = Utc::now();
+        let now = store::clock::now();
         if let Some(app) = &request.app {
             app_named(self.store(), app).await?;
         }
@@ -98,7 +98,7 @@ impl Handle<Delete> for Control {
         store::windows::remove(&tx, &record.id).await.map_err(store_error)?;
         let (window, rule, by) = (record.id.clone(), told(&record.rule), who.name.clone());
         tell(&tx, &record, EventKind::WindowDeleted { window, rule, by }).await?;
-        let response = shown(record, Utc::now());
+        let response = shown(record, store::clock::now());
         let recorded = self.conclude::<Delete>(&tx, who, &response).await?;
         commit(tx, recorded).await?;
         Ok(response)
@@ -144,7 +144,9 @@ pub(super) fn reason(reason: &str, when: &When) -> Result<String, Error> {
 
 async fn tell(tx: &Tx, record: &Record, kind: EventKind) -> Result<(), Error> {
     let app = record.app.as_ref().map(|(_, name)| name);
-    store::events::insert(tx, app, record.environment.as_ref(), None, &kind, Utc::now()).await.map_err(store_error)?;
+    store::events::insert(tx, app, record.environment.as_ref(), None, &kind, store::clock::now())
+        .await
+        .map_err(store_error)?;
     Ok(())
 }
 

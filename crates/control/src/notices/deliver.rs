@@ -46,7 +46,7 @@ impl Post {
         }
         let store = control.store();
         while self.busy.len() < AT_ONCE {
-            let now = store::time::micros(Utc::now());
+            let now = store::time::micros(store::clock::now());
             let due = deliveries::due(store, now, &self.channels(), LOOKED_AT).await.map_err(store_error)?;
             if due.is_empty() {
                 return deliveries::next_due(store, &self.channels()).await.map_err(store_error);
@@ -94,7 +94,7 @@ async fn attempt(control: Control, epoch: u64, delivery: Delivery) {
     let tried = async {
         let Some(channel) = store::channels::find(control.store(), &delivery.channel).await? else { return Ok(()) };
         let digest = digest(&control, &channel, &delivery).await?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         if digest.count() == 0 {
             let outcome = judge(&delivery, None, delivery.title.clone(), now);
             return note(&control, epoch, &delivery, &outcome).await;
@@ -104,7 +104,7 @@ async fn attempt(control: Control, epoch: u64, delivery: Delivery) {
         let title = digest.title();
         let message = message(&control, delivery.id.clone(), delivery.created_at, delivery.attempts, digest);
         let result = deliver(&control, &channel, &message).await;
-        let outcome = judge(&delivery, Some(result), title, store::time::micros(Utc::now()));
+        let outcome = judge(&delivery, Some(result), title, store::time::micros(store::clock::now()));
         note_at_last(&control, epoch, &delivery, &outcome).await;
         Ok(())
     };
@@ -253,7 +253,7 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outc
 
 /// One message now, for whoever wants to see whether it arrives. It is in no list.
 pub(crate) async fn test(control: &Control, channel: &Channel) -> Tested {
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     let digest = Digest::from_iter([domain::notice::test(&channel.name, now)]);
     // There is no later one.
     let message = message(control, DeliveryId::from_ulid(Ulid::generate()), now, ATTEMPTS, digest);

@@ -71,7 +71,7 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
                 } else {
                     tracing::warn!("nobody can be told what happened: {}", e.detail);
                 }
-                Some(Utc::now() + PAUSE)
+                Some(store::clock::now() + PAUSE)
             }
         };
         let wait = async {
@@ -119,12 +119,12 @@ async fn ended(work: &mut Option<Leading>) {
 }
 
 fn until(next: Option<DateTime<Utc>>) -> Duration {
-    next.map_or(LOOK, |next| (next - Utc::now()).to_std().unwrap_or_default().min(LOOK))
+    next.map_or(LOOK, |next| (next - store::clock::now()).to_std().unwrap_or_default().min(LOOK))
 }
 
 /// Forgets messages that were done with long ago; for who leads, now and then.
 pub(crate) async fn sweep(store: &Store) -> Result<(), StoreError> {
-    let before = store::time::micros(Utc::now()) - KEPT;
+    let before = store::time::micros(store::clock::now()) - KEPT;
     loop {
         let tx = store.write().await?;
         let gone = store::deliveries::purge(&tx, before).await?;

@@ -86,7 +86,7 @@ impl Reader {
         let written = async {
             let tx = control.store().write().await?;
             leases::check(&tx, leases::LEADER, epoch).await?;
-            let now = store::time::micros(Utc::now());
+            let now = store::time::micros(store::clock::now());
             // Anew, as nothing changes any more from here to the commit.
             for channel in store::channels::enabled(&tx).await? {
                 make(&tx, &channel, notices, now).await?;

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use chrono::Utc;
 use domain::instance::InstanceState;
 use operations::Error;
 
@@ -105,7 +104,7 @@ async fn remove_orphans(inner: &Inner) -> Result<(), Error> {
 /// Removes what has been kept long enough.
 pub(super) async fn clean_old(inner: &Inner) {
     let world = &inner.world;
-    if let Err(e) = crate::uploads::sweep(world, Utc::now()).await {
+    if let Err(e) = crate::uploads::sweep(world, store::clock::now()).await {
         tracing::warn!("can't look for uploads that nobody needs: {e}");
     }
     let rows = store::instances::list_all(&world.store).await.unwrap_or_default();

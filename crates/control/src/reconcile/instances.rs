@@ -62,7 +62,7 @@ pub(super) async fn keep_running(inner: &Inner, memory: &mut Memory) {
                     app: environment.app.clone(),
                     environment: environment.name.clone(),
                     last_exit,
-                    since: since.unwrap_or_else(Utc::now),
+                    since: since.unwrap_or_else(store::clock::now),
                 };
                 looping.insert(name, found);
             }
@@ -225,8 +225,15 @@ async fn tell(inner: &Inner, environment: &Environment, event: EventKind) {
     let told = async {
         let tx = inner.world.store.write().await?;
         let deployment = environment.active_deployment.as_ref();
-        store::events::insert(&tx, Some(&environment.app), Some(&environment.name), deployment, &event, Utc::now())
-            .await?;
+        store::events::insert(
+            &tx,
+            Some(&environment.app),
+            Some(&environment.name),
+            deployment,
+            &event,
+            store::clock::now(),
+        )
+        .await?;
         tx.commit().await
     };
     if let Err(e) = told.await {

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use chrono::Utc;
 use domain::EnvironmentId;
 use domain::event::EventKind;
 use domain::instance::InstanceState;
@@ -192,7 +191,7 @@ fn names(folder: &std::path::Path) -> Vec<String> {
 
 async fn tell(inner: &Inner, event: &EventKind) -> Result<(), StoreError> {
     let tx = inner.world.store.write().await?;
-    store::events::insert(&tx, None, None, None, event, Utc::now()).await?;
+    store::events::insert(&tx, None, None, None, event, store::clock::now()).await?;
     tx.commit().await
 }
 

@@ -1,6 +1,5 @@
 //! From an invitation to a person who is signed in.
 
-use chrono::Utc;
 use domain::UserId;
 use domain::access::Role;
 use domain::email::Email;
@@ -44,7 +43,7 @@ impl Control {
         self.has_room()?;
         let hash = Kind::Invitation.hash(said.invitation).ok_or_else(not_good)?;
         let found = invitations::find_by_hash(self.store(), &hash).await.map_err(store_error)?;
-        let invitation = found.filter(|found| found.is_open(Utc::now())).ok_or_else(not_good)?;
+        let invitation = found.filter(|found| found.is_open(store::clock::now())).ok_or_else(not_good)?;
         let (name, email) = (name(said.name)?, address(&invitation, said.email)?);
         let password = Password::new(said.password);
         domain::password::check(password.as_str(), email.as_str(), &name).map_err(|weakness| {
@@ -53,7 +52,7 @@ impl Control {
         })?;
         let password = self.inner.sign_ins.hasher.hash(password).await.map_err(busy)?;
 
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let user = User {
             id: UserId::from_ulid(Ulid::generate()),
             email,
@@ -136,7 +135,7 @@ fn address(invitation: &Invitation, said: Option<&str>) -> Result<Email, Error> 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use chrono::TimeDelta;
+    use chrono::{TimeDelta, Utc};
     use domain::InvitationId;
     use store::invitations::Inviter;
 

@@ -78,7 +78,7 @@ impl Control {
     }
 
     async fn keys(&self, visitor: &Visitor, login: &str) -> Result<Keys, Error> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let marks = self.marks(visitor, login, self.browser(visitor, now));
         let [network, device] = &marks.known_by;
         let by_browser = is_known(self.store(), device, now).await?;
@@ -106,10 +106,10 @@ impl Control {
 
     async fn count_attempt(&self, keys: Keys) -> Result<Attempt, Denied> {
         // Looked at without a turn to write first: who has to wait costs the others nothing.
-        wait(self.store(), &keys, store::time::micros(Utc::now())).await?;
+        wait(self.store(), &keys, store::time::micros(store::clock::now())).await?;
         let tx = self.write().await?;
         // The turn may have come late, and to others of a later time first: a count must not see time go back.
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         wait(&tx, &keys, now).await?;
         let counts = count(&tx, &keys.place, OF_ONE_PLACE, now).await?;
         if let Some(everywhere) = &keys.everywhere {

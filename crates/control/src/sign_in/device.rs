@@ -44,7 +44,7 @@ impl Control {
     /// `Invalid` for its name. `RateLimited` when too many wait.
     pub async fn begin_device_login(&self, visitor: &Visitor, name: &str) -> Result<DeviceBegun, Denied> {
         let name = checked(name)?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         // Looked at without a turn to write first: who has to wait costs the others nothing.
         look_for_room(self.store(), visitor.address, now).await?;
         let tx = self.write().await?;
@@ -82,7 +82,7 @@ impl Control {
     /// `NotFound` when it is over, was answered before, or never was.
     pub async fn collect_device_login(&self, visitor: &Visitor, sent: &str) -> Result<DeviceAnswer, Error> {
         let hash = Kind::Device.hash(sent).ok_or_else(over)?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         if open_one(self.store(), &hash, now).await?.answer.is_none() {
             return Ok(DeviceAnswer::Waiting);
         }

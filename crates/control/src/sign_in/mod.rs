@@ -167,7 +167,7 @@ impl Control {
             self.give_back(&attempt).await?;
             return Ok(SignedIn::SecondFactor { ticket: self.second_factor_ticket(&user)? });
         }
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let user = unchanged(store::users::find(&tx, &user.id).await.map_err(store_error)?, &user)?;
         if let (Some(old), Some(hash)) = (&user.password, hash.outdated) {
@@ -188,7 +188,7 @@ impl Control {
     /// `Invalid` for who came with a token.
     pub async fn sign_out(&self, caller: &Caller, visitor: &Visitor) -> Result<(), Error> {
         let (session, user) = self.signed_in_person(caller).await?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         // Twice is once.
         if store::sessions::end(&tx, &session, now, SessionEnd::SignedOut).await.map_err(store_error)? {
@@ -217,7 +217,7 @@ impl Control {
             self.failed(visitor, &attempt, Some(&user.email), "auth.confirm").await;
             return Err(Error::new(ErrorKind::Unauthorized, "that is not your password").into());
         }
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let (secret, hash) = Kind::Session.make();
         let tx = self.write().await?;
         let user = unchanged(store::users::find(&tx, &user.id).await.map_err(store_error)?, &user)?;

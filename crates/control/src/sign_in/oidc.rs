@@ -222,7 +222,7 @@ impl Control {
         };
         let (address, asked) = provider.ask(&client, &kept.scopes).map_err(|e| not_fit(&e))?;
         let session = self.came_with(self.store(), visitor).await?;
-        let now = Utc::now();
+        let now = store::clock::now();
         let ticket = Ticket {
             asked,
             issuer: kept.issuer,
@@ -241,7 +241,7 @@ impl Control {
 
     /// Begins a session for who came back; where to go from there.
     pub async fn finish_oidc(&self, visitor: &Visitor, back: &CameBack<'_>) -> Result<(Opened, String), OidcRefusal> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let ticket =
             back.ticket.and_then(|ticket| self.inner.sign_ins.sealer.open::<Ticket>(PURPOSE, ticket, now).ok());
         let ticket = ticket.ok_or(OidcRefusal::Over)?;

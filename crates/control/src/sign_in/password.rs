@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use chrono::Utc;
 use domain::session::SessionEnd;
 use identity::Password;
 use operations::Error;
@@ -61,7 +60,7 @@ impl Control {
             }
         };
 
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let user = unchanged(store::users::find(&tx, &user.id).await.map_err(store_error)?, &user)?;
         self.forgive(&tx, &attempt).await?;

@@ -71,7 +71,7 @@ impl Control {
         operation: &'static str,
         detail: Value,
     ) -> Result<(), Error> {
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let draft = Draft {
             target: email.map(ToString::to_string),
             detail: Detail::new(detail),

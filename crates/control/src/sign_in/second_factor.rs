@@ -57,7 +57,7 @@ impl Control {
     /// For who had the right password.
     pub(super) fn second_factor_ticket(&self, user: &User) -> Result<SecretString, Error> {
         let ticket = Ticket { user: user.id.clone(), password_changed_at: of_password(user) };
-        let sealed = self.inner.sign_ins.sealer.seal(PURPOSE, &ticket, Utc::now() + GOOD_FOR);
+        let sealed = self.inner.sign_ins.sealer.seal(PURPOSE, &ticket, store::clock::now() + GOOD_FOR);
         sealed.map(SecretString::from).map_err(|error| {
             tracing::error!("a ticket can't be sealed: {error}");
             Error::internal()
@@ -69,14 +69,14 @@ impl Control {
     /// # Errors
     /// `Unauthorized` for a code or a ticket that is not good. `RateLimited` after too many failures from there.
     pub async fn second_factor(&self, visitor: &Visitor, ticket: &str, code: &str) -> Result<Opened, Denied> {
-        let opened = self.inner.sign_ins.sealer.open::<Ticket>(PURPOSE, ticket, Utc::now());
+        let opened = self.inner.sign_ins.sealer.open::<Ticket>(PURPOSE, ticket, store::clock::now());
         let ticket = opened.map_err(|_| over())?;
         let user = store::users::find(self.store(), &ticket.user).await.map_err(store_error)?;
         let user = user.filter(|user| is_good(&ticket, user)).ok_or_else(over)?;
         // Counted with the passwords: whoever knows one has no more guesses for the code than there are for both. And by itself, for
         // who knows one and has many places.
         let attempt = self.attempt_code(visitor, &user, code).await?;
-        let now = store::time::micros(Utc::now());
+        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let user = store::users::find(&tx, &user.id).await.map_err(store_error)?;
         let user = user.filter(|user| is_good(&ticket, user)).ok_or_else(over)?;
@@ -111,7 +111,8 @@ impl Control {
             return Ok(taken.then_some(Taken::RecoveryCode));
         }
         let secret = self.open_second_factor(&found)?;
-        let Some(step) = secret.check(code, now, found.last_step) else { return Ok(None) };
+        // By the clock that the person's app goes by, too.
+        let Some(step) = secret.check(code, Utc::now(), found.last_step) else { return Ok(None) };
         let taken = store::totp::take(tx, user, step).await.map_err(store_error)?;
         Ok(taken.then_some(Taken::Code))
     }

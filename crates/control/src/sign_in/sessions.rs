@@ -34,7 +34,7 @@ impl Control {
     /// `Unauthorized` when it has ended, or there never was one.
     pub async fn authenticate_session(&self, sent: &str) -> Result<Caller, Error> {
         let Some(hash) = Kind::Session.hash(sent) else { return Err(over()) };
-        let now = Utc::now();
+        let now = store::clock::now();
         // Looked up by hash: how long it takes says nothing about the sessions there are.
         let found = store::sessions::find_by_hash(self.store(), &hash).await.map_err(store_error)?;
         let Some((record, user)) = found.filter(|(record, user)| record.is_open(now, IDLE) && !user.disabled) else {
@@ -53,7 +53,7 @@ impl Control {
     /// `Unauthorized` when it has ended.
     pub(crate) async fn session_grants_by_now(&self, id: &SessionId) -> Result<std::sync::Arc<Grants>, Error> {
         let found = store::sessions::find(self.store(), id).await.map_err(store_error)?;
-        let record = found.filter(|record| record.is_open(Utc::now(), IDLE)).ok_or_else(over)?;
+        let record = found.filter(|record| record.is_open(store::clock::now(), IDLE)).ok_or_else(over)?;
         let user = store::users::find(self.store(), &record.user).await.map_err(store_error)?;
         let user = user.filter(|user| !user.disabled).ok_or_else(over)?;
         self.grants_of(&user).await

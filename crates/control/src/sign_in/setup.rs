@@ -1,6 +1,6 @@
 //! The very first person: invited by the server itself, with a link that is printed once.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::InvitationId;
 use domain::access::Role;
 use domain::audit::MacKey;
@@ -21,7 +21,7 @@ const OPEN: TimeDelta = TimeDelta::days(7);
 ///
 /// `None` when somebody does, or another server was quicker.
 pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     let (secret, hash) = Kind::Invitation.make();
     let invitation = Invitation {
         id: InvitationId::from_ulid(Ulid::generate()),

@@ -74,7 +74,7 @@ impl Control {
         };
         let signing = &self.inner.sign_ins.signed;
         let audience = signing.audience(request.audience.as_deref())?;
-        let now = Utc::now();
+        let now = store::clock::now();
         let own = store::tokens::get(self.store(), id).await.map_err(store_error)?;
         let lasts = own.expires_at.map_or(lasts, |end| lasts.min(end - now));
         let (secret, claims) = signing.signer.sign(id.clone(), audience, lasts, now).map_err(|_| tokens::refused())?;

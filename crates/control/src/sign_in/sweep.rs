@@ -1,6 +1,6 @@
 //! Rows of sessions, invitations and failures that nobody asks for any more.
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use domain::lockout::{KNOWN, OF_ALL_PLACES, OF_CODES};
 use store::sign_ins::Needed;
 use store::{Store, StoreError};
@@ -10,7 +10,7 @@ const KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Forgets them; for who leads, now and then.
 pub(crate) async fn sweep(store: &Store) -> Result<(), StoreError> {
-    let now = store::time::micros(Utc::now());
+    let now = store::time::micros(store::clock::now());
     let tx = store.write().await?;
     let mut gone = store::sessions::purge(&tx, now - KEPT).await?;
     gone += store::invitations::purge(&tx, now - KEPT).await?;

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
 use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::failure::{Cause, Failure};
@@ -133,7 +132,7 @@ async fn note(world: &World, state: &State, by: &DeploymentId) -> Result<(), sto
     let mut metadata = store::deployments::get(&tx, id).await?.deployment.metadata;
     metadata.waiting_for = Some(format!("{by} to finish"));
     let update = DeploymentUpdate { metadata: Some(metadata), ..DeploymentUpdate::default() };
-    store::deployments::update(&tx, id, Utc::now(), update).await?;
+    store::deployments::update(&tx, id, store::clock::now(), update).await?;
     tx.commit().await
 }
 

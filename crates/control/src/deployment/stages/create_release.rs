@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use chrono::Utc;
 use domain::ReleaseId;
 use domain::failure::Failure;
 use domain::phase::Phase;
@@ -67,7 +66,7 @@ impl<G: Deploying> Stage<G> for CreateRelease {
             tags: order.labels.tags.clone(),
             metadata: order.labels.metadata.clone(),
             snapshot: sealed,
-            created_at: Utc::now(),
+            created_at: store::clock::now(),
         };
         let release = insert(world, &new).await.map_err(|e| store_away(PHASE, e))?;
         world.sink(&order.deployment, PHASE, None).say(&format!(

@@ -2,7 +2,6 @@
 //! from, the variables are the target's.
 
 use async_trait::async_trait;
-use chrono::Utc;
 use domain::ReleaseId;
 use domain::failure::{Cause, Failure};
 use domain::phase::Phase;
@@ -64,7 +63,7 @@ impl<G: Deploying> Stage<G> for Promote {
                     tags: order.labels.tags.clone(),
                     metadata: order.labels.metadata.clone(),
                     snapshot: sealed,
-                    created_at: Utc::now(),
+                    created_at: store::clock::now(),
                 };
                 insert(world, &new).await.map_err(|e| store_away(PHASE, e))?
             }
