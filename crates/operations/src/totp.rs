@@ -130,6 +130,7 @@ impl Operation for Confirm {
     const SUMMARY: &'static str =
         "Switch your second factor on, with a code of the app; tells the recovery codes this once";
     const PERMISSION: Permission = Permission::Mine;
+    const CONFIRM: bool = true;
 
     fn place(_: &Self::Request) -> Place<'_> {
         Place::Me

@@ -1,8 +1,8 @@
 //! Programs that wait for a person to let them in, by the hash of their secret; the secret itself is never here.
 
 use chrono::{DateTime, Utc};
-use domain::UserId;
 use domain::device::UserCode;
+use domain::{SessionId, UserId};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
@@ -31,9 +31,16 @@ pub struct DeviceLogin {
 /// What a person said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// It may act for this person, who said so.
-    Approved(UserId),
+    Approved(Approval),
     Refused,
+}
+
+/// A program may act for a person, who said so in a session of theirs: who that was is known by it alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    pub by: UserId,
+    pub session: SessionId,
+    pub at: DateTime<Utc>,
 }
 
 const WAITING: &str = "waiting";
@@ -72,10 +79,12 @@ pub async fn open(session: &impl Session, now: DateTime<Utc>) -> Result<Vec<Stri
 
 /// Notes the answer to one that waits at `now`; `false` when it has one, or is over.
 pub async fn answer(tx: &Tx, code: &UserCode, answer: &Answer, now: DateTime<Utc>) -> Result<bool, StoreError> {
-    let (state, user) = columns(Some(answer));
+    let Columns { state, user, session, at } = columns(Some(answer));
     let update = Entity::update_many()
         .col_expr(Column::State, Expr::value(state))
         .col_expr(Column::UserId, Expr::value(user))
+        .col_expr(Column::SessionId, Expr::value(session))
+        .col_expr(Column::AnsweredAt, Expr::value(at))
         .filter(Column::UserCode.eq(code.as_str()))
         .filter(Column::State.eq(WAITING))
         .filter(Column::ExpiresAt.gt(time::to_db(now)));
@@ -93,11 +102,25 @@ pub async fn purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64, StoreError> {
     Ok(delete.exec(tx.connection()).await?.rows_affected)
 }
 
-fn columns(answer: Option<&Answer>) -> (&'static str, Option<String>) {
+/// How an answer is kept.
+struct Columns {
+    state: &'static str,
+    user: Option<String>,
+    session: Option<String>,
+    at: Option<i64>,
+}
+
+fn columns(answer: Option<&Answer>) -> Columns {
+    let nobody = |state| Columns { state, user: None, session: None, at: None };
     match answer {
-        None => (WAITING, None),
-        Some(Answer::Approved(user)) => (APPROVED, Some(user.to_string())),
-        Some(Answer::Refused) => (REFUSED, None),
+        None => nobody(WAITING),
+        Some(Answer::Approved(Approval { by, session, at })) => Columns {
+            state: APPROVED,
+            user: Some(by.to_string()),
+            session: Some(session.to_string()),
+            at: Some(time::to_db(*at)),
+        },
+        Some(Answer::Refused) => nobody(REFUSED),
     }
 }
 
@@ -109,14 +132,16 @@ impl std::fmt::Debug for DeviceLogin {
 
 impl From<&DeviceLogin> for Model {
     fn from(login: &DeviceLogin) -> Self {
-        let (state, user_id) = columns(login.answer.as_ref());
+        let Columns { state, user, session, at } = columns(login.answer.as_ref());
         Model {
             hash: login.hash.clone(),
             user_code: login.user_code.to_string(),
             name: text(&login.name),
             address: text(&login.address),
             state: state.to_owned(),
-            user_id,
+            user_id: user,
+            session_id: session,
+            answered_at: at,
             created_at: time::to_db(login.created_at),
             expires_at: time::to_db(login.expires_at),
         }
@@ -127,9 +152,12 @@ impl TryFrom<Model> for DeviceLogin {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
-        let answer = match (row.state.as_str(), row.user_id.as_deref()) {
+        let approval = row.user_id.as_deref().zip(row.session_id.as_deref()).zip(row.answered_at);
+        let answer = match (row.state.as_str(), approval) {
             (WAITING, None) => None,
-            (APPROVED, Some(user)) => Some(Answer::Approved(parse(user)?)),
+            (APPROVED, Some(((by, session), at))) => {
+                Some(Answer::Approved(Approval { by: parse(by)?, session: parse(session)?, at: time::from_db(at)? }))
+            }
             (REFUSED, None) => Some(Answer::Refused),
             (state, _) => return Err(StoreError::corrupt("the login of a program", format!("its state is `{state}`"))),
         };

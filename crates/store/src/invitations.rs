@@ -26,6 +26,8 @@ pub struct Invitation {
     /// As people call them.
     pub created_by: String,
     pub inviter: Inviter,
+    /// Whoever made it decides about people: the address that it names is its person's by their word.
+    pub vouches: bool,
     pub created_at: DateTime<Utc>,
     /// Refused from then on.
     pub expires_at: DateTime<Utc>,
@@ -114,20 +116,23 @@ pub async fn withdraw_first(tx: &Tx) -> Result<u64, StoreError> {
     Ok(delete.exec(tx.connection()).await?.rows_affected)
 }
 
-/// Whether this person's address is theirs by somebody else's word: the invitation that they came by named it, or was the first
-/// owner's, over whom there is nobody. Who came by another one has said an address, and nobody has asked whose it is.
+/// Whether this person's address is theirs by the word of somebody who decides about people: the invitation that they came by named
+/// it, or was the first owner's, over whom there is nobody. Who came by an open one has said an address, and nobody has asked whose it
+/// is. Nor does one count that somebody made who decides about one app alone: its link comes back to its maker, who can open it.
 pub async fn vouches(session: &impl Session, person: &UserId, email: &Email) -> Result<bool, StoreError> {
+    let named = Condition::all().add(Column::Email.eq(email.as_str())).add(Column::Vouches.eq(true));
     let query = Entity::find()
         .filter(Column::AcceptedBy.eq(person.as_str()))
-        .filter(Condition::any().add(Column::Email.eq(email.as_str())).add(Column::Inviter.eq(SYSTEM)));
+        .filter(Condition::any().add(named).add(Column::Inviter.eq(SYSTEM)));
     Ok(query.count(session.connection()).await? > 0)
 }
 
 /// Forgets those that expired before `before`, but for those that [vouch](vouches) for somebody who is here; how many.
 pub async fn purge(tx: &Tx, before: DateTime<Utc>) -> Result<u64, StoreError> {
     let people = Query::select().column(users::Column::Id).from(users::Entity).to_owned();
+    let silent = Condition::any().add(Column::Email.is_null()).add(Column::Vouches.eq(false));
     let needless = Condition::any()
-        .add(Condition::all().add(Column::Email.is_null()).add(Column::Inviter.ne(SYSTEM)))
+        .add(Condition::all().add(silent).add(Column::Inviter.ne(SYSTEM)))
         .add(Column::AcceptedBy.is_null())
         .add(Column::AcceptedBy.not_in_subquery(people));
     let delete = Entity::delete_many().filter(Column::ExpiresAt.lt(time::to_db(before))).filter(needless);
@@ -176,6 +181,7 @@ impl From<&Invitation> for Model {
             role: invitation.app.as_ref().map(|(_, role)| role.to_string()),
             created_by: text(&invitation.created_by),
             inviter: invitation.inviter.as_str().to_owned(),
+            vouches: invitation.vouches,
             created_at: time::to_db(invitation.created_at),
             expires_at: time::to_db(invitation.expires_at),
             accepted_by: invitation.accepted.as_ref().map(|acceptance| acceptance.by.to_string()),
@@ -200,6 +206,7 @@ impl TryFrom<Model> for Invitation {
             app: parse_option(row.app_id.as_deref())?.zip(parse_option(row.role.as_deref())?),
             created_by: row.created_by,
             inviter: Inviter::from_column(&row.inviter)?,
+            vouches: row.vouches,
             created_at: time::from_db(row.created_at)?,
             expires_at: time::from_db(row.expires_at)?,
             accepted,

@@ -15,6 +15,7 @@ mod notices;
 mod people;
 mod plans;
 mod promotion;
+mod proofs;
 mod rollbacks;
 mod schedules;
 mod schema;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(asked_by::AskedBy),
             Box::new(makers::Makers),
             Box::new(failing::Failing),
+            Box::new(proofs::Proofs),
         ]
     }
 }

@@ -15,6 +15,7 @@ pub struct Totp {
     pub user: UserId,
     /// The shared secret, which only its keeper opens.
     pub sealed: Vec<u8>,
+    pub begun_at: DateTime<Utc>,
     /// Since when it is asked for; never while nobody has shown that an app has the secret.
     pub confirmed_at: Option<DateTime<Utc>>,
     /// The half minute, counted since 1970, of the newest code that was taken.
@@ -26,12 +27,18 @@ pub async fn find(session: &impl Session, user: &UserId) -> Result<Option<Totp>,
 }
 
 /// Writes a secret that nobody has confirmed, in the place of another such. `false`, and nothing, when one is in use.
-pub async fn begin(tx: &Tx, user: &UserId, sealed: &[u8]) -> Result<bool, StoreError> {
+pub async fn begin(tx: &Tx, user: &UserId, sealed: &[u8], at: DateTime<Utc>) -> Result<bool, StoreError> {
     if find(tx, user).await?.is_some_and(|found| found.confirmed_at.is_some()) {
         return Ok(false);
     }
-    let row = Model { user_id: user.to_string(), sealed: sealed.to_owned(), confirmed_at: None, last_step: None };
-    let again = OnConflict::column(Column::UserId).update_column(Column::Sealed).to_owned();
+    let row = Model {
+        user_id: user.to_string(),
+        sealed: sealed.to_owned(),
+        begun_at: time::to_db(at),
+        confirmed_at: None,
+        last_step: None,
+    };
+    let again = OnConflict::column(Column::UserId).update_columns([Column::Sealed, Column::BegunAt]).to_owned();
     Entity::insert(row.into_active_model()).on_conflict(again).exec_without_returning(tx.connection()).await?;
     Ok(true)
 }
@@ -76,6 +83,7 @@ impl TryFrom<Model> for Totp {
         Ok(Totp {
             user: crate::row::parse(&row.user_id)?,
             sealed: row.sealed,
+            begun_at: time::from_db(row.begun_at)?,
             confirmed_at: row.confirmed_at.map(time::from_db).transpose()?,
             last_step: row.last_step,
         })

@@ -13,7 +13,7 @@ use plimsoll_tests::{Server, wait_for};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::people::{Person, invited};
+use crate::people::{PASSWORD, Person, invited};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -162,6 +162,18 @@ async fn who_is_sent_away_gets_nothing_and_an_answer_is_given_once() {
     assert_eq!(answer(&ann, begun.user_code.as_str(), "approve").await.0, 200);
     assert!(server.cli(&["users", "disable", "ann@example.org", "--yes"]).status.success());
     assert!(matches!(collect(&secret).await.unwrap(), DeviceAnswer::Refused));
+
+    // Nor does a word count that was given before the password was changed, or in a session that has ended since.
+    let mia = invited(&server, "mia@example.org", "viewer").await;
+    let password = json!({ "current": PASSWORD, "new": "thimble walnut harbour lantern" });
+    for (method, path, body) in [(Method::PUT, "me/password", password), (Method::POST, "auth/sign-out", json!({}))] {
+        let begun: DeviceBegun = anonymous.ask(DEVICE, &BeginDevice { name: "box".into() }).await.unwrap();
+        let secret = serde_json::to_value(&begun).unwrap()["device_code"].as_str().unwrap().to_owned();
+        assert_eq!(answer(&mia, begun.user_code.as_str(), "approve").await.0, 200);
+        let (status, said) = mia.ask(method, path, body).await;
+        assert!((200..300).contains(&status), "{path}: {status} {said}");
+        assert!(matches!(collect(&secret).await.unwrap(), DeviceAnswer::Refused), "{path}");
+    }
 
     // Anybody can ask; so many wait at once.
     let mut asked = 0;

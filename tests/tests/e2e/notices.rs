@@ -264,6 +264,12 @@ async fn receivers_that_misbehave_touch_no_deployment() {
     // One that is gone is left alone, until somebody says otherwise.
     let disabled = async || (!self::channel(&server, &gone.1).await.enabled).then_some(());
     wait_for("the channel is disabled", LIMIT, disabled).await;
+    let audit = server.cli_json(&["audit", "list", "--operation", "channels.disable", "--json"]);
+    let records = audit["items"].as_array().unwrap();
+    assert_eq!(records.len(), 1, "{audit:#}");
+    let told = |field: &str| records[0][field].as_str().unwrap_or_default();
+    assert_eq!((told("actor"), told("target"), told("outcome")), ("system", gone.1.as_str(), "done"), "{audit:#}");
+    assert_eq!(records[0]["detail"]["status"], 410, "{audit:#}");
     let left = sent(&server, &gone.1).await;
     assert!(left.iter().all(|d| d.done_at.is_some()), "{left:?}");
     let again = ResendRequest { channel: gone.1.clone(), delivery: left[0].id.clone() };

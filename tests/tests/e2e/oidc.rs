@@ -1,13 +1,13 @@
 //! Signing in by a provider's word: the whole way there and back, and every lie on it.
 
-use plimsoll_tests::Server;
 use plimsoll_tests::oidc::{ACCESS, CLIENT, Lie, Provider, SECRET};
 use plimsoll_tests::server::files_below;
+use plimsoll_tests::{Repo, Server};
 use reqwest::Method;
 use reqwest::header::{LOCATION, SET_COOKIE};
 use serde_json::{Value, json};
 
-use crate::people::{Person, invited, secret};
+use crate::people::{Person, accept, invited, secret};
 
 /// A browser, which keeps cookies and goes where it is sent, step by step.
 struct Browser {
@@ -263,6 +263,43 @@ async fn who_is_here_already_is_known_by_address_only_when_that_is_allowed() {
     let mut browser = Browser::new(&server);
     assert_eq!(browser.get("/api/v1/auth/methods").await.body["oidc"], Value::Null);
     assert_eq!(browser.get("/auth/oidc/start").await.status, 404);
+}
+
+/// Whoever decides about one app alone invites any address to it, and gets the link.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_an_admin_of_an_app_took_is_not_linked() {
+    let (server, provider, ann) = with_provider().await;
+    let repo = Repo::new();
+    repo.commit([("README.md", "hello\n")], "begin");
+    server.create_app("shop", repo.source()).await;
+    set(&ann, settings(&provider, true)).await;
+    let to_shop = |email: &str, role: &str| json!({ "email": email, "role": role, "app": "shop" });
+    let link = |made: (u16, Value)| format!("/invitation#{}", secret(&made));
+    let made = ann.ask(Method::POST, "invitations", to_shop("adam@example.org", "admin")).await;
+    let adam = accept(&server, &link(made), "Adam").await.1.unwrap();
+    let made = adam.ask(Method::POST, "invitations", to_shop("ceo@example.org", "viewer")).await;
+    let squatter = accept(&server, &link(made), "Eve").await.1.unwrap();
+
+    provider.next_is(json!({ "sub": "1", "email": "ceo@example.org", "email_verified": true }));
+    let mut ceo = Browser::new(&server);
+    assert_eq!((ceo.sign_in("/").await.as_str(), ceo.is_signed_in()), ("/sign-in?trouble=unproven", false));
+    let invitation = json!({ "email": "ceo@example.org", "role": "owner" });
+    let (status, said) = ann.ask(Method::POST, "invitations", invitation.clone()).await;
+    assert_eq!(status, 409, "{said}");
+    assert!(said["hint"].as_str().unwrap().starts_with("no owner of the server has vouched"), "{said}");
+    let removed = server.cli(&["users", "remove", "ceo@example.org", "--yes"]);
+    assert!(removed.status.success(), "{removed:?}");
+    assert_eq!(squatter.get("me").await.0, 401);
+    assert_eq!(ann.ask(Method::POST, "invitations", invitation).await.0, 201);
+    assert_eq!(ceo.sign_in("/").await, "/");
+    assert_eq!(ceo.me().await.body["email"], "ceo@example.org");
+
+    // An owner of the server knows whom they invite, to one app as well. Whoever is linked goes on as they were.
+    provider.next_is(json!({ "sub": "2", "email": "adam@example.org", "email_verified": true }));
+    let mut linked = Browser::new(&server);
+    assert_eq!(linked.sign_in("/").await, "/");
+    assert_eq!(linked.me().await.body["name"], "Adam");
+    assert_eq!(adam.get("me").await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

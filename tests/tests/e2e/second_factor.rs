@@ -9,6 +9,7 @@ use plimsoll_tests::server::files_below;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::audit::sql;
 use crate::sign_in::{Answer, Browser, EMAIL, PASSWORD, owner};
 
 /// An app of somebody else's: the standard in a few lines of another language. The key comes by its standard input.
@@ -165,6 +166,43 @@ async fn a_code_is_asked_for_besides_the_password_and_is_good_once() {
     assert!(help.status.success(), "{help:?}");
     assert_eq!(Browser::at(&server, "127.0.0.7").sign_in(EMAIL, next).await.body["state"], "signed_in");
     assert_eq!(ann.totp(Method::GET, None).await.body, json!({ "enabled": false, "recovery_codes": 0 }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_code_is_not_guessed_in_a_session_that_was_left_open() {
+    let server = Server::start().await;
+    let mut ann = owner(&server, "127.0.0.1").await;
+    let begun = ann.totp(Method::POST, Some(json!({}))).await.body;
+    let key = begun["setup"]["secret"].as_str().unwrap().to_owned();
+    // Eleven minutes later.
+    sql(&server, "UPDATE sessions SET confirmed_at = confirmed_at - 660000000").unwrap();
+    let wrong = |guess: u32| Some(json!({ "code": format!("00000{guess}") }));
+    let stale = ann.totp(Method::PUT, wrong(0)).await;
+    assert_eq!((stale.status, &stale.body["code"]), (403, &json!("confirm_identity")), "{}", stale.body);
+    assert_eq!(ann.post("/api/v1/auth/confirm", json!({ "password": PASSWORD })).await.status, 204);
+    for guess in 0..5 {
+        let answer = ann.totp(Method::PUT, wrong(guess)).await;
+        assert_eq!(answer.status, 400, "{}", answer.body);
+    }
+    let right = Some(json!({ "code": code(&key, step().await) }));
+    let locked = ann.totp(Method::PUT, right).await;
+    assert_eq!((locked.status, &locked.body["code"]), (429, &json!("rate_limited")), "{}", locked.body);
+    assert_eq!(ann.totp(Method::GET, None).await.body["enabled"], false);
+    let told = server.cli_json(&["audit", "list", "--operation", "totp.confirm", "--limit", "100", "--json"]);
+    assert!(told.to_string().contains("\"has_to_wait\":true"), "{told}");
+
+    // What was begun waits for ten minutes, wherever its code comes from.
+    let mut phone = Browser::at(&server, "127.0.0.2");
+    assert_eq!(phone.sign_in(EMAIL, PASSWORD).await.status, 200);
+    sql(&server, "UPDATE totp SET begun_at = begun_at - 600000000").unwrap();
+    let right = Some(json!({ "code": code(&key, step().await) }));
+    let late = phone.totp(Method::PUT, right).await;
+    assert!(late.status == 409 && late.body["detail"].as_str().unwrap().contains("too long"), "{}", late.body);
+    let begun = phone.totp(Method::POST, Some(json!({}))).await.body;
+    let key = begun["setup"]["secret"].as_str().unwrap().to_owned();
+    let right = Some(json!({ "code": code(&key, step().await) }));
+    let on = phone.totp(Method::PUT, right).await;
+    assert_eq!(on.status, 200, "{}", on.body);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use operations::devices::{Approve, ApproveRequest, Device, DeviceState, Show, ShowRequest, Verdict};
 use operations::{Error, ErrorKind};
-use store::device_logins::{self, Answer, DeviceLogin};
+use store::device_logins::{self, Answer, Approval, DeviceLogin};
 
 use super::commit;
 use crate::Control;
@@ -21,17 +21,17 @@ impl Handle<Show> for Control {
 impl Handle<Approve> for Control {
     async fn handle(&self, who: &Admitted, request: ApproveRequest) -> Result<Device, Error> {
         // Whoever has a token for an hour would else have one for three months.
-        if !matches!(who.credential, Credential::Session { .. }) {
+        let Credential::Session { id: session, .. } = &who.credential else {
             return Err(Error::new(ErrorKind::Forbidden, "a token lets no program in")
                 .hint("a person does that, signed in to the web interface"));
-        }
+        };
         // Let through to one's own is a person alone.
-        let person = who.principal.person().cloned().ok_or_else(Error::internal)?;
+        let by = who.principal.person().cloned().ok_or_else(Error::internal)?;
+        let now = store::time::micros(store::clock::now());
         let answer = match request.verdict {
-            Verdict::Approve => Answer::Approved(person),
+            Verdict::Approve => Answer::Approved(Approval { by, session: session.clone(), at: now }),
             Verdict::Refuse => Answer::Refused,
         };
-        let now = store::time::micros(store::clock::now());
         let tx = self.write().await?;
         let found = device_logins::find_by_code(&tx, &request.user_code).await.map_err(store_error)?;
         let login = found.filter(|login| !login.is_over(now)).ok_or_else(|| missing::device(&request.user_code))?;

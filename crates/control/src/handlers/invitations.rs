@@ -12,6 +12,7 @@ use operations::invitations::{
 use operations::{Error, ErrorKind};
 use secrecy::ExposeSecret;
 use store::invitations::{Invitation as Row, Inviter};
+use store::users::User;
 use ulid::Ulid;
 
 use super::{app_named, app_names};
@@ -39,15 +40,10 @@ impl Handle<Invite> for Control {
         };
         may_give(who, app.as_ref().map(|app| &app.id), role)?;
         if let Some(email) = &email
-            && store::users::find_by_email(&tx, email).await.map_err(store_error)?.is_some()
+            && let Some(user) = store::users::find_by_email(&tx, email).await.map_err(store_error)?
         {
-            let hint = match &app {
-                Some(app) => {
-                    format!("give them the role: `plimsoll members set {email} --app {} --role {role}`", app.name)
-                }
-                None => format!("change what they are: `plimsoll users set {email} --role {role}`"),
-            };
-            return Err(Error::conflict(format!("{email} can sign in already")).hint(hint));
+            let vouched = store::invitations::vouches(&tx, &user.id, email).await.map_err(store_error)?;
+            return Err(is_here_already(&user, vouched, app.as_ref().map(|app| &app.name), role));
         }
         let now = store::time::micros(store::clock::now());
         let row = Row {
@@ -58,6 +54,7 @@ impl Handle<Invite> for Control {
             app: app.as_ref().map(|app| (app.id.clone(), role)),
             created_by: who.name.clone(),
             inviter: inviter(who),
+            vouches: who.may(Permission::People, At::Server),
             created_at: now,
             expires_at: now + expires_in.get(),
             accepted: None,
@@ -125,6 +122,24 @@ fn may_give(who: &Admitted, app: Option<&AppId>, role: Role) -> Result<(), Error
     .hint("ask an owner of the app"))
 }
 
+/// Somebody has the address. Whoever took one that is not theirs must not be given more by who means its owner.
+fn is_here_already(user: &User, vouched: bool, app: Option<&Name>, role: Role) -> Error {
+    let email = &user.email;
+    let give = match app {
+        Some(app) => format!("`plimsoll members set {email} --app {app} --role {role}`"),
+        None => format!("`plimsoll users set {email} --role {role}`"),
+    };
+    let hint = match vouched {
+        true => format!("give them the role: {give}"),
+        false => format!(
+            "no owner of the server has vouched for whose address that is: make sure that it is theirs, then give them the role: {give}; \
+             else an owner removes them (`plimsoll users remove {email}`) and invites the address"
+        ),
+    };
+    let since = user.created_at.format("%Y-%m-%d");
+    Error::conflict(format!("{email} can sign in already, since {since}")).hint(hint)
+}
+
 /// On whose right it rests. Whoever runs commands on the server's machine can't lose theirs, and that token is made anew at each start.
 fn inviter(who: &Caller) -> Inviter {
     match &who.principal {
@@ -151,4 +166,42 @@ fn shown(row: Row, names: &BTreeMap<AppId, Name>) -> Option<Invitation> {
         created_at: row.created_at,
         expires_at: row.expires_at,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_told_to_give_more_to_who_may_have_taken_the_address() {
+        let user = User {
+            id: domain::UserId::from_ulid(Ulid::from_parts(1, 1)),
+            email: "ceo@example.org".parse().unwrap(),
+            name: "Eve".to_owned(),
+            password: None,
+            password_changed_at: None,
+            disabled: false,
+            everywhere: None,
+            grants_version: 1,
+            preferences: serde_json::Value::Null,
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            created_by: "adam".to_owned(),
+            last_sign_in_at: None,
+        };
+        let shop: Name = "shop".parse().unwrap();
+        let said = |vouched, app| {
+            let error = is_here_already(&user, vouched, app, Role::Admin);
+            assert_eq!(error.detail, "ceo@example.org can sign in already, since 1970-01-01");
+            error.hint.unwrap()
+        };
+        assert_eq!(
+            said(true, Some(&shop)),
+            "give them the role: `plimsoll members set ceo@example.org --app shop --role admin`"
+        );
+        assert_eq!(said(true, None), "give them the role: `plimsoll users set ceo@example.org --role admin`");
+        let careful = said(false, None);
+        assert!(careful.starts_with("no owner of the server has vouched"), "{careful}");
+        assert!(careful.contains("users set") && careful.contains("users remove"), "{careful}");
+    }
 }

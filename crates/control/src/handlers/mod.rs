@@ -41,7 +41,7 @@ mod smoke_tests;
 pub(crate) mod sources;
 mod timeline;
 mod tokens;
-mod totp;
+pub(crate) mod totp;
 mod uploads;
 mod users;
 mod variables;

@@ -1,14 +1,11 @@
-//! One's second factor: begun, confirmed, switched off. What it is asked for is in [`crate::sign_in`].
+//! One's second factor: begun, switched off. Its first code, and those that are asked for then, are looked at in [`crate::sign_in`].
 
-use chrono::Utc;
-use domain::UserId;
-use identity::{qr, recovery};
+use domain::{SessionId, UserId};
+use identity::qr;
 use operations::totp::{
-    Begin, BeginRequest, Begun, Confirm, ConfirmRequest, Confirmed, Picture, Remove, RemoveRequest, SecondFactor,
-    Setup, Show, ShowRequest,
+    Begin, BeginRequest, Begun, Picture, Remove, RemoveRequest, SecondFactor, Setup, Show, ShowRequest,
 };
 use operations::{Error, ErrorKind};
-use secrecy::ExposeSecret;
 use store::Session;
 
 use super::users::person;
@@ -26,11 +23,12 @@ impl Handle<Show> for Control {
 
 impl Handle<Begin> for Control {
     async fn handle(&self, who: &Admitted, _: BeginRequest) -> Result<Begun, Error> {
-        let id = in_a_session(who)?;
+        let (_, id) = in_a_session(who)?;
         let tx = self.write().await?;
         let user = store::users::get(&tx, id).await.map_err(store_error)?;
         let (secret, sealed) = self.new_second_factor(id)?;
-        if !store::totp::begin(&tx, id, &sealed).await.map_err(store_error)? {
+        let now = store::time::micros(store::clock::now());
+        if !store::totp::begin(&tx, id, &sealed, now).await.map_err(store_error)? {
             return Err(
                 Error::conflict("you have a second factor already").hint("switch it off first, then begin anew")
             );
@@ -46,46 +44,16 @@ impl Handle<Begin> for Control {
     }
 }
 
-impl Handle<Confirm> for Control {
-    async fn handle(&self, who: &Admitted, request: ConfirmRequest) -> Result<Confirmed, Error> {
-        let id = in_a_session(who)?;
-        let now = store::time::micros(Utc::now());
-        let tx = self.write().await?;
-        let begun = store::totp::find(&tx, id).await.map_err(store_error)?;
-        let begun = begun.filter(|found| found.confirmed_at.is_none()).ok_or_else(|| {
-            Error::conflict("no second factor was begun that waits for its first code")
-                .hint("begin first; one that is on already needs nothing")
-        })?;
-        let secret = self.open_second_factor(&begun)?;
-        let step = secret.check(request.code.0.expose_secret(), now, None).ok_or_else(|| {
-            Error::invalid("`code`: that is not the code of this moment")
-                .hint("type what the app shows now; if it goes on, look whether the clock of the phone is right")
-        })?;
-        if !store::totp::confirm(&tx, id, now, step).await.map_err(store_error)? {
-            return Err(Error::internal());
-        }
-        let codes = recovery::make();
-        let hashes =
-            codes.iter().map(|code| self.recovery_digest(id, code.expose_secret()).ok_or_else(Error::internal));
-        let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
-        store::recovery_codes::replace(&tx, id, &hashes).await.map_err(store_error)?;
-        who.noted().target(id);
-        let recorded = self.conclude::<Confirm>(&tx, who, &Confirmed { recovery_codes: None }).await?;
-        commit(tx, recorded).await?;
-        Ok(Confirmed { recovery_codes: Some(codes.iter().map(|code| code.expose_secret().to_owned()).collect()) })
-    }
-}
-
 impl Handle<Remove> for Control {
     async fn handle(&self, who: &Admitted, request: RemoveRequest) -> Result<SecondFactor, Error> {
         let tx = self.write().await?;
         let user = match &request.user {
             Some(named) => match person(&tx, named).await?.id {
                 // By their name or without it: it is one's own.
-                own if who.principal.person() == Some(&own) => in_a_session(who)?.clone(),
+                own if who.principal.person() == Some(&own) => in_a_session(who)?.1.clone(),
                 other => other,
             },
-            None => in_a_session(who)?.clone(),
+            None => in_a_session(who)?.1.clone(),
         };
         let before = shown(&tx, &user).await?;
         // Twice is once.
@@ -106,9 +74,9 @@ fn own(who: &Admitted) -> Result<&UserId, Error> {
 
 /// A token that was stolen must not take away what stands between the thief and the person's password; and a session can be asked to
 /// confirm, a token can't.
-fn in_a_session(who: &Admitted) -> Result<&UserId, Error> {
-    match who.credential {
-        Credential::Session { .. } => own(who),
+pub(crate) fn in_a_session(who: &Admitted) -> Result<(&SessionId, &UserId), Error> {
+    match &who.credential {
+        Credential::Session { id, .. } => Ok((id, own(who)?)),
         Credential::Token(_) | Credential::Signed { .. } | Credential::Inside => {
             Err(Error::new(ErrorKind::Forbidden, "your second factor is not changed with a token")
                 .hint("sign in to the web interface, and change it on the page of your account"))

@@ -5,12 +5,14 @@ use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::access::Sees;
+use domain::audit::{self, ActorKind, Detail, Draft, Via};
 use domain::channel::DeliveryState;
 use domain::notice::{ATTEMPTS, Digest, KINDS, next_attempt, notice};
 use domain::{ChannelId, DeliveryId};
 use notify::{Failure, Message, Receipt, Then};
 use operations::Error;
 use operations::channels::Tested;
+use serde_json::json;
 use store::channels::Channel;
 use store::deliveries::{self, Attempt, Delivery, Group};
 use store::events::{Stretch, first_of};
@@ -20,6 +22,7 @@ use ulid::Ulid;
 
 use super::{PAUSE, driver};
 use crate::Control;
+use crate::caller::Principal;
 use crate::error::store_error;
 
 /// Channels that are sent to at the same time.
@@ -30,6 +33,8 @@ const LOOKED_AT: u64 = 64;
 const MOST: u64 = 10_000;
 /// When the last attempt of a message, cut short with its server, is made once more.
 const LAST: TimeDelta = TimeDelta::hours(12);
+/// What the audit log calls it when a channel is disabled because its receiver wants nothing more: nobody can ask for it.
+const OPERATION: &str = "channels.disable";
 
 /// Attempts that are under way. Dropped, they end.
 #[derive(Default)]
@@ -236,6 +241,10 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outc
         Health::Works => store::channels::works(&tx, &delivery.channel).await?,
         Health::Fails => store::channels::fails(&tx, &delivery.channel, attempt.at).await?,
         Health::Disable => {
+            // People may have done so meanwhile.
+            if let Some(found) = store::channels::find(&tx, &delivery.channel).await?.filter(|found| found.enabled) {
+                store::audit::append(&tx, &control.audit_key(), record(&found, attempt)).await?;
+            }
             store::channels::fails(&tx, &delivery.channel, attempt.at).await?;
             store::channels::disable(&tx, &delivery.channel).await?;
             let why = "the receiver wants nothing more, and the channel was disabled";
@@ -249,6 +258,32 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outc
         _ => tracing::info!(delivery = %delivery.id, %channel, %state, "a message was not delivered: {error}"),
     }
     Ok(())
+}
+
+/// That its receiver has ended it, as no person has.
+fn record(channel: &Channel, attempt: &Attempt) -> Draft {
+    let detail = json!({
+        "channel": channel.name, "kind": channel.kind, "status": attempt.status, "why": attempt.error,
+    });
+    let (app_id, app) = channel.app.clone().unzip();
+    Draft {
+        at: attempt.at,
+        actor: Principal::System.id().to_owned(),
+        actor_kind: ActorKind::System,
+        actor_name: "the server".to_owned(),
+        token: None,
+        via: Via::Tick,
+        address: None,
+        request: None,
+        operation: OPERATION.to_owned(),
+        app_id,
+        app,
+        environment: None,
+        target: Some(channel.id.to_string()),
+        outcome: audit::Outcome::Done,
+        of: None,
+        detail: Detail::new(detail),
+    }
 }
 
 /// One message now, for whoever wants to see whether it arrives. It is in no list.

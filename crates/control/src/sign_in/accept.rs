@@ -151,6 +151,7 @@ mod tests {
             app: None,
             created_by: "ann".to_owned(),
             inviter: Inviter::Nobody,
+            vouches: true,
             created_at: now,
             expires_at: now + TimeDelta::days(1),
             accepted: None,

@@ -9,15 +9,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use domain::device::UserCode;
 use domain::event::EventKind;
 use domain::network::counted;
+use domain::session::IDLE;
 use identity::secret::Kind;
 use operations::sign_in::{DeviceAnswer, DeviceBegun, LONGEST_NAME, Login};
 use operations::variables::Value as Secret;
 use operations::{Error, ErrorKind};
 use secrecy::ExposeSecret;
-use store::device_logins::{self, Answer, DeviceLogin};
+use store::device_logins::{self, Answer, Approval, DeviceLogin};
 use store::tokens::Token;
 use store::users::User;
-use store::{Session, StoreError};
+use store::{Session, StoreError, Tx};
 
 use super::record::Told;
 use super::{Denied, Visitor};
@@ -90,11 +91,10 @@ impl Control {
         let login = open_one(&tx, &hash, now).await?;
         device_logins::remove(&tx, &hash).await.map_err(store_error)?;
         let user = match &login.answer {
-            Some(Answer::Approved(user)) => store::users::find(&tx, user).await.map_err(store_error)?,
+            Some(Answer::Approved(approval)) => who_said_so(&tx, approval, now).await?,
             Some(Answer::Refused) | None => None,
         };
-        // Also for somebody who was kept out a moment after they said yes.
-        let Some(user) = user.filter(|user| !user.disabled) else {
+        let Some(user) = user else {
             commit_unasked(tx, Unasked::Waits).await?;
             return Ok(DeviceAnswer::Refused);
         };
@@ -111,6 +111,17 @@ impl Control {
         let secret = secret.expose_secret().to_owned();
         Ok(DeviceAnswer::Approved(Login { secret, token: token.id, person: user.name, expires_at }))
     }
+}
+
+/// The person by whose word a program is let in, if it still holds: not after they were kept out, or have ended the session in which
+/// it was said. Who changes the password because somebody else was signed in takes back what that one said, too.
+async fn who_said_so(tx: &Tx, approval: &Approval, now: DateTime<Utc>) -> Result<Option<User>, Error> {
+    let session = store::sessions::find(tx, &approval.session).await.map_err(store_error)?;
+    if session.is_none_or(|session| !session.is_open(now, IDLE)) {
+        return Ok(None);
+    }
+    let user = store::users::find(tx, &approval.by).await.map_err(store_error)?;
+    Ok(user.filter(|user| !user.disabled && user.password_changed_at.is_none_or(|changed| changed < approval.at)))
 }
 
 fn of(token: Token, user: &User) -> Token {

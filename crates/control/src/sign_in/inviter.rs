@@ -74,6 +74,7 @@ mod tests {
             app,
             created_by: "ann".to_owned(),
             inviter: Inviter::Nobody,
+            vouches: true,
             created_at: now,
             expires_at: now + TimeDelta::days(1),
             accepted: None,

@@ -9,6 +9,7 @@ mod accept;
 mod allowance;
 mod attempts;
 mod device;
+mod first_code;
 mod grants;
 mod inviter;
 pub(crate) mod oidc;

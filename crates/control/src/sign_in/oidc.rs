@@ -337,7 +337,9 @@ impl Control {
         let known = users::find_by_email(tx, &address).await.map_err(store_error)?;
         let (user, target) = match known {
             Some(user) if kept.link_by_email && !user.disabled => {
-                // Else whoever took an address that is not theirs would share a person with its owner.
+                // Else whoever took an address that is not theirs would share a person with its owner. Whoever is let past this
+                // keeps password, second factor, tokens and sessions: they have been this person all along by an owner's word, and
+                // that the provider is away, or cleared, must not lock them out.
                 if !invitations::vouches(tx, &user.id, &address).await.map_err(store_error)? {
                     return Ok(Err(OidcRefusal::Unproven));
                 }

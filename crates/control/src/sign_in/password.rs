@@ -75,7 +75,7 @@ impl Control {
 }
 
 /// Whoever is signed in already, where they are.
-fn visitor(caller: &Caller) -> Visitor {
+pub(super) fn visitor(caller: &Caller) -> Visitor {
     Visitor {
         address: caller.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
         agent: String::new(),

@@ -31,6 +31,7 @@ pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<Secret
         app: None,
         created_by: "the server".to_owned(),
         inviter: Inviter::System,
+        vouches: true,
         created_at: now,
         expires_at: now + OPEN,
         accepted: None,

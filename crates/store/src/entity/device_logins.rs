@@ -10,6 +10,8 @@ pub struct Model {
     pub address: String,
     pub state: String,
     pub user_id: Option<String>,
+    pub session_id: Option<String>,
+    pub answered_at: Option<i64>,
     pub created_at: i64,
     pub expires_at: i64,
 }

@@ -12,6 +12,7 @@ pub struct Model {
     pub role: Option<String>,
     pub created_by: String,
     pub inviter: String,
+    pub vouches: bool,
     pub created_at: i64,
     pub expires_at: i64,
     pub accepted_by: Option<String>,

@@ -6,6 +6,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub user_id: String,
     pub sealed: Vec<u8>,
+    pub begun_at: i64,
     pub confirmed_at: Option<i64>,
     pub last_step: Option<i64>,
 }

@@ -58,6 +58,7 @@ fn invitation(hash: &str, app: Option<&App>) -> Invitation {
         app: app.map(|app| (app.id.clone(), Role::Deployer)),
         created_by: "admin".into(),
         inviter: Inviter::Nobody,
+        vouches: true,
         created_at: kept(),
         expires_at: kept() + TimeDelta::days(7),
         accepted: None,
@@ -87,7 +88,7 @@ pub(crate) async fn fill(tx: &Tx, app: &App) {
     let accepted = Some(Acceptance { by: zoe.id.clone(), at: kept() });
     invitations::insert(tx, &Invitation { accepted, ..invitation("a", Some(app)) }).await.unwrap();
     store::identities::insert(tx, &crate::sign_in_ways::identity(&zoe, "1")).await.unwrap();
-    assert!(totp::begin(tx, &zoe.id, &[1, 2, 3]).await.unwrap());
+    assert!(totp::begin(tx, &zoe.id, &[1, 2, 3], kept()).await.unwrap());
     recovery_codes::replace(tx, &zoe.id, &["c".repeat(64)]).await.unwrap();
     tokens::insert(tx, &Token { user: Some(zoe.id), ..crate::nouns::token("7") }).await.unwrap();
 }
@@ -232,17 +233,17 @@ pub(crate) async fn invitations(db: Database) {
     assert!(!invitations::vouches(&tx, &person.id, &"zoe@example.org".parse().unwrap()).await.unwrap());
     users::delete(&tx, &person.id).await.unwrap();
     assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1, "of nobody who is here");
-    // Whoever came by an open one has said an address.
+    // Whoever came by an open one has said an address, and by one that an admin of an app made, the admin has.
     let said = added(&tx, "said@example.org").await;
+    let by_an_admin = Invitation { email: Some(said.email.clone()), vouches: false, ..invitation("5", Some(&shop)) };
     let accepted = Acceptance { by: said.id.clone(), at: kept() };
-    for (record, vouches) in
-        [(two.clone(), false), (Invitation { email: None, inviter: Inviter::System, ..invitation("4", None) }, true)]
-    {
+    let first = Invitation { email: None, inviter: Inviter::System, ..invitation("4", None) };
+    for (record, vouches) in [(two.clone(), false), (by_an_admin, false), (first, true)] {
         invitations::insert(&tx, &record).await.unwrap();
         assert!(invitations::accept(&tx, &record.id, &accepted).await.unwrap());
         assert_eq!(invitations::vouches(&tx, &said.id, &said.email).await, Ok(vouches));
     }
-    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 1);
+    assert_eq!(invitations::purge(&tx, over).await.unwrap(), 2);
     assert!(invitations::vouches(&tx, &said.id, &said.email).await.unwrap());
     invitations::insert(&tx, &one).await.unwrap();
     apps::purge(&tx, &shop.id).await.unwrap();
@@ -318,14 +319,15 @@ pub(crate) async fn second_factors(db: Database) {
     let (zoe, ann) = (added(&tx, "zoe@example.org").await.id, added(&tx, "ann@example.org").await.id);
     assert_eq!(totp::find(&tx, &zoe).await.unwrap(), None);
     assert!(!totp::confirm(&tx, &zoe, kept(), 7).await.unwrap(), "nothing was begun");
-    assert!(totp::begin(&tx, &zoe, &[1, 2]).await.unwrap());
-    assert!(totp::begin(&tx, &zoe, &[3, 4]).await.unwrap(), "another one in its place");
-    let begun = totp::Totp { user: zoe.clone(), sealed: vec![3, 4], confirmed_at: None, last_step: None };
+    assert!(totp::begin(&tx, &zoe, &[1, 2], kept() - TimeDelta::hours(1)).await.unwrap());
+    assert!(totp::begin(&tx, &zoe, &[3, 4], kept()).await.unwrap(), "another one in its place");
+    let begun =
+        totp::Totp { user: zoe.clone(), sealed: vec![3, 4], begun_at: kept(), confirmed_at: None, last_step: None };
     assert_eq!(totp::find(&tx, &zoe).await.unwrap(), Some(begun.clone()));
     assert!(!totp::take(&tx, &zoe, 9).await.unwrap(), "nobody has confirmed it");
     assert!(totp::confirm(&tx, &zoe, kept(), 7).await.unwrap());
     assert!(!totp::confirm(&tx, &zoe, kept(), 8).await.unwrap(), "once");
-    assert!(!totp::begin(&tx, &zoe, &[5, 6]).await.unwrap(), "one in use stays");
+    assert!(!totp::begin(&tx, &zoe, &[5, 6], kept()).await.unwrap(), "one in use stays");
     let confirmed = totp::Totp { confirmed_at: Some(kept()), last_step: Some(7), ..begun };
     assert_eq!(totp::find(&tx, &zoe).await.unwrap(), Some(confirmed));
 
@@ -349,7 +351,7 @@ pub(crate) async fn second_factors(db: Database) {
     assert!(totp::remove(&tx, &zoe).await.unwrap());
     assert!(!totp::remove(&tx, &zoe).await.unwrap());
     assert_eq!(recovery_codes::left(&tx, &zoe).await.unwrap(), 0, "they go with it");
-    assert!(totp::begin(&tx, &ann, &[1]).await.unwrap());
+    assert!(totp::begin(&tx, &ann, &[1], kept()).await.unwrap());
     users::delete(&tx, &ann).await.unwrap();
     assert_eq!((totp::find(&tx, &ann).await.unwrap(), recovery_codes::left(&tx, &ann).await.unwrap()), (None, 0));
     tx.commit().await.unwrap();
@@ -484,7 +486,7 @@ pub(crate) async fn before(db: Database) {
             "CREATE INDEX idempotency_created_at ON idempotency (created_at)",
             &answered,
             "DELETE FROM seaql_migrations WHERE version IN ('m0020_people', 'm0021_audit', 'm0022_access', 'm0024_notices', \
-             'm0025_sign_in_ways')",
+             'm0025_sign_in_ways', 'm0029_proofs')",
         ]
         .map(str::to_owned),
     );

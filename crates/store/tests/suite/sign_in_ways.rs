@@ -2,13 +2,13 @@
 
 use chrono::TimeDelta;
 use domain::device::UserCode;
-use store::device_logins::{Answer, DeviceLogin};
+use store::device_logins::{Answer, Approval, DeviceLogin};
 use store::identities::Identity;
 use store::users::User;
 use store::{Constraint, StoreError, device_logins, identities, users};
 
 use crate::database::Database;
-use crate::fixture::{kept, now};
+use crate::fixture::{id, kept, now};
 use crate::people::user;
 
 pub(crate) fn identity(user: &User, subject: &str) -> Identity {
@@ -93,7 +93,8 @@ pub(crate) async fn device_logins(db: Database) {
 
     // One answer, in time.
     let tx = store.write().await.unwrap();
-    let (yes, no) = (Answer::Approved(zoe.id.clone()), Answer::Refused);
+    let approval = Approval { by: zoe.id.clone(), session: id(), at: kept() };
+    let (yes, no) = (Answer::Approved(approval), Answer::Refused);
     assert!(!device_logins::answer(&tx, &one.user_code, &yes, one.expires_at).await.unwrap(), "too late");
     assert!(device_logins::answer(&tx, &one.user_code, &yes, kept()).await.unwrap());
     assert!(!device_logins::answer(&tx, &one.user_code, &no, kept()).await.unwrap(), "it has one");
