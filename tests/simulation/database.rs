@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use domain::queue::Priority;
+use domain::queue::{Priority, rank};
 use domain::schedule::{Cron, Missed};
-use saga::RecordOf;
+use saga::{Event, Record, RecordOf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -48,7 +48,10 @@ pub(crate) struct Deployment {
     pub(crate) rank: i64,
     /// In milliseconds of the run, as is the next.
     pub(crate) enqueued_at: u64,
-    pub(crate) not_before: u64,
+    /// It was ordered for later.
+    pub(crate) not_before: Option<u64>,
+    /// What was ordered for later and then for now: the newest generation of its environment then, for the invariants.
+    pub(crate) hastened: Option<u64>,
     pub(crate) queued: bool,
     pub(crate) owner: Option<u32>,
     pub(crate) epoch: u64,
@@ -114,7 +117,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     /// Records a deployment, waiting.
-    pub(crate) fn accept(&mut self, environment: u32, priority: Priority, now: u64, not_before: u64) -> u32 {
+    pub(crate) fn accept(&mut self, environment: u32, priority: Priority, now: u64, not_before: Option<u64>) -> u32 {
         self.tell = true;
         let id = u32::try_from(self.deployments.len()).unwrap_or(u32::MAX) + 1;
         let generation = self.environments.get_mut(&environment).map_or(0, |e| {
@@ -127,9 +130,10 @@ impl Rows {
             environment,
             generation,
             priority,
-            rank: domain::queue::rank(queue_time(now), Some(queue_time(not_before)), priority),
+            rank: rank(queue_time(now), not_before.map(queue_time), priority),
             enqueued_at: now,
             not_before,
+            hastened: None,
             queued: true,
             owner: None,
             epoch: 0,
@@ -143,6 +147,31 @@ impl Rows {
         };
         self.deployments.insert(id, deployment);
         id
+    }
+
+    /// Takes the time away that one waits for; `false` when it waits for none.
+    pub(crate) fn hasten(&mut self, id: u32) -> bool {
+        let Some(deployment) = self.deployments.get_mut(&id).filter(|d| d.queued && d.not_before.is_some()) else {
+            return false;
+        };
+        self.tell = true;
+        deployment.not_before = None;
+        deployment.rank = rank(queue_time(deployment.enqueued_at), None, deployment.priority);
+        deployment.hastened = self.environments.get(&deployment.environment).map(|environment| environment.generation);
+        true
+    }
+
+    /// The time has come of one that waits: it is newer than what was deployed since it was ordered.
+    pub(crate) fn renew(&mut self, id: u32) {
+        let Some(deployment) = self.deployments.get_mut(&id).filter(|deployment| deployment.queued) else { return };
+        let Some(environment) = self.environments.get_mut(&deployment.environment) else { return };
+        let [Record { event: Event::Started { state, .. }, .. }] = deployment.records.as_mut_slice() else { return };
+        if deployment.generation == environment.generation {
+            return;
+        }
+        environment.generation += 1;
+        deployment.generation = environment.generation;
+        state.generation = environment.generation;
     }
 
     pub(crate) fn end(&mut self, id: u32, end: End) {

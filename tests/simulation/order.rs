@@ -36,12 +36,13 @@ fn worth(at: u64, priority: Priority) -> i64 {
 /// What could start on `host` at `now`, were there no limit of its app and slots without end.
 pub(crate) fn heads(rows: &Rows, host: u32, now: u64) -> Vec<Head> {
     let mut heads: BTreeMap<u32, Head> = BTreeMap::new();
-    for (id, deployment) in rows.deployments.iter().filter(|(_, d)| d.queued && d.not_before <= now) {
+    for (id, deployment) in rows.deployments.iter().filter(|(_, d)| d.queued && d.not_before.is_none_or(|at| at <= now))
+    {
         let Some(environment) = rows.environments.get(&deployment.environment) else { continue };
         if environment.host != host || environment.running.is_some() {
             continue;
         }
-        let came = deployment.enqueued_at.max(deployment.not_before);
+        let came = deployment.enqueued_at.max(deployment.not_before.unwrap_or_default());
         let head = Head { id: *id, app: environment.app, priority: deployment.priority, came };
         let first = heads.entry(deployment.environment).or_insert_with(|| head.clone());
         if head.place() < first.place() {

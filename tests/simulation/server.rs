@@ -349,7 +349,7 @@ impl Server {
                     if forgotten {
                         return;
                     }
-                    let deployment = runs.then(|| rows.accept(schedule.environment, Priority::Normal, now, 0));
+                    let deployment = runs.then(|| rows.accept(schedule.environment, Priority::Normal, now, None));
                     if let Some(found) = rows.schedules.get_mut(n) {
                         found.runs.push(Run { planned, at, deployment, next });
                     }
@@ -410,7 +410,8 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
     }
     let alone = mutation != Some(Mutation::TwoInOneEnvironment);
     let mut heads: BTreeMap<u32, (i64, u32)> = BTreeMap::new();
-    for (id, deployment) in rows.deployments.iter().filter(|(_, d)| d.queued && d.not_before <= now) {
+    for (id, deployment) in rows.deployments.iter().filter(|(_, d)| d.queued && d.not_before.is_none_or(|at| at <= now))
+    {
         let head = heads.entry(deployment.environment).or_insert((deployment.rank, *id));
         *head = (*head).min((deployment.rank, *id));
     }
@@ -434,12 +435,15 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
         if environment.host != host {
             continue;
         }
-        if deployment.generation < environment.active_generation && mutation != Some(Mutation::LetTheOlderPass) {
+        // What was ordered for later is the newest when it starts.
+        let is_meant = deployment.not_before.is_some() && mutation != Some(Mutation::LeaveTheLaterOld);
+        let is_older = deployment.generation < environment.active_generation && !is_meant;
+        if is_older && mutation != Some(Mutation::LetTheOlderPass) {
             superseded.push(id);
             continue;
         }
         let (of_app, enqueued_at) = (app(environment.app), queue_time(deployment.enqueued_at));
-        let not_before = Some(queue_time(deployment.not_before));
+        let not_before = deployment.not_before.map(queue_time);
         let rank = match (mutation, facts.get(&of_app)) {
             (Some(Mutation::PutBackByOwn), Some(facts)) => turn(rank, enqueued_at, not_before, facts.last_started),
             _ => rank,
@@ -476,6 +480,10 @@ fn take(rows: &mut Rows, me: u32, host: u32, free: usize, now: u64, mutation: Op
     });
     let mine: Vec<u32> = chosen.chain(orphans.map(|(id, _)| *id)).collect();
     for id in mine {
+        let is_later = rows.deployments.get(&id).is_some_and(|deployment| deployment.not_before.is_some());
+        if is_later && mutation != Some(Mutation::LeaveTheLaterOld) {
+            rows.renew(id);
+        }
         let Some(deployment) = rows.deployments.get_mut(&id) else { continue };
         let starts = std::mem::replace(&mut deployment.queued, false);
         deployment.owner = Some(me);

@@ -107,7 +107,7 @@ impl Verdicts {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             order::judge(heads, rows, &mut seen.turns, now)
         };
-        wrong.into_iter().for_each(|what| self.wrong(what));
+        wrong.into_iter().chain(superseded(rows)).for_each(|what| self.wrong(what));
     }
 
     /// What has come of each plan of schedules, when all has been well since `well` and they still go on.
@@ -194,4 +194,16 @@ impl Verdicts {
         }
         wrong.into_iter().for_each(|what| self.wrong(what));
     }
+}
+
+/// What was ordered for later is newer than whatever was deployed before its time had come, and is not superseded by that.
+fn superseded(rows: &Rows) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (id, deployment) in rows.deployments.iter().filter(|(_, d)| d.end == Some(End::Superseded)) {
+        let active = rows.environments.get(&deployment.environment).map_or(0, |e| e.active_generation);
+        if deployment.not_before.is_some() || deployment.hastened.is_some_and(|newest| active <= newest) {
+            wrong.push(format!("{id}, ordered for later, is superseded by what was deployed meanwhile"));
+        }
+    }
+    wrong
 }

@@ -48,10 +48,12 @@ pub(crate) enum Mutation {
     MakeUpForEach,
     /// What an abandoned deployment has left stays there.
     LeaveTheAbandoned,
+    /// What was ordered for later stays as old as it is when its time has come.
+    LeaveTheLaterOld,
 }
 
 impl Mutation {
-    pub(crate) const ALL: [Mutation; 14] = [
+    pub(crate) const ALL: [Mutation; 15] = [
         Mutation::DropTheFence,
         Mutation::ActBeforeTheJournal,
         Mutation::LetThePausedLive,
@@ -66,6 +68,7 @@ impl Mutation {
         Mutation::ForgetTheMissed,
         Mutation::MakeUpForEach,
         Mutation::LeaveTheAbandoned,
+        Mutation::LeaveTheLaterOld,
     ];
 
     /// What is said of one that breaks a single promise: nobody else would notice it. Others are noticed in many ways.
@@ -75,6 +78,7 @@ impl Mutation {
             Mutation::EndAgain => "was told",
             Mutation::ForgetTheMissed => "nothing came of its plan",
             Mutation::MakeUpForEach => "makes up for",
+            Mutation::LeaveTheLaterOld => "ordered for later",
             Mutation::DropTheFence
             | Mutation::ActBeforeTheJournal
             | Mutation::LetThePausedLive
@@ -238,7 +242,7 @@ async fn trouble(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
         tokio::time::sleep(chance.millis(50, 2500)).await;
         let alive = world.alive(None);
         let one = chance.pick(&alive).cloned();
-        match chance.below(20) {
+        match chance.below(21) {
             0..=8 => {
                 keys += 1;
                 ask(world, accepted, keys);
@@ -293,6 +297,7 @@ async fn trouble(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
                 world.say(|| "the session of the leader breaks".to_owned());
                 world.database.rows().lock = None;
             }
+            19 => hasten(world),
             _ => world.boot(chance.below(u64::from(HOSTS)) as u32),
         }
     }
@@ -305,14 +310,15 @@ fn ask(world: &World, accepted: &Arc<Mutex<Vec<u32>>>, key: u64) {
     tokio::spawn(async move {
         let environment = world.chance.below(u64::from(ENVIRONMENTS)) as u32;
         let priority = *world.chance.pick(&Priority::ALL).unwrap_or(&Priority::Normal);
-        let wait = if world.chance.percent(10) { world.chance.below(20_000) } else { 0 };
+        let wait = if world.chance.percent(10) { Some(world.chance.below(20_000)) } else { None };
         loop {
             let alive = world.alive(None);
             if let Some(server) = world.chance.pick(&alive).cloned() {
                 let now = world.database.now();
                 let write = world.database.write(&server, move |rows| {
                     let known = rows.answers.get(&key).copied();
-                    let id = known.unwrap_or_else(|| rows.accept(environment, priority, now, now + wait));
+                    let id =
+                        known.unwrap_or_else(|| rows.accept(environment, priority, now, wait.map(|wait| now + wait)));
                     rows.answers.insert(key, id);
                     id
                 });
@@ -345,6 +351,28 @@ fn cancel(world: &World, accepted: &Arc<Mutex<Vec<u32>>>) {
             }
         });
         _ = tokio::time::timeout(Duration::from_secs(5), cancel).await;
+    });
+}
+
+/// Somebody wants now what was ordered for later.
+fn hasten(world: &World) {
+    let later: Vec<u32> = {
+        let rows = world.database.rows();
+        rows.deployments.iter().filter(|(_, d)| d.queued && d.not_before.is_some()).map(|(id, _)| *id).collect()
+    };
+    let alive = world.alive(None);
+    let (Some(id), Some(server)) = (world.chance.pick(&later).copied(), world.chance.pick(&alive).cloned()) else {
+        return;
+    };
+    let (database, stays_old) = (world.database.clone(), world.mutation == Some(Mutation::LeaveTheLaterOld));
+    world.say(|| format!("{id} is wanted now"));
+    tokio::spawn(async move {
+        let hasten = database.write(&server, move |rows| {
+            if rows.hasten(id) && !stays_old {
+                rows.renew(id);
+            }
+        });
+        _ = tokio::time::timeout(Duration::from_secs(5), hasten).await;
     });
 }
 

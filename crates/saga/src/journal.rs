@@ -43,8 +43,10 @@ pub trait Journal<G: Saga>: Send + Sync {
     /// resume although its effect may not have begun; if they end the saga, resuming it only reads the outcome.
     ///
     /// # Errors
-    /// `Fenced` and `Conflict`: nothing was written, another owner has the saga. `Unavailable`: **unknown** whether the records were
-    /// written; the engine stops, and whoever resumes the saga reads what became of them. In each case the engine runs no further effect.
+    /// `Fenced`: nothing was written, another owner has the saga. `Conflict`: nothing was written, the journal is not as it was read;
+    /// under a fence that is still the highest it was this owner, in a run that was dropped before its write was done. `Unavailable`:
+    /// **unknown** whether the records were written. In each case the engine stops and runs no further effect; whoever resumes the saga
+    /// reads what became of them.
     async fn append(
         &self,
         id: &SagaId,
@@ -72,7 +74,7 @@ pub enum JournalError {
     #[error("the saga was taken over: fence {held} is held, {current} is current; nothing was written")]
     Fenced { held: Fence, current: Fence },
     #[error(
-        "the journal has {found} records where {expected} were expected: another writer has the saga; nothing was written"
+        "the journal has {found} records where {expected} were expected; nothing was written, read it again to go on"
     )]
     Conflict { expected: u64, found: u64 },
     #[error("the journal can't be used now: {0}; resume the saga when it can")]

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
 use domain::failure::Cause;
@@ -231,4 +232,47 @@ async fn what_hangs_is_told_and_ended_by_policy() {
     assert_eq!((ended.phase, failure.cause, failure.phase), (Phase::Failed, Cause::Timeout, Phase::Migrating));
     server.assert_serves("hello", "/", "v1").await;
     server.assert_nothing_left("hello", &ended.id).await;
+}
+
+/// Waits until an event of a deployment is as it should be.
+async fn told(server: &Server, id: &DeploymentId, what: &str, is: fn(&EventKind) -> bool) {
+    wait_for(what, Duration::from_secs(90), async || {
+        let events = server.events(id).await;
+        events.iter().any(|event| is(&event.kind)).then_some(())
+    })
+    .await;
+}
+
+/// A release command that hangs at its first run is run again, as the policy says or because somebody asks for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_hangs_once_is_run_again_and_goes_on() {
+    let server = Server::start().await;
+    let (server, policy, _) = on(server, "policy").await;
+    let (server, hand, _) = on(server, "hand").await;
+    for change in [&["--phase", "migrating=10s"][..], &["--app", "policy", "--then", "resume"]] {
+        let set = server.cli(&[&["stalls", "set"][..], change].concat());
+        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+    }
+    let mut started = Vec::new();
+    for (app, repo) in [("policy", &policy), ("hand", &hand)] {
+        let file = |name: &str| server.shared().join(format!("{app}-{name}"));
+        let (hung, seen) = (file("hung"), file("seen"));
+        // Only the first run makes the folder. The second one prints until it was seen to go on.
+        let hangs = format!("if mkdir {}; then echo waiting for a lock; sleep 600; fi", hung.display());
+        let goes_on = format!("while [ ! -e {} ]; do echo going on; sleep 0.2; done", seen.display());
+        repo.commit(App::new("v2").release(&format!("{hangs}; {goes_on}")).files(), "v2");
+        started.push((app, server.deploy(app).await.id, seen));
+    }
+    for (_, id, _) in &started {
+        told(&server, id, "the stall", |kind| matches!(kind, EventKind::DeploymentStalled { .. })).await;
+    }
+    let (_, by_hand, _) = &started[1];
+    let resumed = server.cli(&["resume", by_hand.as_str(), "--detach"]);
+    assert!(resumed.status.success(), "{}", String::from_utf8_lossy(&resumed.stderr));
+    for (app, id, seen) in started {
+        told(&server, &id, "it to go on", |kind| matches!(kind, EventKind::DeploymentRecovered { .. })).await;
+        std::fs::write(seen, "").unwrap();
+        active(server.end(&id).await);
+        server.assert_serves(app, "/", "v2").await;
+    }
 }

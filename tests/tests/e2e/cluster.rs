@@ -1,5 +1,6 @@
 //! Several servers on one PostgreSQL, on one machine and as if on two.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use domain::DeploymentId;
@@ -345,6 +346,45 @@ async fn a_second_folder_is_another_host() {
     second.restart().await;
     active(second.end(&deployment.id).await);
     assert_eq!((first.apps().len(), second.apps().len()), (0, 1), "it runs where its environment lives");
+}
+
+/// They may hold what everybody waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_of_a_paused_server_are_ended_though_that_fails_at_first() {
+    let postgres = Postgres::shared();
+    let url = postgres.create_database();
+    let database = url.rsplit('/').next().unwrap();
+    let lease = format!("{LEASE}s");
+    let first = Server::start_with(&["--host", "one", "--lease", &lease], &[("PLIMSOLL_DATABASE_URL", &url)]).await;
+    // Each server's connections have a name of their own.
+    let asked = format!(
+        "SELECT DISTINCT application_name FROM pg_stat_activity \
+         WHERE datname = '{database}' AND backend_type = 'client backend'"
+    );
+    let names = || -> BTreeSet<String> { postgres.sql("postgres", &asked).lines().map(str::to_owned).collect() };
+    let before = names();
+    let second = on_another_host(&first, &url).await;
+    let of_second: Vec<String> = names().difference(&before).cloned().collect();
+    assert!(before.len() == 1 && of_second.len() == 1, "{before:?} {of_second:?}");
+
+    let paused = Paused::new(&second);
+    // Whoever is connected stays so; a new connection, such as that by which others are ended, is refused.
+    let allow = |yes: bool| {
+        postgres.sql("postgres", &format!("ALTER DATABASE {database} ALLOW_CONNECTIONS {yes}"));
+    };
+    allow(false);
+    let failed = "its connections can't be ended";
+    wait_for("the failure to be told", LIMIT, async || first.log().contains(failed).then_some(())).await;
+    assert!(names().contains(&of_second[0]));
+    allow(true);
+    wait_for("them to be ended", LIMIT, async || (!names().contains(&of_second[0])).then_some(())).await;
+
+    drop(paused);
+    wait_for("both to live", LIMIT, async || {
+        let servers = cluster(first.client()).await.servers;
+        servers.iter().all(|server| server.standing == Standing::Live).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -76,9 +76,13 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
     let both = RescheduleRequest { deployment: later.id.clone(), not_before: at, now: true, priority: None };
     let error = refused(server.client().call::<Reschedule>(&both).await);
     assert!(error.detail.contains("contradict"), "{error:?}");
+    // Now is its time: what was deployed since it was ordered is older.
+    let between = server.deploy_well("hello").await;
+    assert!(between.generation > later.generation);
     let now = change(&["--now"]);
     assert_eq!((now.not_before, now.priority), (None, Priority::High));
-    active(server.end(&later.id).await);
+    let ended = active(server.end(&later.id).await);
+    assert!(ended.generation > between.generation, "{ended:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

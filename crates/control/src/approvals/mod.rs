@@ -17,7 +17,8 @@ use domain::queue::Waiting;
 use store::approvals::{Approval, Vote};
 use store::{StoreError, Tx};
 
-use crate::deployment::journal::{Unwanted, end_unstarted, regenerate};
+use crate::deployment::journal::{Unwanted, end_unstarted};
+use crate::dispatch::renew;
 
 pub(crate) use expire::expire;
 pub(crate) use hold::ask;
@@ -28,11 +29,7 @@ pub(crate) async fn approve(tx: &Tx, approval: &Approval, votes: &[Vote], at: Da
     let id = &approval.deployment;
     store::approvals::settle(tx, &approval.id, votes).await?;
     store::approvals::decide(tx, &approval.id, ApprovalState::Approved, None, at).await?;
-    let generation = store::deployments::get(tx, id).await?.deployment.generation;
-    if generation < store::environments::get(tx, &approval.environment_id).await?.generation {
-        let generation = store::environments::next_generation(tx, &approval.environment_id).await?;
-        regenerate(tx, id, generation).await?;
-    }
+    renew(tx, id, &approval.environment_id).await?;
     if approval.kind == domain::approval::ApprovalKind::Bypass {
         let names: Vec<&str> = votes.iter().filter(|vote| vote.counts).map(|vote| vote.name.as_str()).collect();
         store::bypasses::approve(tx, id, Some(&names.join(", "))).await?;

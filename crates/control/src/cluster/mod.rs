@@ -58,8 +58,8 @@ struct Seen {
     began: Instant,
     observer: Observer,
     servers: Vec<Server>,
-    /// Those that have expired and were seen to.
-    noticed: BTreeSet<ServerId>,
+    /// Those that have expired and whose connections were ended.
+    cut_off: BTreeSet<ServerId>,
 }
 
 impl Member {
@@ -70,7 +70,7 @@ impl Member {
             // Two missed readings are a gap.
             observer: Observer::new(lease / BEATS * 2 + Duration::from_secs(1)),
             servers: vec![row.clone()],
-            noticed: BTreeSet::new(),
+            cut_off: BTreeSet::new(),
         };
         Self {
             id: row.id.clone(),

@@ -126,23 +126,24 @@ impl Member {
             Standing::Live { .. } | Standing::Gone => None,
         };
         let all: Vec<(Server, Duration)> = self.servers().into_iter().filter_map(expired).collect();
-        let fresh: Vec<bool> = {
-            let mut seen = guard(&self.seen);
-            seen.noticed.retain(|id| all.iter().any(|(server, _)| server.id == *id));
-            all.iter().map(|(server, _)| seen.noticed.insert(server.id.clone())).collect()
-        };
-        for ((server, age), fresh) in all.into_iter().zip(fresh) {
+        guard(&self.seen).cut_off.retain(|id| all.iter().any(|(server, _)| server.id == *id));
+        for (server, age) in all {
             if server.host == self.host {
                 self.end(store, &server).await;
             }
-            if !fresh {
-                continue;
+            if !guard(&self.seen).cut_off.contains(&server.id) {
+                self.cut_off(store, &server, age).await;
             }
-            tracing::warn!(server = %server.id, host = server.host, "no heartbeat for {} ms", age.as_millis());
-            let ended = tokio::time::timeout(self.lease, store.end_session(&server.session)).await;
-            if let Ok(Err(e)) = ended {
-                tracing::warn!(server = %server.id, "its connections can't be ended: {e}");
-            }
+        }
+    }
+
+    /// Ends the connections of one that stands still. What fails is tried again at the next look.
+    async fn cut_off(&self, store: &Store, server: &Server, age: Duration) {
+        tracing::warn!(server = %server.id, host = server.host, "no heartbeat for {} ms", age.as_millis());
+        match tokio::time::timeout(self.lease, store.end_session(&server.session)).await {
+            Ok(Ok(())) => _ = guard(&self.seen).cut_off.insert(server.id.clone()),
+            Ok(Err(e)) => tracing::warn!(server = %server.id, "its connections can't be ended: {e}"),
+            Err(_) => tracing::warn!(server = %server.id, "its connections can't be ended: that takes too long"),
         }
     }
 

@@ -148,26 +148,32 @@ fn ports(lane: u16) -> Ports {
 /// A world in which version one serves, and a deployment of version two is recorded: from source, a rollback to it, or a
 /// promotion from another environment.
 pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
+    let stop = CancellationToken::new();
+    let world = bare(lane, stop.clone()).await;
+    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    let options = ingress::Options::new(world.layout.ingress(), listen);
+    std::fs::create_dir_all(world.layout.ingress()).unwrap();
+    tokio::spawn(ingress::serve(options, stop.cancelled_owned()));
+    for _ in 0..200 {
+        if world.ingress.status().await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    prepare(world, kind).await
+}
+
+/// A world in which nothing is recorded and no ingress runs. Its end fires `stop`.
+pub(super) async fn bare(lane: u16, stop: CancellationToken) -> World {
     let dir = tempfile::tempdir().unwrap();
     let layout = Layout::prepare(dir.path()).unwrap();
     std::fs::write(layout.database(), EMPTY.get_or_init(empty_database).await).unwrap();
     let store = Store::open(&DatabaseUrl::sqlite(layout.database())).await.unwrap();
     let vault = Vault::open(&layout.key(), true).unwrap();
-    let stop = CancellationToken::new();
-    let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let options = ingress::Options::new(layout.ingress(), listen);
-    std::fs::create_dir_all(layout.ingress()).unwrap();
-    tokio::spawn(ingress::serve(options, stop.clone().cancelled_owned()));
     let client = ingress::Client::new(layout.ingress());
-    for _ in 0..200 {
-        if client.status().await.is_ok() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
     let supervisor = Supervisor { binary: plimsoll(), args: vec!["supervise".to_owned()] };
     let runtime = ProcessRuntime::new(layout.instances(), supervisor).unwrap();
-    let world = World {
+    World {
         executor: Executor::new(layout.data()),
         host: runtime::Host::new(layout.data(), Some(runtime::Users::default()), &[]),
         most: Default::default(),
@@ -188,11 +194,11 @@ pub(super) async fn world(kind: DeploymentKind, lane: u16) -> World {
         vault,
         layout,
         store,
-    };
-    prepare(world, kind).await
+    }
 }
 
-async fn prepare(world: World, kind: DeploymentKind) -> World {
+/// An app with the environments `production` and `staging`.
+pub(super) async fn places(world: &World) -> (AppId, EnvironmentId, EnvironmentId) {
     let (app, environment) = (AppId::from_ulid(Ulid::generate()), EnvironmentId::from_ulid(Ulid::generate()));
     let tx = world.store.write().await.unwrap();
     let row = store::apps::App {
@@ -223,7 +229,11 @@ async fn prepare(world: World, kind: DeploymentKind) -> World {
         store::environments::insert(&tx, &row).await.unwrap();
     }
     tx.commit().await.unwrap();
+    (app, environment, staging)
+}
 
+async fn prepare(world: World, kind: DeploymentKind) -> World {
+    let (app, environment, staging) = places(&world).await;
     let world = Arc::new(world);
     let first = match kind {
         DeploymentKind::Deploy => None,
@@ -269,7 +279,7 @@ async fn promotion(world: &World, order: Order, release: Release) -> State {
 }
 
 /// Records a deployment as the handler does.
-async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &str, tag: &str) -> State {
+pub(super) async fn record(world: &World, app: &AppId, environment: &EnvironmentId, name: &str, tag: &str) -> State {
     let id = DeploymentId::from_ulid(Ulid::generate());
     let source = Source::Git { url: REPOSITORY.path().display().to_string(), reference: Some(tag.to_owned()) };
     let tx = world.store.write().await.unwrap();

@@ -325,8 +325,13 @@ impl Shared {
                     tracing::warn!(%deployment, %held, %current, "another server has taken this deployment over");
                     return;
                 }
-                Err(EngineError::Journal { source: JournalError::Unavailable(why), .. }) => {
-                    tracing::warn!(%deployment, "the journal is unavailable, trying again: {why}");
+                // A conflict under an epoch that is still ours is one with ourselves: what a run wrote that was dropped came to be
+                // written after we had read. Either way the journal says what is so when it is read again.
+                Err(EngineError::Journal {
+                    source: why @ (JournalError::Unavailable(_) | JournalError::Conflict { .. }),
+                    ..
+                }) => {
+                    tracing::warn!(%deployment, "it goes on from its journal in a moment: {why}");
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(10));
                 }
@@ -348,5 +353,65 @@ impl Shared {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use chrono::Utc;
+    use domain::phase::Phase;
+    use saga::{Event, Journal, Record};
+
+    use super::super::harness::{bare, places, record};
+    use super::*;
+
+    /// A run was dropped while the database wrote for it, and the next one had read its journal before that was done.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_dropped_run_wrote_late_leaves_nothing_stuck() {
+        let world = Arc::new(bare(0, CancellationToken::new()).await);
+        let (app, environment, _) = places(&world).await;
+        let mut state = record(&world, &app, &environment, "production", "one").await;
+        // It fails at its first step, and nothing else is needed for it.
+        state.order.source = None;
+        let deployment = state.order.deployment.clone();
+        let id = SagaId::new(deployment.as_str());
+        let stopping = CancellationToken::new();
+        let runner = Runner::new(world.clone(), 1, TaskTracker::new(), stopping.clone()).unwrap();
+        runner.shared.deploy.start(&id, Fence(0), state).await.unwrap();
+        let journal = store::sagas::load(&world.store, id.as_str()).await.unwrap();
+        let journal = journal.into_iter().map(|(_, value)| value).collect();
+        let begun = runner.begin(&deployment, DeploymentKind::Deploy, journal).unwrap();
+
+        // What it begins with, and a record of which it does not know.
+        let mut records: Vec<_> = begun.records().cloned().collect();
+        let late = Record { seq: begun.after().next_seq(), at: Utc::now(), event: Event::Interrupted };
+        let after = begun.after().apply(&late).unwrap();
+        records.push(late);
+        let journal = StoreJournal::new(world.store.clone(), world.counters.clone());
+        Journal::<Deploy>::append(&journal, &id, Fence(0), 1, &records, &after).await.unwrap();
+        let taken = Taken {
+            deployment: deployment.clone(),
+            kind: DeploymentKind::Deploy,
+            fence: 0,
+            cancel_by: None,
+            begun: Some(begun),
+        };
+        runner.spawn(taken, None);
+
+        let ended = tokio::time::timeout(Duration::from_secs(60), async {
+            loop {
+                let row = store::deployments::get(&world.store, &deployment).await.unwrap().deployment;
+                assert_eq!(row.stuck, None);
+                if row.phase.is_end() {
+                    return row;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let ended = ended.await.unwrap();
+        assert_eq!(ended.phase, Phase::Failed);
+        assert!(ended.failure.unwrap().message.contains("the app has no source"));
+        stopping.cancel();
     }
 }

@@ -8,6 +8,7 @@
 mod adopt;
 mod gate;
 mod past;
+mod renew;
 mod start;
 mod waiting;
 mod wishes;
@@ -23,6 +24,7 @@ use crate::control::Inner;
 
 pub(crate) use gate::{Gate, rules};
 pub(crate) use past::{bypass, let_back};
+pub(crate) use renew::renew;
 use start::Due;
 pub(crate) use start::{Accepted, count_end, count_ends};
 pub(crate) use waiting::Waits;

@@ -11,9 +11,9 @@ use store::queue::Entry;
 use store::starts::{Ready, Started};
 use store::{Session, StoreError, Tx};
 
-use super::{Gate, let_back};
+use super::{Gate, let_back, renew};
 use crate::control::Inner;
-use crate::deployment::journal::{Unwanted, beginning, end_unstarted, regenerate};
+use crate::deployment::journal::{Unwanted, beginning, end_unstarted};
 use crate::deployment::runner::{Slot, Taken};
 
 /// What has become of a deployment that was just recorded.
@@ -105,13 +105,7 @@ async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId], most: usize) -> 
     {
         let id = &entry.deployment;
         if generation < newest && entry.not_before.is_some() {
-            // Its time has come now: it is newer than what was deployed since it was ordered.
-            let generation = store::environments::next_generation(tx, &entry.environment).await?;
-            match regenerate(tx, id, generation).await {
-                // It had begun before an older version of Plimsoll was stopped: it goes on as what it is.
-                Err(StoreError::Conflict(_)) => {}
-                other => other?,
-            }
+            renew(tx, id, &entry.environment).await?;
         } else if generation < serving && end_unstarted(tx, id, Unwanted::Superseded { newer: serving }).await? {
             store::queue::remove(tx, id).await?;
             begun.ended.push(entry.deployment);

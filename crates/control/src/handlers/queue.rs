@@ -16,7 +16,7 @@ use super::{Write, app_named, commit, deployment_with, environment_named, page_l
 use crate::Control;
 use crate::access::{Admitted, missing};
 use crate::caller::Handle;
-use crate::dispatch::Waits;
+use crate::dispatch::{Waits, renew};
 use crate::error::store_error;
 use crate::forecast::foresee;
 
@@ -108,6 +108,9 @@ impl Handle<Reschedule> for Control {
         let rank = rank(row.enqueued_at, not_before, priority);
         store::queue::set_priority(&tx, &row.deployment, priority, rank).await.map_err(store_error)?;
         store::queue::reschedule(&tx, &row.deployment, not_before, rank).await.map_err(store_error)?;
+        if row.not_before.is_some() && not_before.is_none() {
+            renew(&tx, &row.deployment, &row.environment).await.map_err(store_error)?;
+        }
         self.changed::<Reschedule>(who, tx, &row.deployment).await
     }
 }

@@ -1,7 +1,7 @@
-//! A journal that counts its writes and makes things happen at them.
+//! Journals that count their writes and make things happen at them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use saga::{Cancel, Fence, HistoryOf, Journal, JournalError, RecordOf, SagaId};
@@ -73,6 +73,55 @@ impl<J: Journal<G>> Journal<G> for InTurn<J> {
         after: &HistoryOf<G>,
     ) -> Result<(), JournalError> {
         let _turn = self.turn.lock().await;
+        self.inner.append(id, fence, seq, records, after).await
+    }
+}
+
+/// A journal whose write number `late_at` is done when the next one comes: by then whoever asked for it has gone.
+pub(crate) struct Late<J> {
+    inner: J,
+    writes: AtomicUsize,
+    late_at: usize,
+    sent: Mutex<Option<Sent>>,
+    pub(crate) is_sent: tokio::sync::Notify,
+}
+
+struct Sent {
+    seq: u64,
+    records: Vec<RecordOf<G>>,
+    after: HistoryOf<G>,
+}
+
+impl<J> Late<J> {
+    pub(crate) fn new(inner: J, late_at: usize) -> Arc<Self> {
+        let (writes, sent, is_sent) = Default::default();
+        Arc::new(Self { inner, writes, late_at, sent, is_sent })
+    }
+}
+
+#[async_trait]
+impl<J: Journal<G>> Journal<G> for Late<J> {
+    async fn load(&self, id: &SagaId) -> Result<Vec<RecordOf<G>>, JournalError> {
+        self.inner.load(id).await
+    }
+
+    async fn append(
+        &self,
+        id: &SagaId,
+        fence: Fence,
+        seq: u64,
+        records: &[RecordOf<G>],
+        after: &HistoryOf<G>,
+    ) -> Result<(), JournalError> {
+        if self.writes.fetch_add(1, Ordering::SeqCst) == self.late_at {
+            *self.sent.lock().unwrap() = Some(Sent { seq, records: records.to_vec(), after: after.clone() });
+            self.is_sent.notify_one();
+            return std::future::pending().await;
+        }
+        let sent = self.sent.lock().unwrap().take();
+        if let Some(Sent { seq, records, after }) = sent {
+            self.inner.append(id, fence, seq, &records, &after).await?;
+        }
         self.inner.append(id, fence, seq, records, after).await
     }
 }

@@ -10,7 +10,7 @@ use saga::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::counted::Counted;
+use crate::counted::{Counted, Late};
 use crate::scripted::{Act, Error, G, Scripted, Stand, id};
 
 fn scripted(call: &str) -> Error {
@@ -185,6 +185,31 @@ async fn a_write_that_fails_stops_the_run_before_the_next_effect() {
         assert!(matches!(stopped, Err(EngineError::Journal { source: JournalError::Unavailable(_), .. })));
         assert_eq!(stand.world.log(), calls);
         assert!(stand.run().await.unwrap().is_done());
+    }
+}
+
+/// A run is dropped while the journal still writes for it, and the next one has read the journal by then.
+#[tokio::test]
+async fn a_write_that_comes_late_is_seen_by_reading_again() {
+    for write in 0..5 {
+        let stand = Stand::default();
+        stand.start().await;
+        let journal = Late::new(stand.journal.clone(), write);
+        let engine = stand.engine_over(journal.clone(), vec![]);
+        let (cancel, name) = (Cancel::new(), id());
+        tokio::select! {
+            _ = engine.run(&name, Fence(1), &cancel) => panic!("its write was answered"),
+            () = journal.is_sent.notified() => {}
+        }
+        let before = stand.world.log();
+        let refused = engine.run(&name, Fence(1), &cancel).await;
+        assert!(
+            matches!(refused, Err(EngineError::Journal { source: JournalError::Conflict { .. }, .. })),
+            "{refused:?}"
+        );
+        assert_eq!(stand.world.log(), before, "no effect began in between");
+        assert!(engine.run(&name, Fence(1), &cancel).await.unwrap().is_done());
+        assert_eq!(stand.world.log(), ["run a", "run b", "run p", "run f"], "what was written late is not done again");
     }
 }
 
