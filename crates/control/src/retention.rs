@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::{DateTime, Utc};
 use domain::event::EventKind;
@@ -68,27 +68,41 @@ impl Policies {
 /// The first run comes when a start has settled.
 const FIRST: Duration = Duration::from_secs(60);
 const BETWEEN: Duration = Duration::from_secs(3600);
+/// Apps at which a deployment was at work that might need any of their releases are looked at again after so long.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Until the server stops. A run that is cut off is taken up by the next.
 pub(crate) async fn keep(inner: Weak<Inner>, stopping: CancellationToken) {
-    let mut wait = FIRST;
-    while stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-        wait = BETWEEN;
+    let (mut next, mut busy) = (Instant::now() + FIRST, Vec::new());
+    loop {
+        let wait = next.saturating_duration_since(Instant::now());
+        let wait = if busy.is_empty() { wait } else { wait.min(AGAIN) };
+        if stopping.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return;
+        }
         let Some(inner) = inner.upgrade() else { return };
         // Rows once for all servers, files by a server of each machine.
         let leads = inner.member.leading().borrow().is_some();
+        let left = std::mem::take(&mut busy);
         let pass = async {
+            if Instant::now() < next {
+                return if leads { again(&inner.world, left).await } else { Ok(Vec::new()) };
+            }
+            next = Instant::now() + BETWEEN;
+            let mut busy = Vec::new();
             if leads {
-                run(&inner.world).await?;
+                busy = sweep(&inner.world).await?.1;
                 crate::sign_in::sweep(&inner.world.store).await.map_err(store_error)?;
                 crate::notices::sweep(&inner.world.store).await.map_err(store_error)?;
             } else if inner.member.has_duty() {
                 files(&inner.world).await?;
             }
-            Ok::<(), Error>(())
+            Ok::<Vec<AppId>, Error>(busy)
         };
-        if let Some(Err(e)) = stopping.run_until_cancelled(pass).await {
-            tracing::warn!("can't remove what is old: {e}");
+        match stopping.run_until_cancelled(pass).await {
+            Some(Ok(left)) => busy = left,
+            Some(Err(e)) => tracing::warn!("can't remove what is old: {e}"),
+            None => return,
         }
     }
 }
@@ -134,20 +148,18 @@ pub(crate) async fn plan(world: &World) -> Result<Sweep, Error> {
 
 /// Removes what is old. Ended half-way, the next run goes on.
 pub(crate) async fn run(world: &World) -> Result<Sweep, Error> {
+    Ok(sweep(world).await?.0)
+}
+
+/// The same, with the apps that are busy.
+async fn sweep(world: &World) -> Result<(Sweep, Vec<AppId>), Error> {
     let now = Utc::now();
     let policies = Policies::read(&world.store).await.map_err(store_error)?;
     let swept = async {
         let mut sweep = Sweep::default();
         // First the files, as records are kept for releases that have theirs.
-        for app in store::retention::apps_with_releases(&world.store, policies.fewest_releases()).await? {
-            match release_files(world, &app, policies.of(&app).releases, now).await? {
-                Some(gone) => {
-                    sweep.releases += gone.releases.len() as u64;
-                    sweep.release_bytes += gone.bytes;
-                }
-                None => sweep.busy_apps += 1,
-            }
-        }
+        let apps = store::retention::apps_with_releases(&world.store, policies.fewest_releases()).await?;
+        let busy = files_of_apps(world, &policies, apps, &mut sweep, now).await?;
         remove_gone_folders(world).await;
         for (keep, of) in policies.groups() {
             if let Some(before) = keep.events.before(now) {
@@ -170,9 +182,47 @@ pub(crate) async fn run(world: &World) -> Result<Sweep, Error> {
             }
         }
         tell(world, &sweep, now).await?;
-        Ok(sweep)
+        Ok((sweep, busy))
     };
     swept.await.map_err(store_error)
+}
+
+/// Removes files of releases of apps that were busy. Those that still are.
+async fn again(world: &World, apps: Vec<AppId>) -> Result<Vec<AppId>, Error> {
+    let now = Utc::now();
+    let looked = async {
+        let policies = Policies::read(&world.store).await?;
+        let mut sweep = Sweep::default();
+        let busy = files_of_apps(world, &policies, apps, &mut sweep, now).await?;
+        if sweep.releases > 0 {
+            remove_gone_folders(world).await;
+        }
+        tell(world, &sweep, now).await?;
+        Ok(busy)
+    };
+    looked.await.map_err(store_error)
+}
+
+/// Takes away the files of these apps' releases; those that have to wait, which the sweep counts, too.
+async fn files_of_apps(
+    world: &World,
+    policies: &Policies,
+    apps: Vec<AppId>,
+    sweep: &mut Sweep,
+    now: DateTime<Utc>,
+) -> Result<Vec<AppId>, StoreError> {
+    let mut busy = Vec::new();
+    for app in apps {
+        match release_files(world, &app, policies.of(&app).releases, now).await? {
+            Some(gone) => {
+                sweep.releases += gone.releases.len() as u64;
+                sweep.release_bytes += gone.bytes;
+            }
+            None => busy.push(app),
+        }
+    }
+    sweep.busy_apps = busy.len() as u64;
+    Ok(busy)
 }
 
 /// Removes files on this machine alone: outputs, and those of releases that were noted to have none.

@@ -71,6 +71,7 @@ pub mod settings;
 pub mod sign_ins;
 pub mod starts;
 mod store;
+pub mod supersede;
 pub mod time;
 pub mod timing;
 pub mod tokens;

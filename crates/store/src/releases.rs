@@ -236,6 +236,25 @@ pub async fn delete(tx: &Tx, id: &ReleaseId) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Notes that a deployment has come to need this release, whose files are there: they stay for it from here on.
+pub async fn take(tx: &Tx, release: &Release, by: &DeploymentId) -> Result<(), StoreError> {
+    deployments::Entity::update_many()
+        .col_expr(deployments::Column::ReleaseId, Expr::value(release.id.as_str()))
+        .col_expr(deployments::Column::ReleaseNumber, Expr::value(i64::from(release.number)))
+        .filter(deployments::Column::Id.eq(by.as_str()))
+        .exec(tx.connection())
+        .await?;
+    if release.files_gone_at.is_some() {
+        // Another release shares them, or they are on another machine than those that went.
+        Entity::update_many()
+            .col_expr(Column::FilesGoneAt, Expr::value(None::<i64>))
+            .filter(Column::Id.eq(release.id.as_str()))
+            .exec(tx.connection())
+            .await?;
+    }
+    Ok(())
+}
+
 /// Deletes a release that `by` made and that no other deployment has come to use, nor a promotion its files; whether it
 /// did.
 pub async fn discard(tx: &Tx, id: &ReleaseId, by: &DeploymentId) -> Result<bool, StoreError> {

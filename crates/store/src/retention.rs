@@ -1,6 +1,7 @@
 //! What is old, and its removal: a batch each time, so that nobody waits long for a turn to write.
 
 use chrono::{DateTime, Utc};
+use domain::phase::Phase;
 use domain::release::Digest;
 use domain::retention::Held;
 use domain::{AppId, DeploymentId, EnvironmentId, Name, ReleaseId};
@@ -210,9 +211,11 @@ pub async fn folders(
         .into_tuple()
         .all(connection)
         .await?;
-    // One that has begun and has no release yet may be about to take one that is there; a promotion takes another's files.
-    let undecided = |(kind, phase, release): &(String, String, Option<String>)| {
-        kind == "promotion" || (release.is_none() && phase != "queued")
+    // Which release a deployment takes is written in the transaction that finds it: see [`crate::releases::take`]. One that makes a
+    // release may find the folder there that another has made of the same, and writes down afterwards that it needs it. A promotion
+    // takes another's files.
+    let undecided = |(kind, phase, _): &(String, String, Option<String>)| {
+        kind == "promotion" || phase == Phase::CopyingFiles.as_str()
     };
     if open.iter().any(undecided) {
         return Ok(None);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use domain::deployment::DeploymentKind;
-use domain::queue::Candidate;
+use domain::queue::{Candidate, Supersede};
 use domain::{DeploymentId, ServerId};
 use sea_orm::QueryResult;
 use serde_json::Value;
@@ -31,6 +31,8 @@ pub struct Ready {
     pub newest: u64,
     /// The generation under which what serves there was asked for: see [`crate::environments::serving`].
     pub serving: u64,
+    /// Of its environment.
+    pub supersede: Supersede,
 }
 
 impl Ready {
@@ -59,7 +61,7 @@ pub async fn ready(session: &impl Session, ids: &[DeploymentId]) -> Result<Vec<R
         let mut parameters = Parameters::of(connection);
         let these = list(&mut parameters, part);
         let sql = format!(
-            "SELECT q.*, d.kind, d.generation, e.running, e.generation AS newest, \
+            "SELECT q.*, d.kind, d.generation, e.running, e.supersede, e.generation AS newest, \
              CASE WHEN e.active_deployment IS NULL THEN 0 ELSE COALESCE(s.generation, e.active_generation) END AS serving \
              FROM queue q JOIN environments e ON e.id = q.environment_id JOIN deployments d ON d.id = q.deployment_id \
              LEFT JOIN deployments s ON s.id = e.active_deployment \
@@ -221,5 +223,6 @@ fn of_row(row: &QueryResult) -> Result<Ready, StoreError> {
         generation: generation("generation")?,
         newest: generation("newest")?,
         serving: generation("serving")?,
+        supersede: parse(&text("supersede")?)?,
     })
 }

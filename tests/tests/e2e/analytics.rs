@@ -130,6 +130,29 @@ async fn figures_are_of_what_happened() {
     assert_eq!(refused(bad).code, ErrorKind::Unprocessable);
 }
 
+/// A build needs none of the releases that are there: what is old goes meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_files_go_while_something_is_built() {
+    let (server, repo, _) = with_app("hello").await;
+    for version in ["v2", "v3"] {
+        repo.commit(App::new(version).files(), version);
+        server.deploy_well("hello").await;
+    }
+    server.settle("hello").await;
+    let request = SetRequest { app: Some("hello".parse().unwrap()), releases: Some(2), ..SetRequest::default() };
+    server.client().call::<retention::Set>(&request).await.unwrap();
+    let go = server.shared().join("go");
+    let build = format!("until [ -e {} ]; do sleep 0.05; done", go.display());
+    repo.commit(App::new("v4").build(&build).files(), "v4");
+    let slow = server.deploy("hello").await;
+    server.reach(&slow.id, Phase::Building).await;
+    let ran = server.cli_json(&["retention", "run", "--json"]);
+    assert_eq!((ran["releases"].as_u64(), ran["busy_apps"].as_u64()), (Some(1), Some(0)), "{ran}");
+    std::fs::write(&go, "").unwrap();
+    active(server.end(&slow.id).await);
+    server.assert_serves("hello", "/", "v4").await;
+}
+
 /// Old files go, what serves and the way back stay; a release without files says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_old_goes_and_what_is_needed_stays() {

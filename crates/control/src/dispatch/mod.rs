@@ -10,6 +10,7 @@ mod gate;
 mod past;
 mod renew;
 mod start;
+mod supersede;
 mod waiting;
 mod wishes;
 
@@ -27,6 +28,7 @@ pub(crate) use past::{bypass, let_back};
 pub(crate) use renew::renew;
 use start::Due;
 pub(crate) use start::{Accepted, count_end, count_ends};
+pub(crate) use supersede::supersede;
 pub(crate) use waiting::Waits;
 pub(crate) use wishes::{ANSWER, refusal};
 

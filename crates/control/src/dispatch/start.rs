@@ -11,6 +11,7 @@ use store::queue::Entry;
 use store::starts::{Ready, Started};
 use store::{Session, StoreError, Tx};
 
+use super::supersede::{AT_ONCE, at_turn};
 use super::{Gate, let_back, renew};
 use crate::control::Inner;
 use crate::deployment::journal::{Unwanted, beginning, end_unstarted};
@@ -35,7 +36,7 @@ pub(super) struct Due {
 /// Starts whatever may start now.
 pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
     let (store, host) = (&inner.world.store, inner.member.host.as_str());
-    let (mut count, mut opens) = (0, None);
+    let (mut count, mut opens, mut more) = (0, None, None);
     let mut outrun = false;
     // Each round starts at most one of an environment; a short one may make room for the next at once.
     while inner.runner.free() > 0 && !inner.stopping.is_cancelled() {
@@ -53,6 +54,10 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
         tx.commit().await?;
         let none = taken.is_empty() && ended.is_empty();
         count += taken.len() + ended.len();
+        if ended.len() as u64 >= AT_ONCE {
+            // More of them may be left: others have a turn to write, and this server's other work, before the next look.
+            more = Some(Utc::now());
+        }
         // A slot too many is given back.
         for (taken, slot) in taken.into_iter().zip(slots) {
             inner.runner.spawn(taken, Some(slot));
@@ -60,14 +65,14 @@ pub(super) async fn due(inner: &Inner) -> Result<Due, StoreError> {
         for deployment in ended {
             count_end(inner, &deployment).await;
         }
-        if none && outrun {
-            // The next notice tells what came of it.
+        if more.is_some() || (none && outrun) {
+            // If nothing came of it, the next notice tells why.
             break;
         }
         outrun = none;
     }
     let next = store::queue::next_time(store, host, Utc::now()).await?;
-    Ok(Due { taken: count, next: next.into_iter().chain(opens).min() })
+    Ok(Due { taken: count, next: next.into_iter().chain(opens).chain(more).min() })
 }
 
 /// What may start here now, as far as `session` sees and if there were a slot for each, first come first; and what holds the others.
@@ -100,9 +105,14 @@ async fn begin(inner: &Inner, tx: &Tx, chosen: &[DeploymentId], most: usize) -> 
     let mut ready: BTreeMap<DeploymentId, Ready> =
         ready.into_iter().map(|ready| (ready.entry.deployment.clone(), ready)).collect();
     let (mut begun, mut entries, mut kinds) = (Begun::default(), Vec::new(), BTreeMap::new());
-    for Ready { entry, kind, generation, newest, serving, .. } in
-        start.iter().filter_map(|start| ready.remove(&start.deployment))
-    {
+    let mut left = AT_ONCE;
+    for ready in start.iter().filter_map(|start| ready.remove(&start.deployment)) {
+        let superseded = at_turn(tx, &ready, &mut left).await?;
+        if !superseded.is_empty() {
+            begun.ended.extend(superseded);
+            continue;
+        }
+        let Ready { entry, kind, generation, newest, serving, .. } = ready;
         let id = &entry.deployment;
         if generation < newest && entry.not_before.is_some() {
             renew(tx, id, &entry.environment).await?;

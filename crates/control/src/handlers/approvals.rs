@@ -15,7 +15,7 @@ use crate::Control;
 use crate::access::{Admitted, missing};
 use crate::approvals::{approve, end, got, tell};
 use crate::caller::Handle;
-use crate::dispatch::count_end;
+use crate::dispatch::{count_end, supersede};
 use crate::error::store_error;
 
 impl Handle<List> for Control {
@@ -86,7 +86,7 @@ impl Handle<Vote> for Control {
             Tally::Approved => {
                 let environment = store::environments::get(&tx, &row.environment_id).await.map_err(store_error)?;
                 let record = store::deployments::get(&tx, &row.deployment).await.map_err(store_error)?;
-                ended.extend(self.supersede(&tx, &environment, &record, None).await?);
+                ended.extend(supersede(&tx, &environment, &record, None).await.map_err(store_error)?);
                 approve(&tx, &row, &votes, now).await.map_err(store_error)?;
             }
             Tally::Refused => {

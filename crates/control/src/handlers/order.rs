@@ -6,13 +6,12 @@ use domain::deployment::{Deployment, DeploymentKind, Metadata, PhaseTimes};
 use domain::event::EventKind;
 use domain::labels::{Labels, Tag};
 use domain::phase::Phase;
-use domain::queue::{Priority, Supersede, rank};
+use domain::queue::{Priority, rank};
 use domain::release::Release;
 use domain::source::{Commit, Source};
 use domain::{AppId, DeploymentId, Name, UploadId};
 use operations::deployments::{Deploy, DeployRequest, Rollback, RollbackRequest};
 use operations::{Error, Operation};
-use store::approvals::Approval;
 use store::apps::App;
 use store::deployments::Record;
 use store::environments::Environment;
@@ -25,7 +24,6 @@ use crate::Control;
 use crate::access::{Admitted, missing, sources};
 use crate::approvals::ask;
 use crate::caller::Handle;
-use crate::deployment::journal::{Unwanted, end_unstarted};
 use crate::deployment::state::Order;
 use crate::deployment::{self, Deploying, State};
 use crate::dispatch::{self, Accepted, count_end};
@@ -182,7 +180,7 @@ impl Control {
         store::events::insert(&tx, app, named, Some(&deployment.id), &queued, deployment.created_at)
             .await
             .map_err(store_error)?;
-        let superseded = self.supersede(&tx, environment, &record, asked.as_ref()).await?;
+        let superseded = dispatch::supersede(&tx, environment, &record, asked.as_ref()).await.map_err(store_error)?;
         let entry = Entry {
             deployment: deployment.id.clone(),
             app: record.app_id.clone(),
@@ -212,44 +210,6 @@ impl Control {
             count_end(&self.inner, &deployment).await;
         }
         Ok(record.deployment)
-    }
-
-    /// Ends what was asked for before in the environment, for the same source, and still waits, if its policy says so. One of which
-    /// others are `asked` may never run: it ends only what they are asked about, too, and the rest once they have said yes.
-    ///
-    /// What carries out a plan counts as of the branch that the plan was made of, and is ended like the others. But it ends none
-    /// itself: they would bring the newest of the branch, and a plan's commit may be older.
-    pub(super) async fn supersede(
-        &self,
-        tx: &Tx,
-        environment: &Environment,
-        newer: &Record,
-        asked: Option<&Approval>,
-    ) -> Result<Vec<DeploymentId>, Error> {
-        let mut ended = Vec::new();
-        let (Supersede::SkipQueued, Some(source)) = (environment.supersede, newer.deployment.asked()) else {
-            return Ok(ended);
-        };
-        if newer.deployment.metadata.plan.is_some() {
-            return Ok(ended);
-        }
-        let why = || Unwanted::Superseded { newer: newer.deployment.generation };
-        for entry in store::queue::of_environment(tx, &environment.id).await.map_err(store_error)? {
-            if asked.is_some() && !entry.held {
-                continue;
-            }
-            let older = store::deployments::get(tx, &entry.deployment).await.map_err(store_error)?.deployment;
-            // What was ordered for a time of its own is meant.
-            if older.generation < newer.deployment.generation
-                && older.asked().as_ref() == Some(&source)
-                && entry.not_before.is_none()
-                && end_unstarted(tx, &entry.deployment, why()).await.map_err(store_error)?
-            {
-                store::queue::remove(tx, &entry.deployment).await.map_err(store_error)?;
-                ended.push(entry.deployment);
-            }
-        }
-        Ok(ended)
     }
 }
 

@@ -24,6 +24,7 @@ mod schedules;
 mod sees;
 mod sign_in_ways;
 mod starts;
+mod supersede;
 mod transfer;
 mod upkeep;
 mod uploads;
@@ -99,6 +100,8 @@ const CASES: &[(&str, Case)] = &[
     ("fences", |db| Box::pin(records::fences(db))),
     ("starting many", |db| Box::pin(starts::together(db))),
     ("starting what others have not", |db| Box::pin(starts::outrun(db))),
+    ("sources that are the same", |db| Box::pin(supersede::sources(db))),
+    ("what a newer one ends", |db| Box::pin(supersede::waiting(db))),
     ("adding to many journals", |db| Box::pin(starts::appends(db))),
     ("what additions mean", |db| Box::pin(starts::advances(db))),
     ("leases", |db| Box::pin(records::leases(db))),

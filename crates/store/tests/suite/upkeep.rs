@@ -215,7 +215,7 @@ pub(crate) async fn old_files(db: Database) {
     };
     assert_eq!(spared(3).await.unwrap(), [1, 0].map(|n: usize| ids[n].clone()), "five served, the fourth is new");
     assert_eq!(spared(1).await.unwrap(), [4, 3, 2, 1, 0].map(|n: usize| ids[n].clone()));
-    // One that waits knows what it goes back to; one that has begun may take any.
+    // One that waits knows what it goes back to; one that has begun says what it takes, and may find any when it makes one.
     let waits = fixture::deployment(&tx, &production).await.deployment.id;
     let update = DeploymentUpdate { release: Some((ids[1].clone(), 2)), ..Default::default() };
     deployments::update(&tx, &waits, now(), update).await.unwrap();
@@ -223,6 +223,16 @@ pub(crate) async fn old_files(db: Database) {
     let begun = fixture::deployment(&tx, &production).await.deployment.id;
     assert!(spared(1).await.is_some());
     become_(&tx, &begun, Phase::Building).await;
+    assert_eq!(spared(1).await.unwrap(), [4, 3, 2, 0].map(|n: usize| ids[n].clone()), "while it builds");
+    // Its files are there after all.
+    retention::files_gone(&tx, &ids[2..3], now()).await.unwrap();
+    let found = releases::get(&tx, &ids[2]).await.unwrap();
+    releases::take(&tx, &found, &begun).await.unwrap();
+    assert_eq!(releases::get(&tx, &ids[2]).await.unwrap().files_gone_at, None);
+    let taken = deployments::get(&tx, &begun).await.unwrap().deployment;
+    assert_eq!((taken.release, taken.release_number), (Some(found.id), Some(found.number)));
+    assert_eq!(spared(1).await.unwrap(), [4, 3, 0].map(|n: usize| ids[n].clone()), "what it has taken stays");
+    become_(&tx, &begun, Phase::CopyingFiles).await;
     assert_eq!(spared(1).await, None);
     become_(&tx, &begun, Phase::Failed).await;
 

@@ -11,13 +11,15 @@ use domain::failure::{Cause, Failure};
 use domain::limits::Limits;
 use domain::phase::Phase;
 use domain::plan::{Change, Fact, Touch, digest_of_spec, digest_of_variables};
-use domain::release::release_digest;
+use domain::release::{Digest, Release, release_digest};
 use domain::spec::AppSpec;
 use saga::{Retry, Stage, Step};
+use store::{Session, StoreError};
 
 use super::{DETECT, blocking, store_away, store_retry};
 use crate::deployment::explain::{Explain, Outlook, Scene, Undo};
 use crate::deployment::promise::keep;
+use crate::deployment::state::Order;
 use crate::deployment::{Deploying, State, World, fail};
 use crate::environment::{Variables, data_key};
 
@@ -66,11 +68,7 @@ impl<G: Deploying> Stage<G> for Detect {
             .await?
             .map_err(|e| saga::Failure::permanent(fail::internal(PHASE, format!("can't keep the snapshot: {e}"))))?;
 
-        let known = store::releases::find_by_digest(&world.store, &order.app, &digest)
-            .await
-            .map_err(|e| store_away(PHASE, e))?;
-        let known = known.filter(|_| world.layout.release(&order.app, &digest).is_dir());
-        keep(order, PHASE, &[Fact::Exists(known.as_ref().map(|release| release.number))])?;
+        let known = take(world, order, &digest).await?;
         if let Some(release) = known {
             sink.say(&format!("v{} was made of the same source and variables: nothing to build", release.number));
             state.release = Some(release.into());
@@ -80,6 +78,35 @@ impl<G: Deploying> Stage<G> for Detect {
         state.spec = Some(detected.app);
         Ok(state)
     }
+}
+
+/// The release that was made of the same, if its files are there. The transaction that finds it notes that this deployment has come to
+/// need it: so its files stay, and those of others may go while this one builds.
+async fn take(world: &World, order: &Order, digest: &Digest) -> Result<Option<Release>, saga::Failure<Failure>> {
+    let away = |e| store_away(PHASE, e);
+    // A look beforehand, as most have something to build and need no turn to write.
+    if existing(&world.store, world, order, digest).await.map_err(away)?.is_none() {
+        keep(order, PHASE, &[Fact::Exists(None)])?;
+        return Ok(None);
+    }
+    let tx = world.store.write().await.map_err(away)?;
+    let known = existing(&tx, world, order, digest).await.map_err(away)?;
+    keep(order, PHASE, &[Fact::Exists(known.as_ref().map(|release| release.number))])?;
+    if let Some(release) = &known {
+        store::releases::take(&tx, release, &order.deployment).await.map_err(away)?;
+        tx.commit().await.map_err(away)?;
+    }
+    Ok(known)
+}
+
+async fn existing(
+    session: &impl Session,
+    world: &World,
+    order: &Order,
+    digest: &Digest,
+) -> Result<Option<Release>, StoreError> {
+    let known = store::releases::find_by_digest(session, &order.app, digest).await?;
+    Ok(known.filter(|_| world.layout.release(&order.app, digest).is_dir()))
 }
 
 impl Explain for Detect {
