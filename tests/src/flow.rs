@@ -249,7 +249,7 @@ pub fn refused<T: std::fmt::Debug>(result: Result<T, CallError>) -> Error {
 }
 
 async fn wait_until_empty(mut look: impl AsyncFnMut() -> Vec<String>) -> Vec<String> {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     loop {
         let left = look().await;
         if left.is_empty() || std::time::Instant::now() > deadline {

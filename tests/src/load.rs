@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No answer after this long: lost.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Well below the time after which servers close what is idle, so that the two never meet.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -285,7 +285,10 @@ mod tests {
 
     fn tally(address: SocketAddr) -> Tally {
         let load = RawLoad::start(address, "x.localhost", 50);
-        std::thread::sleep(Duration::from_millis(400));
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while load.shared.ends.lock().unwrap().len() < 12 && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         load.stop()
     }
 

@@ -20,7 +20,7 @@ async fn cancelled_in(server: &Server, load: RawLoad, id: &DeploymentId, phase: 
     let began = Instant::now();
     server.cancel(id).await.unwrap();
     let ended = server.end(id).await;
-    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(45), "it took {:?}", began.elapsed());
     assert_eq!(ended.phase, Phase::Cancelled, "{ended:#?}");
     let failure = ended.failure.clone();
     assert!(failure.as_ref().is_none_or(|failure| failure.cause == Cause::Cancelled), "{failure:#?}");

@@ -25,7 +25,9 @@ async fn a_hundred_thousand_of_one_project_keep_nobody_else_waiting() {
     // As many as a project may have at work by default: those of the crowd take all slots that become free, if they are let.
     let server = Server::start_with(&["--workers", "2"], &[]).await;
     let (server, _repo, _) = crate::on(server, "hello").await;
+    let begun = Instant::now();
     let (mut server, other, _) = crate::on(server, "quiet").await;
+    let alone = begun.elapsed();
     for n in 1..ENVIRONMENTS {
         let environment = format!("place-{n}").parse().unwrap();
         let request = CreateRequest { app: "hello".parse().unwrap(), environment, host: None };
@@ -39,12 +41,16 @@ async fn a_hundred_thousand_of_one_project_keep_nobody_else_waiting() {
     other.commit(App::new("v2").files(), "v2");
     active(server.deploy_to_end("quiet").await);
     let took = asked.elapsed();
-    assert!(took < Duration::from_secs(20), "{took:?}: who came later waited for all before");
+    // Behind a hundred others it would be fifty times as long as alone.
+    assert!(
+        took < Duration::from_secs(20) + alone * 15,
+        "{took:?}, {alone:?} alone: who came later waited for all before"
+    );
     let asked = Instant::now();
     let page: Page<Entry> = serde_json::from_value(server.cli_json(&["queue", "list", "--json"])).unwrap();
     let (shown, first) = (asked.elapsed(), &page.items[0]);
     // Of a build that is not optimized, on a machine that others use.
-    assert!(shown < Duration::from_secs(60), "the queue is shown after {shown:?}, {took:?} for the other");
+    assert!(shown < Duration::from_secs(300), "the queue is shown after {shown:?}, {took:?} for the other");
     assert!(page.next.is_some(), "{} on one page", page.items.len());
     let waits = first.estimate.as_ref().map(|estimate| estimate.start.at);
     assert!(waits.is_some() && first.app.as_str() == "hello", "{first:?}");

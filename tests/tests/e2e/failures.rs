@@ -71,7 +71,7 @@ async fn an_app_that_does_not_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_app_that_does_not_become_healthy() {
     let (failed, failure) =
-        fails(App::new("v2").env("UNHEALTHY", "1").grace("2s"), Phase::HealthCheck, "version v2 listens", 0).await;
+        fails(App::new("v2").env("UNHEALTHY", "1").grace("15s"), Phase::HealthCheck, "version v2 listens", 0).await;
     assert_eq!((failure.cause, failed.phase), (Cause::HealthCheck, Phase::Failed));
     assert!(failure.message.contains("500"), "{failure:#?}");
 }

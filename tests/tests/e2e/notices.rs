@@ -243,7 +243,7 @@ async fn receivers_that_misbehave_touch_no_deployment() {
         receivers.push((receiver, made.channel.id));
     }
     let after = median().await;
-    assert!(after < before * 2 + Duration::from_secs(2), "{before:?} without channels, {after:?} with them");
+    assert!(after < before * 2 + Duration::from_secs(8), "{before:?} without channels, {after:?} with them");
 
     for (receiver, _) in &receivers {
         receiver.wait(1).await;

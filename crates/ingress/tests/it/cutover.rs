@@ -66,6 +66,10 @@ async fn fifty_cutovers_lose_no_request() {
                 n += 1;
                 let (seen, path) = (seen.clone(), if n % 20 == 0 { "/slow" } else { "/" });
                 requests.spawn(async move { seen.request(&mut Raw::connect(address).await, path).await });
+                // A machine that is too slow for so many is not buried under them.
+                if requests.len() >= 100 {
+                    requests.join_next().await.unwrap().unwrap();
+                }
             }
             while let Some(request) = requests.join_next().await {
                 request.unwrap();

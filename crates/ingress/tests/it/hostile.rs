@@ -141,12 +141,12 @@ async fn a_body_that_drips_is_cut_off_and_a_steady_one_is_not() {
     let ingress = Ingress::with(limits).await;
     let origin = Origin::echo().await;
     ingress.route(1, &[origin.address]).await;
-    let head = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 4000\r\n\r\n");
+    let head = format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 40000\r\n\r\n");
     let send = async |piece: usize| {
         use tokio::io::AsyncWriteExt;
         let mut client = ingress.raw().await;
         client.send(&head).await;
-        for _ in 0..4000 / piece {
+        for _ in 0..40_000 / piece {
             tokio::time::sleep(Duration::from_millis(20)).await;
             if client.stream.write_all(&vec![b'a'; piece]).await.is_err() {
                 break;
@@ -155,11 +155,12 @@ async fn a_body_that_drips_is_cut_off_and_a_steady_one_is_not() {
         client.answer().await
     };
     let begun = Instant::now();
-    let dripping = tokio::time::timeout(Duration::from_secs(10), send(1)).await.unwrap();
+    let dripping = tokio::time::timeout(Duration::from_secs(60), send(1)).await.unwrap();
     assert!(dripping.as_ref().map_or(true, |a| a.status == 408), "{dripping:?}");
     assert!(begun.elapsed() >= Duration::from_millis(500), "not before its time");
-    let steady = send(50).await.unwrap();
-    assert!(steady.status == 200 && steady.body.ends_with(&[b'a'; 4000]), "{steady:?}");
+    // So much faster than it must be that it may be held up.
+    let steady = send(500).await.unwrap();
+    assert!(steady.status == 200 && steady.text().ends_with(&"a".repeat(40_000)), "{steady:?}");
 }
 
 #[tokio::test]
@@ -184,8 +185,7 @@ async fn one_client_can_not_take_all_connections() {
 
 #[tokio::test]
 async fn a_tunnel_has_no_time_for_a_head_and_a_kept_connection_has_its_own() {
-    let limits =
-        Limits { head_time: Duration::from_millis(200), idle: Duration::from_millis(900), ..Limits::default() };
+    let limits = Limits { head_time: Duration::from_millis(200), idle: Duration::from_secs(4), ..Limits::default() };
     let ingress = Ingress::with(limits).await;
     let origin = Origin::upgrading().await;
     ingress.route(1, &[origin.address]).await;
@@ -207,5 +207,5 @@ async fn a_tunnel_has_no_time_for_a_head_and_a_kept_connection_has_its_own() {
     assert_eq!(kept.get("/").await.status, 200, "longer than a head may take, shorter than a connection may be idle");
     let idle = Instant::now();
     assert!(kept.is_closed().await);
-    assert!(idle.elapsed() >= Duration::from_millis(700));
+    assert!(idle.elapsed() >= Duration::from_millis(3500));
 }

@@ -46,13 +46,13 @@ async fn a_late_answer_is_a_timeout() {
 /// An upload that takes longer than the upstream may take to answer is not late as long as it comes in.
 #[tokio::test]
 async fn a_slow_upload_is_no_timeout() {
-    let ingress = Ingress::with(Limits { response_head: Duration::from_millis(200), ..Limits::default() }).await;
+    let ingress = Ingress::with(Limits { response_head: Duration::from_secs(1), ..Limits::default() }).await;
     let origin = Origin::echo().await;
     ingress.route(1, &[origin.address]).await;
     let mut client = ingress.raw().await;
     client.send(format!("POST / HTTP/1.1\r\nHost: {HOST}\r\nContent-Length: 8\r\n\r\n")).await;
     for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(80)).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
         client.send("x").await;
     }
     let answer = client.answer().await.unwrap();

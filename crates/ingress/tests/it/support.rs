@@ -93,14 +93,14 @@ impl Ingress {
     }
 }
 
-/// Polls until something is there; fails after 10 s.
+/// Polls until something is there; fails after 60 s.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(mut look: impl FnMut() -> F) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = look().await {
             return found;
         }
-        assert!(Instant::now() < deadline, "it did not happen within 10 s");
+        assert!(Instant::now() < deadline, "it did not happen within 60 s");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
@@ -343,9 +343,9 @@ impl Raw {
         self.read(false).await
     }
 
-    /// The next response, at most 20 s from now. `Err` says how it broke off.
+    /// The next response, at most 60 s from now. `Err` says how it broke off.
     pub(crate) async fn read(&mut self, head: bool) -> Result<Answer, String> {
-        tokio::time::timeout(Duration::from_secs(20), self.read_on(head)).await.map_err(|_| "no answer within 20 s")?
+        tokio::time::timeout(Duration::from_secs(60), self.read_on(head)).await.map_err(|_| "no answer within 60 s")?
     }
 
     async fn read_on(&mut self, is_head: bool) -> Result<Answer, String> {
@@ -409,14 +409,14 @@ impl Raw {
         }
     }
 
-    /// So many bytes, at most 20 s from now.
+    /// So many bytes, at most 60 s from now.
     pub(crate) async fn exactly(&mut self, length: usize) -> Result<Vec<u8>, String> {
-        tokio::time::timeout(Duration::from_secs(20), self.take(length)).await.map_err(|_| "not within 20 s")?
+        tokio::time::timeout(Duration::from_secs(60), self.take(length)).await.map_err(|_| "not within 60 s")?
     }
 
-    /// The ingress closes the connection without another byte.
+    /// The ingress closes the connection without another byte, and not because a head takes too long, which is 30 s.
     pub(crate) async fn is_closed(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_secs(10), self.more("end")).await.is_ok_and(|r| r.is_err())
+        tokio::time::timeout(Duration::from_secs(25), self.more("end")).await.is_ok_and(|r| r.is_err())
     }
 }
 

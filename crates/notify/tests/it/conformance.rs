@@ -85,7 +85,7 @@ async fn bad_receivers_cost_a_moment_and_are_tried_again() {
             let begun = Instant::now();
             let failure = failure(kind, mood).await;
             assert_eq!(failure.then, Then::Again(None), "{kind} {mood:?}: {failure}");
-            assert!(begun.elapsed() < Duration::from_secs(10), "{kind} {mood:?}");
+            assert!(begun.elapsed() < Duration::from_secs(60), "{kind} {mood:?}");
             assert!(failure.why.chars().count() <= 500 && !failure.why.is_empty(), "{kind} {mood:?}: {failure}");
         }
     }

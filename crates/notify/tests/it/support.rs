@@ -46,7 +46,7 @@ impl Inbox {
 
 /// May call loopback, and soon loses patience.
 pub(crate) fn outgoing() -> Outgoing {
-    let short = Duration::from_millis(500);
+    let short = Duration::from_secs(3);
     let limits = Limits { resolve: short, connect: short, whole: short };
     Outgoing::new(vec!["127.0.0.0/8".parse().unwrap()]).unwrap().with_limits(limits)
 }

@@ -92,7 +92,7 @@ async fn a_background_child_that_holds_the_output_open_does_not_hang_us() {
     let begin = Instant::now();
     let (done, lines) = work.run("sleep 1000 & setsid sleep 1001 & (setsid sh -c 'sleep 1002' &); echo done").await;
     assert!(done.unwrap().success());
-    assert!(begin.elapsed() < Duration::from_secs(10));
+    assert!(begin.elapsed() < Duration::from_secs(60));
     assert_eq!(lines.len(), 1);
     assert_eq!(work.processes(), NONE);
 }
@@ -101,12 +101,12 @@ async fn a_background_child_that_holds_the_output_open_does_not_hang_us() {
 async fn the_time_limit_ends_the_whole_family() {
     let work = Work::new();
     let mut command = work.command(FAMILY);
-    command.limit = Duration::from_millis(700);
+    command.limit = Duration::from_secs(3);
     let mut lines = Vec::new();
     let begin = Instant::now();
     let error = work.executor.run(&command, |l| lines.push(l.text), &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(error, ExecError::TimedOut(limit) if limit == command.limit));
-    assert!(begin.elapsed() >= Duration::from_millis(2700) && begin.elapsed() < Duration::from_secs(10));
+    assert!(begin.elapsed() >= Duration::from_secs(5) && begin.elapsed() < Duration::from_secs(60));
     assert_eq!(lines, ["up"]);
     assert_eq!(work.processes(), NONE);
 }
@@ -141,7 +141,7 @@ async fn dropping_the_future_ends_the_whole_family() {
         executor.run(&command, |_| *seen.lock().unwrap() = true, &CancellationToken::new()).await
     });
     until(|| *up.lock().unwrap(), "the command");
-    assert!(work.processes().len() >= 5);
+    until(|| work.processes().len() >= 5, "the family");
     task.abort();
     until(|| work.processes().is_empty(), "all of it to go");
 

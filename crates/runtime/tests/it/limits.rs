@@ -53,7 +53,7 @@ async fn a_fork_bomb_is_ended_whole_and_its_neighbour_runs_on() {
     assert_eq!(exceeded(bombed), Exceeded::Processes { limit: 64 });
     assert!(neighbour.unwrap().success());
     assert_eq!(said, ["well"]);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", begun.elapsed());
     until(|| is_quiet(bomb.sandbox.as_ref().unwrap().user.unwrap()), "the bomb to be gone");
     assert_no_groups(&ground.data());
 }
@@ -291,7 +291,7 @@ async fn an_instance_that_forks_or_fills_the_disk_is_held() {
     until(|| machine.text(&name).iter().any(|l| l.contains("more than its 40 processes")), "the refusal to be told");
     let begun = Instant::now();
     machine.runtime.remove(&name).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(90), "{:?}", begun.elapsed());
     until(|| is_quiet(spec.sandbox.as_ref().unwrap().user.unwrap()), "the last to be reaped");
     assert_no_groups(&ground.data());
 }

@@ -19,7 +19,7 @@ async fn a_million_lines_are_neither_lost_nor_slow() {
     let last = || machine.runtime.logs().tail(&name, 3).unwrap();
     until(|| last().iter().any(|l| l.text == "1000000"), "the last line");
     let took = begin.elapsed();
-    assert!(took < Duration::from_secs(20), "{took:?}");
+    assert!(took < Duration::from_secs(120), "{took:?}");
 
     let logs = machine.runtime.logs();
     let (mut next, mut after) = (1_u64, None);

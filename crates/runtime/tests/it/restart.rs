@@ -15,7 +15,7 @@ async fn waits_grow_until_it_is_a_crash_loop_with_slow_retries() {
     let machine = Machine::new();
     let mut spec = machine.spec("date +%s%N >> runs; exit 7");
     let loop_retry = Duration::from_secs(2);
-    spec.restart = RestartPolicy::Always(Backoff { base: MS(100), loop_exits: 4, loop_retry, ..Backoff::default() });
+    spec.restart = RestartPolicy::Always(Backoff { base: MS(400), loop_exits: 4, loop_retry, ..Backoff::default() });
     let name = spec.key.name();
     machine.runtime.start(&spec).await.unwrap();
 
@@ -35,7 +35,7 @@ async fn waits_grow_until_it_is_a_crash_loop_with_slow_retries() {
     let runs = fs::read_to_string(machine.app().join("runs")).unwrap();
     let times: Vec<u64> = runs.lines().map(|l| l.parse::<u64>().unwrap() / 1_000_000).collect();
     let waits: Vec<u64> = times.windows(2).map(|w| w[1] - w[0]).collect();
-    for (wait, least) in waits.iter().zip([100, 200, 400, 2000]) {
+    for (wait, least) in waits.iter().zip([400, 800, 1600, 2000]) {
         assert!(*wait >= least, "{waits:?}");
     }
 }

@@ -142,7 +142,7 @@ pub(crate) fn kill(pid: i32, signal: i32) {
 
 #[track_caller]
 pub(crate) fn until(mut done: impl FnMut() -> bool, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !done() {
         assert!(Instant::now() < deadline, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(10));
