@@ -3,7 +3,7 @@ import { render, screen, waitFor, within } from '@testing-library/react'
 import userEvent from '@testing-library/user-event'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { App, client, router } from '@/app'
-import type { Plan, RetentionPolicy, Role, Simulation, StallLimits, Sweep } from '@/api/schema'
+import type { Overview, Plan, RetentionPolicy, Role, Simulation, StallLimits, Sweep } from '@/api/schema'
 
 const AT = '2026-11-21T20:00:00Z'
 const DIGEST = '3f2a9c1d04be'.repeat(5)
@@ -76,7 +76,7 @@ beforeEach(() => {
     ],
     '/api/v1/windows': [],
     '/api/v1/deployments': { items: [] },
-    '/api/v1/overview': { items: [], needs: [] },
+    '/api/v1/overview': { apps: [], needs_you: [], queued: 0, running: 0 } satisfies Overview,
     [`/api/v1/plans/${DIGEST}/simulation`]: simulation,
     '/api/v1/retention': { keep, set: { outputs: '14d' }, apps: ['shop'] } satisfies RetentionPolicy,
     '/api/v1/retention/plan': sweep,
