@@ -6,7 +6,6 @@ use sea_orm::{ConnectionTrait, DbBackend};
 
 use crate::row::{long, number, parse, to_json};
 use crate::rows::Parameters;
-use crate::session::sealed::Connected;
 use crate::{Session, StoreError};
 
 /// A deployment that ends older ones.
