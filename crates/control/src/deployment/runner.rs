@@ -184,7 +184,7 @@ impl Runner {
             shared.table().running.remove(&deployment);
             shared.freed.notify_one();
             // The archive it was made from may have served its purpose. A server that stops leaves that to the next one.
-            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, chrono::store::clock::now()));
+            let swept = stopping.run_until_cancelled(crate::uploads::sweep(&shared.world, store::clock::now()));
             if let Some(Err(e)) = swept.await {
                 tracing::warn!("can't look for uploads that nobody needs: {e}");
             }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use domain::DeploymentId;
 use domain::deployment::DeploymentKind;
 use domain::event::EventKind;
