@@ -111,7 +111,7 @@ pub(crate) async fn cleaning_up(db: Database) {
     assert!(!beats::set_stalled(&tx, before, Some("it has ended")).await.unwrap());
     assert_eq!(beats::count_stalled(&tx).await.unwrap(), 1);
     assert!(beats::ask_again(&tx, id).await.unwrap());
-    assert_eq!(beats::asked_again(&tx).await.unwrap(), std::slice::from_ref(&id));
+    assert_eq!(beats::asked_again(&tx).await.unwrap(), std::slice::from_ref(id));
     assert!(!beats::working(&tx).await.unwrap()[0].cleans_up(), "it is stalled");
     assert!(beats::set_stalled(&tx, id, None).await.unwrap());
     let stuck = DeploymentUpdate { stuck: Some(Some("it can't be stopped".into())), ..Default::default() };
