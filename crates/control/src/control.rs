@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::EnvironmentId;
-use domain::audit::MacKey;
 use domain::guide::Library;
 use domain::limits::Limits;
 use ingress::{EnsureError, Holder};
@@ -190,9 +190,9 @@ impl Control {
                 return Err(e);
             }
         };
-        let audit_key = MacKey::new(vault.audit_key());
-        let first_token = if fresh { tokens::first(&store, &audit_key).await? } else { None };
-        let first_invitation = if first_token.is_some() { sign_in::first(&store, &audit_key).await? } else { None };
+        let audit_keys = audit::keys(&vault);
+        let first_token = if fresh { tokens::first(&store, &audit_keys).await? } else { None };
+        let first_invitation = if first_token.is_some() { sign_in::first(&store, &audit_keys).await? } else { None };
 
         let host = host(&options, &layout);
         let supervisor = Supervisor { binary: options.binary.clone(), args: vec!["supervise".to_owned()] };
@@ -356,6 +356,23 @@ async fn find_ingress(holder: &Holder, layout: &Layout, options: &Options) -> Re
 
 fn database(options: &Options, layout: &Layout) -> Result<DatabaseUrl, Error> {
     database_url(options.database.as_ref(), layout)
+}
+
+/// A data folder that is there, and its database.
+pub(crate) fn existing(data: &Path, database: Option<&SecretString>) -> Result<(Layout, DatabaseUrl), Error> {
+    let layout = match Layout::at(data) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            return Err(Error::not_found(format!("there is no data folder {}", data.display()))
+                .hint("name the server's with --data DIR"));
+        }
+        other => other.map_err(|e| io_error("open the data folder", data, &e))?,
+    };
+    let url = database_url(database, &layout)?;
+    if url.path().is_some_and(|path| !path.exists()) {
+        return Err(Error::not_found(format!("there is no database in {}", layout.data().display()))
+            .hint("if the server uses PostgreSQL, give its address with --database-url-file"));
+    }
+    Ok((layout, url))
 }
 
 /// The database of a data folder.

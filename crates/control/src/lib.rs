@@ -23,6 +23,7 @@ mod forecast;
 mod handlers;
 mod hub;
 pub mod inspect;
+pub mod keys;
 mod layout;
 pub mod metrics;
 mod notices;

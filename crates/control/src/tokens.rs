@@ -23,7 +23,7 @@ use crate::turns::Turns;
 const USE_NOTED: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
 /// The token of the very first start, which may do everything. `None` when another server has made one meanwhile.
-pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
+pub(crate) async fn first(store: &Store, audit: &[MacKey]) -> Result<Option<SecretString>, Error> {
     let (secret, token) = make("first", store::clock::now());
     let tx = store.write().await.map_err(store_error)?;
     if store::tokens::any(&tx).await.map_err(store_error)? {

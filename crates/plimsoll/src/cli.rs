@@ -115,6 +115,7 @@ pub(crate) enum Command {
     Doctor(doctor::Args),
     Backup(backup::Args),
     Restore(restore::Args),
+    Keys(keys::Args),
     Retention(retention::Args),
     Stalls(stalls::Args),
     #[command(alias = "token")]

@@ -34,26 +34,31 @@ pub struct Filter {
     pub until: Option<DateTime<Utc>>,
 }
 
-/// Adds a record to the log, and returns it as it is kept.
+/// Adds a record to the log, and returns it as it is kept. The first of the keys signs; the others were in use before, and heads
+/// that they have signed are good.
 ///
 /// A head that was altered or lost, or that a holder of another key has written, stops nobody from working: the log goes on behind
 /// the last record that is there, and the head says from then on that something may be missing before this one. A log with
 /// nothing in it is one that was emptied: what a first start makes is recorded by [`begin`].
-pub async fn append(tx: &Tx, key: &MacKey, draft: Draft) -> Result<Record, StoreError> {
+pub async fn append(tx: &Tx, keys: &[MacKey], draft: Draft) -> Result<Record, StoreError> {
     let (end, broken) = match head(tx).await {
-        Ok(Some(head)) if head.is_vouched_for(key) => (head.end, head.broken),
+        Ok(Some(head)) if keys.iter().any(|key| head.is_vouched_for(key)) => (head.end, head.broken),
         Ok(_) | Err(StoreError::Corrupt { .. }) => broken_after(last(tx).await?),
         Err(error) => return Err(error),
     };
-    add(tx, key, draft, end, broken).await
+    add(tx, in_use(keys)?, draft, end, broken).await
 }
 
 /// The same for the very first record, which nothing can be missing before.
-pub async fn begin(tx: &Tx, key: &MacKey, draft: Draft) -> Result<Record, StoreError> {
+pub async fn begin(tx: &Tx, keys: &[MacKey], draft: Draft) -> Result<Record, StoreError> {
     match (head(tx).await, last(tx).await?) {
-        (Ok(None), Link::START) => add(tx, key, draft, Link::START, None).await,
-        _ => append(tx, key, draft).await,
+        (Ok(None), Link::START) => add(tx, in_use(keys)?, draft, Link::START, None).await,
+        _ => append(tx, keys, draft).await,
     }
+}
+
+fn in_use(keys: &[MacKey]) -> Result<&MacKey, StoreError> {
+    keys.first().ok_or_else(|| StoreError::Internal("there is no key that signs the audit log".to_owned()))
 }
 
 async fn add(tx: &Tx, key: &MacKey, draft: Draft, end: Link, broken: Option<u64>) -> Result<Record, StoreError> {

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::CertificateId;
-use sea_orm::{EntityTrait, QueryOrder};
+use sea_orm::sea_query::Expr;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 
 use crate::entity::certificates::{Column, Entity, Model};
 use crate::row::{from_json, insert as insert_row, parse, to_json};
@@ -49,6 +50,13 @@ pub async fn insert(tx: &Tx, certificate: &Certificate) -> Result<(), StoreError
         true => Ok(()),
         false => Err(StoreError::Conflict(Constraint::Certificate)),
     }
+}
+
+/// Its data key, wrapped anew.
+pub async fn rewrap(tx: &Tx, id: &CertificateId, wrapped: &[u8]) -> Result<(), StoreError> {
+    let update = Entity::update_many().col_expr(Column::Wrapped, Expr::value(wrapped.to_vec()));
+    update.filter(Column::Id.eq(id.as_str())).exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Removes one; `false` when it was not there.

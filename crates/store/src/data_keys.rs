@@ -2,9 +2,10 @@
 
 use domain::EnvironmentId;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, IntoActiveModel};
+use sea_orm::{EntityTrait, IntoActiveModel, QueryOrder};
 
 use crate::entity::data_keys::{Column, Entity, Model};
+use crate::row::parse;
 use crate::session::sealed::Connected;
 use crate::{Session, StoreError, Tx};
 
@@ -12,6 +13,12 @@ use crate::{Session, StoreError, Tx};
 pub async fn find(session: &impl Session, environment: &EnvironmentId) -> Result<Option<Vec<u8>>, StoreError> {
     let row = Entity::find_by_id(environment.as_str()).one(session.connection()).await?;
     Ok(row.map(|row| row.wrapped))
+}
+
+/// All of them, each with its environment.
+pub async fn list(session: &impl Session) -> Result<Vec<(EnvironmentId, Vec<u8>)>, StoreError> {
+    let rows = Entity::find().order_by_asc(Column::EnvironmentId).all(session.connection()).await?;
+    rows.into_iter().map(|row| Ok((parse(&row.environment_id)?, row.wrapped))).collect()
 }
 
 /// Sets or replaces it.

@@ -30,7 +30,9 @@ pub struct Host {
 /// - `Conflict(HostKey)` when the key file is another one than that of the other hosts.
 pub async fn register(tx: &Tx, host: &Host) -> Result<(), StoreError> {
     let known = list(tx).await?;
-    if let Some(other) = known.iter().find(|other| other.key_fingerprint != host.key_fingerprint) {
+    let others = known.iter().filter(|other| other.key_fingerprint != host.key_fingerprint);
+    // Its own folder comes last: of another one the key file could be copied.
+    if let Some(other) = others.min_by_key(|other| other.folder_id == host.folder_id) {
         return Err(StoreError::Conflict(Constraint::HostKey { host: other.name.clone() }));
     }
     if let Some(same) = known.iter().find(|other| other.name == host.name) {
@@ -57,6 +59,13 @@ pub async fn register(tx: &Tx, host: &Host) -> Result<(), StoreError> {
         (false, None) => Some(String::new()),
     };
     place(tx, from.as_deref(), &host.name).await
+}
+
+/// All of them have this key file from now on: a server with another one is refused.
+pub async fn set_key(tx: &Tx, key_fingerprint: &str) -> Result<(), StoreError> {
+    let update = Entity::update_many().col_expr(Column::KeyFingerprint, Expr::value(key_fingerprint));
+    update.exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// By name.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::UserId;
 use sea_orm::sea_query::{Expr, OnConflict};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder};
 
 use crate::entity::totp::{Column, Entity, Model};
 use crate::session::sealed::Connected;
@@ -24,6 +24,19 @@ pub struct Totp {
 
 pub async fn find(session: &impl Session, user: &UserId) -> Result<Option<Totp>, StoreError> {
     Entity::find_by_id(user.as_str()).one(session.connection()).await?.map(Totp::try_from).transpose()
+}
+
+/// Of everybody.
+pub async fn list(session: &impl Session) -> Result<Vec<Totp>, StoreError> {
+    let rows = Entity::find().order_by_asc(Column::UserId).all(session.connection()).await?;
+    rows.into_iter().map(Totp::try_from).collect()
+}
+
+/// The same secret, sealed anew.
+pub async fn reseal(tx: &Tx, user: &UserId, sealed: &[u8]) -> Result<(), StoreError> {
+    let update = Entity::update_many().col_expr(Column::Sealed, Expr::value(sealed.to_vec()));
+    update.filter(Column::UserId.eq(user.as_str())).exec(tx.connection()).await?;
+    Ok(())
 }
 
 /// Writes a secret that nobody has confirmed, in the place of another such. `false`, and nothing, when one is in use.

@@ -21,6 +21,7 @@ mod failures;
 mod input;
 mod isolation;
 mod jwt;
+mod keys;
 mod kills;
 mod labels;
 mod limits;

@@ -24,6 +24,7 @@ use crate::Control;
 use crate::access::Admitted;
 use crate::caller::Principal;
 use crate::error::store_error;
+use crate::vault::Vault;
 
 /// Proof that what a transaction does is in the audit log. Made here alone.
 #[must_use]
@@ -56,9 +57,31 @@ pub(crate) async fn commit_unasked(tx: Write, why: Unasked) -> Result<(), Error>
     commit(tx, Recorded(())).await
 }
 
+/// The keys that the log is signed with: the one in use first.
+pub(crate) fn keys(vault: &Vault) -> Vec<MacKey> {
+    vault.audit_keys().into_iter().map(MacKey::new).collect()
+}
+
 /// Adds the record of what a server makes at its very first start, before anybody can ask for it.
-pub(crate) async fn record_first(tx: &Tx, key: &MacKey, operation: &str, target: &str) -> Result<(), Error> {
-    let draft = Draft {
+pub(crate) async fn record_first(tx: &Tx, keys: &[MacKey], operation: &str, target: &str) -> Result<(), Error> {
+    let detail = json!({ "role": "owner", "why": "it was the first start of a server" });
+    store::audit::begin(tx, keys, local(operation, target, detail)).await.map(drop).map_err(store_error)
+}
+
+/// Adds the record of what was done on the machine while no server ran.
+pub(crate) async fn record_offline(
+    tx: &Tx,
+    keys: &[MacKey],
+    operation: &str,
+    target: &str,
+    detail: Value,
+) -> Result<(), Error> {
+    store::audit::append(tx, keys, local(operation, target, detail)).await.map(drop).map_err(store_error)
+}
+
+/// Of the server itself, past the API.
+fn local(operation: &str, target: &str, detail: Value) -> Draft {
+    Draft {
         at: store::clock::now(),
         actor: Principal::System.id().to_owned(),
         actor_kind: ActorKind::System,
@@ -74,9 +97,8 @@ pub(crate) async fn record_first(tx: &Tx, key: &MacKey, operation: &str, target:
         target: Some(target.to_owned()),
         outcome: Outcome::Done,
         of: None,
-        detail: Detail::new(json!({ "role": "owner", "why": "it was the first start of a server" })),
-    };
-    store::audit::begin(tx, key, draft).await.map(drop).map_err(store_error)
+        detail: Detail::new(detail),
+    }
 }
 
 impl Control {
@@ -121,12 +143,12 @@ impl Control {
 
     /// The same; returns its number.
     async fn append(&self, tx: &Tx, draft: Draft) -> Result<u64, Error> {
-        let record = store::audit::append(tx, &self.audit_key(), draft).await.map_err(store_error)?;
+        let record = store::audit::append(tx, &self.audit_keys(), draft).await.map_err(store_error)?;
         Ok(record.seq)
     }
 
-    pub(crate) fn audit_key(&self) -> MacKey {
-        MacKey::new(self.world().vault.audit_key())
+    pub(crate) fn audit_keys(&self) -> Vec<MacKey> {
+        keys(&self.world().vault)
     }
 
     /// Says in the server's log where the audit log ends: at each start, and at midnight.

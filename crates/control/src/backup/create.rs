@@ -53,18 +53,7 @@ pub enum Keys {
 /// `Conflict` when the file exists, `NotFound` without a data folder, `Unavailable` when something can't be read or
 /// written. After an error there is no file.
 pub async fn create(options: CreateOptions) -> Result<Manifest, Error> {
-    let layout = match Layout::at(&options.data) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Err(Error::not_found(format!("there is no data folder {}", options.data.display()))
-                .hint("name the server's with --data DIR"));
-        }
-        other => other.map_err(|e| file_error("open the data folder", &options.data, &e))?,
-    };
-    let database = crate::control::database_url(options.database.as_ref(), &layout)?;
-    if database.path().is_some_and(|path| !path.exists()) {
-        return Err(Error::not_found(format!("there is no database in {}", layout.data().display()))
-            .hint("if the server uses PostgreSQL, give its address with --database-url-file"));
-    }
+    let (layout, database) = crate::control::existing(&options.data, options.database.as_ref())?;
     let mut work = Work::begin(&options.file)?;
     for _ in 0..TRIES {
         let rows = Rows::read(&database, &layout, &work.tables).await?;

@@ -94,9 +94,9 @@ fn examine(options: &RestoreOptions) -> Result<(Manifest, Secrets), Error> {
         }
     };
     let vault = Vault::from_text(&secrets.key, &options.file).map_err(|e| Error::invalid(e.to_string()))?;
-    if vault.backup_digest() != manifest.key_digest {
+    if !vault.opens_backup(&manifest.key_digest) {
         return Err(Error::invalid("this key file is not the one that the backup's variables are sealed with")
-            .hint("give the `master.key` of the folder that the backup was taken of"));
+            .hint("give the `master.key` of the folder that the backup was taken of, with all of its lines"));
     }
     Ok((manifest, secrets))
 }

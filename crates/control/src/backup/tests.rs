@@ -215,6 +215,12 @@ async fn wrong_passphrases_and_keys_are_told_and_change_nothing() {
     let right = RestoreOptions { key: RestoreKey::File(world.path("data/master.key")), ..world.to(&bare, &target) };
     restore(right).await.unwrap();
     assert!(target.join("master.key").exists());
+    // The key of then is in the file, behind a later one.
+    let (later, rotated) = (world.path("later"), world.path("rotated.key"));
+    std::fs::copy(world.path("data/master.key"), &rotated).unwrap();
+    Vault::open(&rotated, false).unwrap().renew(&rotated).unwrap();
+    restore(RestoreOptions { key: RestoreKey::File(rotated.clone()), ..world.to(&bare, &later) }).await.unwrap();
+    assert_eq!(std::fs::read(later.join("master.key")).unwrap(), std::fs::read(&rotated).unwrap());
 }
 
 #[tokio::test]

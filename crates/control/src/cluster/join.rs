@@ -60,7 +60,7 @@ pub(crate) async fn join(
     let host = Host {
         name: row.host.clone(),
         folder_id: folder.id.clone(),
-        key_fingerprint: vault.keyed_digest("fingerprint of the key"),
+        key_fingerprint: vault.fingerprint(),
         created_at: row.started_at,
     };
     let registered = async {
@@ -80,21 +80,25 @@ pub(crate) async fn join(
     };
     if let Err(e) = registered.await {
         identity::forget(layout, &id);
-        return Err(refused(e));
+        return Err(refused(e, &host.name));
     }
     dead.iter().for_each(|peer| identity::forget(layout, peer));
     Ok(Joined { member: Member::new(row, layout.clone(), lock, duty), alone: alive.is_empty() })
 }
 
-fn refused(error: StoreError) -> Error {
+fn refused(error: StoreError, own: &str) -> Error {
     match &error {
         StoreError::Conflict(Constraint::HostName { host }) => {
             Error::conflict(format!("another data folder is the host `{host}` of this database"))
                 .hint("give this one a name of its own with --host; or start the server with the data folder of that host")
         }
+        StoreError::Conflict(Constraint::HostKey { host }) if host == own => {
+            Error::conflict("the key file of this data folder is not the one that its database was last used with")
+                .hint("if `plimsoll keys rotate` was stopped half-way, run it again; otherwise put that master.key here, with mode 600")
+        }
         StoreError::Conflict(Constraint::HostKey { host }) => {
             Error::conflict(format!("the key file of this data folder is not the one of the host `{host}`, so that each could not read what the other seals"))
-                .hint("copy master.key of that host into this data folder, with mode 600")
+                .hint("copy master.key of that host into this data folder, with mode 600; if `plimsoll keys rotate` was stopped half-way here, run it again instead")
         }
         _ => store_error(error),
     }

@@ -35,7 +35,7 @@ impl Handle<Verify> for Control {
         let anchor = anchor.map_err(|e: InvalidAnchor| {
             Error::unprocessable(e.to_string()).hint("`plimsoll audit verify` prints one; the server's log has others")
         })?;
-        let found = store::audit::verify(self.store(), &[self.audit_key()], anchor).await.map_err(store_error)?;
+        let found = store::audit::verify(self.store(), &self.audit_keys(), anchor).await.map_err(store_error)?;
         Ok(match found {
             Ok(report) => Verified {
                 sound: true,

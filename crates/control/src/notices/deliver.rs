@@ -243,7 +243,7 @@ async fn note(control: &Control, epoch: u64, delivery: &Delivery, outcome: &Outc
         Health::Disable => {
             // People may have done so meanwhile.
             if let Some(found) = store::channels::find(&tx, &delivery.channel).await?.filter(|found| found.enabled) {
-                store::audit::append(&tx, &control.audit_key(), record(&found, attempt)).await?;
+                store::audit::append(&tx, &control.audit_keys(), record(&found, attempt)).await?;
             }
             store::channels::fails(&tx, &delivery.channel, attempt.at).await?;
             store::channels::disable(&tx, &delivery.channel).await?;

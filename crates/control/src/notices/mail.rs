@@ -38,6 +38,15 @@ pub(crate) fn seal_mail(vault: &Vault, server: NewMailServer) -> Result<StoredMa
     Ok(StoredMail { host, port, encryption, from, user, password })
 }
 
+impl StoredMail {
+    /// The same with its data key under the key in use; `None` when it is already, or there is no password.
+    pub(crate) fn rewrap(&self, vault: &Vault) -> Result<Option<Self>, VaultError> {
+        let Some((wrapped, sealed)) = &self.password else { return Ok(None) };
+        let anew = vault.rewrap(OWNER, wrapped)?;
+        Ok(anew.map(|anew| Self { password: Some((anew, sealed.clone())), ..self.clone() }))
+    }
+}
+
 /// For one attempt.
 pub(crate) fn open_mail(vault: &Vault, stored: StoredMail) -> Result<MailServer, VaultError> {
     let password = stored.password.as_ref().map(|(wrapped, sealed)| -> Result<_, VaultError> {

@@ -65,7 +65,7 @@ impl Control {
     /// are. A recovery code is not to be guessed, so it is a way in for who has to wait.
     pub(super) async fn attempt_code(&self, visitor: &Visitor, user: &User, code: &str) -> Result<Attempt, Denied> {
         let keys = self.keys(visitor, user.email.as_str()).await?;
-        let guessable = keys.everywhere.is_some() && self.recovery_digest(&user.id, code).is_none();
+        let guessable = keys.everywhere.is_some() && self.recovery_digests(&user.id, code).is_empty();
         let digest = |text: &str| self.world().vault.sign_in_digest(text);
         let codes = guessable.then(|| format!("{}{}", sign_ins::LONG, digest(&format!("codes\0{}", user.id))));
         self.count_attempt(Keys { codes, ..keys }).await

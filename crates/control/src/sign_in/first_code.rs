@@ -55,8 +55,8 @@ impl Control {
         }
         self.forgive(&tx, &attempt).await?;
         let codes = recovery::make();
-        let hashes =
-            codes.iter().map(|code| self.recovery_digest(id, code.expose_secret()).ok_or_else(Error::internal));
+        let digest = |code: &str| self.recovery_digests(id, code).into_iter().next().ok_or_else(Error::internal);
+        let hashes = codes.iter().map(|code| digest(code.expose_secret()));
         let hashes = hashes.collect::<Result<Vec<_>, _>>()?;
         store::recovery_codes::replace(&tx, id, &hashes).await.map_err(store_error)?;
         who.noted().target(id);

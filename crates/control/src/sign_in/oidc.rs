@@ -31,7 +31,7 @@ use super::{Opened, Visitor, inviter};
 use crate::Control;
 use crate::audit::commit;
 use crate::error::store_error;
-use crate::vault::Vault;
+use crate::vault::{Vault, VaultError};
 
 const SETTING: &str = "oidc";
 const PURPOSE: &str = "oidc";
@@ -156,7 +156,7 @@ impl Kept {
 
     /// What `client_secret` is to hold.
     pub(crate) fn seal(vault: &Vault, issuer: &str, client_id: &str, secret: &str) -> Result<String, Error> {
-        let sealed = vault.settings_key().seal(&purpose(issuer, client_id), secret.as_bytes());
+        let sealed = vault.settings_keys().seal(&purpose(issuer, client_id), secret.as_bytes());
         sealed.map(|sealed| hex(&sealed)).map_err(|e| {
             tracing::error!("a secret can't be sealed: {e}");
             Error::internal()
@@ -166,13 +166,20 @@ impl Kept {
     fn secret(&self, vault: &Vault) -> Result<SecretString, Error> {
         let bytes = unhex(&self.client_secret);
         let opened =
-            bytes.and_then(|bytes| vault.settings_key().open(&purpose(&self.issuer, &self.client_id), &bytes).ok());
+            bytes.and_then(|bytes| vault.settings_keys().open(&purpose(&self.issuer, &self.client_id), &bytes).ok());
         let text =
             opened.and_then(|plain| std::str::from_utf8(&plain).ok().map(|text| SecretString::from(text.to_owned())));
         text.ok_or_else(|| {
             Error::unavailable("the secret that this server has at the sign-in provider does not open")
                 .hint("it was sealed with another key file: set it again, `plimsoll sign-in set`")
         })
+    }
+
+    /// The same with its secret under the key in use; `None` when it is already.
+    pub(crate) fn reseal(&self, vault: &Vault) -> Result<Option<Self>, VaultError> {
+        let sealed = unhex(&self.client_secret).ok_or(VaultError::Sealed)?;
+        let anew = vault.settings_keys().reseal(&purpose(&self.issuer, &self.client_id), &sealed)?;
+        Ok(anew.map(|anew| Self { client_secret: hex(&anew), ..self.clone() }))
     }
 
     fn client(&self, vault: &Vault, redirect: &str) -> Result<Client, Error> {

@@ -106,9 +106,14 @@ impl Control {
     ) -> Result<Option<Taken>, Error> {
         let found = store::totp::find(tx, user).await.map_err(store_error)?;
         let Some(found) = found.filter(|found| found.confirmed_at.is_some()) else { return Ok(None) };
-        if let Some(hash) = self.recovery_digest(user, code) {
-            let taken = store::recovery_codes::take(tx, user, &hash, now).await.map_err(store_error)?;
-            return Ok(taken.then_some(Taken::RecoveryCode));
+        let hashes = self.recovery_digests(user, code);
+        for hash in &hashes {
+            if store::recovery_codes::take(tx, user, hash, now).await.map_err(store_error)? {
+                return Ok(Some(Taken::RecoveryCode));
+            }
+        }
+        if !hashes.is_empty() {
+            return Ok(None);
         }
         let secret = self.open_second_factor(&found)?;
         // By the clock that the person's app goes by, too.
@@ -121,7 +126,7 @@ impl Control {
     pub(crate) fn new_second_factor(&self, user: &UserId) -> Result<(totp::Secret, Vec<u8>), Error> {
         let secret = totp::Secret::make();
         let sealed =
-            self.world().vault.second_factor_key().seal(user.as_str(), secret.as_bytes()).map_err(|error| {
+            self.world().vault.second_factor_keys().seal(user.as_str(), secret.as_bytes()).map_err(|error| {
                 tracing::error!("a second factor can't be sealed: {error}");
                 Error::internal()
             })?;
@@ -133,14 +138,15 @@ impl Control {
             tracing::error!(user = %kept.user, "a second factor can't be read: {why}");
             Error::internal().hint("an owner switches it off: `plimsoll users remove-second-factor EMAIL`")
         };
-        let key = self.world().vault.second_factor_key();
-        let plain = key.open(kept.user.as_str(), &kept.sealed).map_err(|error| unreadable(&error))?;
+        let keys = self.world().vault.second_factor_keys();
+        let plain = keys.open(kept.user.as_str(), &kept.sealed).map_err(|error| unreadable(&error))?;
         totp::Secret::from_bytes(&plain).map_err(|error| unreadable(&error))
     }
 
-    /// How a recovery code is kept; `None` for what can't be one.
-    pub(crate) fn recovery_digest(&self, user: &UserId, code: &str) -> Option<String> {
-        recovery::digest(&self.world().vault.recovery_key(), user.as_str(), code)
+    /// How a recovery code is kept by now, and how it was under earlier keys; nothing for what can't be one.
+    pub(crate) fn recovery_digests(&self, user: &UserId, code: &str) -> Vec<String> {
+        let keys = self.world().vault.recovery_keys();
+        keys.iter().filter_map(|key| recovery::digest(key, user.as_str(), code)).collect()
     }
 }
 

@@ -20,7 +20,7 @@ const OPEN: TimeDelta = TimeDelta::days(7);
 /// An invitation to own the server, by its secret. It is worth nothing any more once somebody owns it, however they came.
 ///
 /// `None` when somebody does, or another server was quicker.
-pub(crate) async fn first(store: &Store, audit: &MacKey) -> Result<Option<SecretString>, Error> {
+pub(crate) async fn first(store: &Store, audit: &[MacKey]) -> Result<Option<SecretString>, Error> {
     let now = store::time::micros(store::clock::now());
     let (secret, hash) = Kind::Invitation.make();
     let invitation = Invitation {

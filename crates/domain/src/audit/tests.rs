@@ -143,6 +143,31 @@ fn each_way_to_cheat_is_named() {
     assert_eq!(fault(&records, Some(&hidden)), (5, Flaw::HeadForged));
 }
 
+/// As after a change of the key, which is because others may have the one of before.
+#[test]
+fn a_key_of_before_vouches_for_what_was_before_alone() {
+    let keys = [key(2), key(1)];
+    let add = |records: &mut Vec<Record>, key: &MacKey| {
+        let end = records.last().map_or(Link::START, Record::link);
+        records.push(chain(&end, draft("apps.create", Value::Null), key));
+        Head::new(records[records.len() - 1].link(), None, key)
+    };
+    let mut records = log(2, &keys[1]);
+    let before = Head::new(records[1].link(), None, &keys[1]);
+    assert!(verify(&records, Some(&before), &keys).is_ok(), "nobody has used the new one");
+    let head = add(&mut records, &keys[0]);
+    let report = |unchecked| Ok(Report { records: 3, head: records[2].hash, unchecked });
+    assert_eq!(verify(&records, Some(&head), &keys), report(0));
+    assert_eq!(verify(&records, Some(&head), &keys[..1]), report(2), "the key of before was put away");
+
+    let forged = Head::new(records[2].link(), None, &keys[1]);
+    assert_eq!(verify(&records, Some(&forged), &keys), Err(Fault { seq: 3, flaw: Flaw::HeadForged }));
+    let forged = add(&mut records, &keys[1]);
+    for head in [&forged, &Head::new(forged.end, None, &keys[0])] {
+        assert_eq!(verify(&records, Some(head), &keys), Err(Fault { seq: 4, flaw: Flaw::Forged }));
+    }
+}
+
 #[test]
 fn an_anchor_tells_of_a_log_that_was_written_anew() {
     let keys = [key(1)];

@@ -51,7 +51,9 @@ impl fmt::Display for Flaw {
             Flaw::Unreadable { why } => write!(f, "can't be read: {why}"),
             Flaw::Unlinked => f.write_str("does not follow the one before it: one of both was replaced"),
             Flaw::Altered => f.write_str("was altered: its hash is another one"),
-            Flaw::Forged => f.write_str("was not written by this server: its MAC is wrong"),
+            Flaw::Forged => f.write_str(
+                "was not written by this server: its MAC is wrong, or made with a key that was not in use any more",
+            ),
             Flaw::NoHead => f.write_str("is the last one, but the head that says so is missing"),
             Flaw::HeadForged => f.write_str("is the last one by a head that was altered"),
             Flaw::OtherHead => f.write_str("is the last one, and has another hash than the head says"),
@@ -104,16 +106,19 @@ pub struct Report {
 
 /// Is shown one record after the other, from the first one on, and keeps nothing but the last.
 pub struct Verifier<'a> {
+    /// The newest first.
     keys: &'a [MacKey],
+    /// So many of them, from the newest on, may still be met: none that was in use before one that was seen.
+    usable: usize,
     anchor: Option<Anchor>,
     end: Link,
     unchecked: u64,
 }
 
 impl<'a> Verifier<'a> {
-    /// Without keys only the hashes are looked at.
+    /// The key in use first, behind it those of before. Without keys only the hashes are looked at.
     pub fn new(keys: &'a [MacKey], anchor: Option<Anchor>) -> Self {
-        Self { keys, anchor, end: Link::START, unchecked: 0 }
+        Self { keys, usable: keys.len(), anchor, end: Link::START, unchecked: 0 }
     }
 
     /// Number of the record that it wants to see next.
@@ -135,9 +140,10 @@ impl<'a> Verifier<'a> {
         if record.prev != self.end.hash {
             return fault(Flaw::Unlinked);
         }
-        match self.keys.iter().find(|key| key.id() == record.key) {
-            Some(key) if !record.is_vouched_for(key) => return fault(Flaw::Forged),
-            Some(_) => {}
+        match self.keys.iter().position(|key| key.id() == record.key) {
+            // A key is changed because others may have it: from then on its word is worth nothing.
+            Some(at) if at >= self.usable || !record.is_vouched_for(&self.keys[at]) => return fault(Flaw::Forged),
+            Some(at) => self.usable = at + 1,
             None => self.unchecked += 1,
         }
         if self.anchor.is_some_and(|Anchor(link)| link.seq == seq && link.hash != record.hash) {
@@ -164,8 +170,7 @@ impl<'a> Verifier<'a> {
             return if last.seq == 0 { fault(1, Flaw::Missing { next: None }) } else { fault(last.seq, Flaw::NoHead) };
         };
         // Without its key, hashes are all there is to look at.
-        let key = self.keys.iter().find(|key| key.id() == head.key);
-        if key.is_some_and(|key| !head.is_vouched_for(key)) || (key.is_none() && !self.keys.is_empty()) {
+        if !self.keys.is_empty() && !self.keys[..self.usable].iter().any(|key| head.is_vouched_for(key)) {
             return fault(head.end.seq, Flaw::HeadForged);
         }
         if head.end.seq > last.seq {

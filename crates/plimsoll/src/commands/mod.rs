@@ -24,6 +24,7 @@ pub(crate) mod guides;
 pub(crate) mod ingress;
 pub(crate) mod init;
 pub(crate) mod invitations;
+pub(crate) mod keys;
 pub(crate) mod login;
 pub(crate) mod logout;
 pub(crate) mod logs;
@@ -169,6 +170,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<(), Failure> {
         Command::Doctor(args) => doctor::run(context, args).await,
         Command::Backup(args) => backup::run(context, args).await,
         Command::Restore(args) => restore::run(context, args).await,
+        Command::Keys(args) => keys::run(context, args).await,
         Command::Stalls(args) => stalls::run(context, args).await,
         Command::Retention(args) => retention::run(context, args).await,
         Command::Tokens(args) => tokens::run(context, args).await,

@@ -10,7 +10,7 @@ use crate::{Session, StoreError};
 /// Records that are read at once, which is all that is in memory of the log.
 const PAGE: u64 = 500;
 
-/// Whether the log is as it was written: what it holds, or what is wrong first.
+/// Whether the log is as it was written: what it holds, or what is wrong first. The key in use comes first, behind it those of before.
 ///
 /// It is the log as it is when the call begins; what is added meanwhile is left for the next time. So it may take as long as it
 /// takes, and holds nobody up.

@@ -316,7 +316,7 @@ pub(crate) async fn makers(db: Database) {
         let (actor, target) = (actor.to_owned(), Some(target.id.to_string()));
         let draft =
             Draft { actor, target, outcome, operation: "tokens.create".into(), app_id: None, ..crate::audit::draft(1) };
-        audit::append(&tx, &crate::audit::key(), draft).await.unwrap();
+        audit::append(&tx, &[crate::audit::key()], draft).await.unwrap();
     }
     tx.commit().await.unwrap();
     store.close().await;

@@ -41,7 +41,7 @@ pub(crate) async fn add(tx: &Tx, count: u64) -> Vec<Record> {
     let mut records = Vec::new();
     for n in 1..=count {
         // Of an empty log the first record is that of a first start.
-        records.push(audit::begin(tx, &key(), draft(n)).await.unwrap());
+        records.push(audit::begin(tx, &[key()], draft(n)).await.unwrap());
     }
     records
 }
@@ -83,10 +83,10 @@ pub(crate) async fn pages(db: Database) {
         detail: Detail::default(),
         ..draft(4)
     };
-    let begun = audit::append(&tx, &key(), begun).await.unwrap();
+    let begun = audit::append(&tx, &[key()], begun).await.unwrap();
     let failed = Draft { outcome: Outcome::Failed, of: Some(begun.seq), ..begun.draft.clone() };
     records.push(begun);
-    records.push(audit::append(&tx, &key(), failed).await.unwrap());
+    records.push(audit::append(&tx, &[key()], failed).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(records.iter().map(|r| r.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     assert_eq!(records[0].draft.request.as_deref(), Some("r\u{fffd}"));
@@ -163,7 +163,7 @@ pub(crate) async fn refusals(db: Database) {
     let store = db.open().await;
     let tx = store.write().await.unwrap();
     crate::fixture::app(&tx, "shop").await;
-    assert!(matches!(audit::append(&tx, &key(), draft(3)).await, Err(StoreError::Internal(_))));
+    assert!(matches!(audit::append(&tx, &[key()], draft(3)).await, Err(StoreError::Internal(_))));
     assert!(tx.commit().await.is_err());
     assert_eq!(store::apps::list(&store, None, 9).await.unwrap(), []);
 }
@@ -297,7 +297,7 @@ pub(crate) async fn heads(db: Database) {
     raw.close().await.unwrap();
     assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::Missing { next: None } }));
     let tx = store.write().await.unwrap();
-    audit::append(&tx, &key(), draft(1)).await.unwrap();
+    audit::append(&tx, &[key()], draft(1)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::AfterBreak }));
     // An old head of ours, put back with all that follows still there, or cut off.
@@ -330,10 +330,22 @@ pub(crate) async fn heads(db: Database) {
     with(&store, 2).await;
     let other = MacKey::new(Zeroizing::new([2; 32]));
     let tx = store.write().await.unwrap();
-    audit::append(&tx, &other, draft(3)).await.unwrap();
+    audit::append(&tx, &[other], draft(3)).await.unwrap();
     tx.commit().await.unwrap();
-    let fault = audit::verify(&store, &[key(), MacKey::new(Zeroizing::new([2; 32]))], None).await.unwrap();
+    let fault = audit::verify(&store, &[MacKey::new(Zeroizing::new([2; 32])), key()], None).await.unwrap();
     assert_eq!(fault, Err(Fault { seq: 3, flaw: Flaw::AfterBreak }));
+    // A head of a key that was in use before is no break.
+    let db = Database::fresh(db.kind);
+    let store = db.open().await;
+    with(&store, 2).await;
+    let keys = [MacKey::new(Zeroizing::new([2; 32])), key()];
+    for n in 3..5 {
+        let tx = store.write().await.unwrap();
+        assert_eq!(audit::append(&tx, &keys, draft(n)).await.unwrap().key, keys[0].id());
+        tx.commit().await.unwrap();
+        let report = audit::verify(&store, &keys, None).await.unwrap().unwrap();
+        assert_eq!((report.records, report.unchecked), (n, 0));
+    }
 }
 
 /// Writers of several servers and a reader: no gap, no fork, and each look at it sees a whole log.
@@ -347,7 +359,7 @@ pub(crate) async fn many(db: Database) {
             tokio::spawn(async move {
                 for m in 0..80 {
                     let tx = store.write().await.unwrap();
-                    audit::append(&tx, &key(), draft(n * 100 + m)).await.unwrap();
+                    audit::append(&tx, &[key()], draft(n * 100 + m)).await.unwrap();
                     // Some are given up.
                     if m % 7 != 0 {
                         tx.commit().await.unwrap();

@@ -65,6 +65,12 @@ pub(crate) async fn hosts(db: Database) {
     let names: Vec<_> = hosts::list(&tx).await.unwrap().into_iter().map(|h| h.name).collect();
     assert_eq!(names, ["two", "uno"]);
     assert_eq!(environments::get(&tx, &old.id).await.unwrap().host, "uno");
+    // Another key is that of all; who has the one of before is told of another host than itself, if there is one.
+    hosts::set_key(&tx, "k2").await.unwrap();
+    let key = |host: &str| StoreError::Conflict(Constraint::HostKey { host: host.into() });
+    assert_eq!(hosts::register(&tx, &host("two", "f2", "k")).await.unwrap_err(), key("uno"));
+    assert_eq!(hosts::register(&tx, &host("uno", "f1", "k")).await.unwrap_err(), key("two"));
+    hosts::register(&tx, &host("two", "f2", "k2")).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -129,6 +129,7 @@ pub(crate) async fn variables_and_data_keys(db: Database) {
     assert_eq!(variables::list(&store, &two).await.unwrap().len(), 1);
     assert_eq!(data_keys::find(&store, &one).await.unwrap().as_deref(), Some(&b"\0second"[..]));
     assert_eq!(data_keys::find(&store, &two).await.unwrap(), None);
+    assert_eq!(data_keys::list(&store).await.unwrap(), [(one.clone(), b"\0second".to_vec())]);
     assert!(!format!("{listed:?}").contains("110"), "sealed bytes are not shown");
 
     let tx = store.write().await.unwrap();

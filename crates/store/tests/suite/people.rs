@@ -329,7 +329,10 @@ pub(crate) async fn second_factors(db: Database) {
     assert!(!totp::confirm(&tx, &zoe, kept(), 8).await.unwrap(), "once");
     assert!(!totp::begin(&tx, &zoe, &[5, 6], kept()).await.unwrap(), "one in use stays");
     let confirmed = totp::Totp { confirmed_at: Some(kept()), last_step: Some(7), ..begun };
-    assert_eq!(totp::find(&tx, &zoe).await.unwrap(), Some(confirmed));
+    assert_eq!(totp::find(&tx, &zoe).await.unwrap(), Some(confirmed.clone()));
+    assert_eq!(totp::list(&tx).await.unwrap(), std::slice::from_ref(&confirmed));
+    totp::reseal(&tx, &zoe, &[7]).await.unwrap();
+    assert_eq!(totp::list(&tx).await.unwrap(), [totp::Totp { sealed: vec![7], ..confirmed }]);
 
     // A code is good once, and an older one no more after it.
     for (step, taken) in [(7, false), (6, false), (8, true), (8, false), (10, true), (9, false)] {
