@@ -150,13 +150,14 @@ impl Rows {
     }
 
     /// Takes the time away that one waits for; `false` when it waits for none.
-    pub(crate) fn hasten(&mut self, id: u32) -> bool {
+    pub(crate) fn hasten(&mut self, id: u32, now: u64) -> bool {
         let Some(deployment) = self.deployments.get_mut(&id).filter(|d| d.queued && d.not_before.is_some()) else {
             return false;
         };
         self.tell = true;
         deployment.not_before = None;
-        deployment.rank = rank(queue_time(deployment.enqueued_at), None, deployment.priority);
+        deployment.enqueued_at = now;
+        deployment.rank = rank(queue_time(now), None, deployment.priority);
         deployment.hastened = self.environments.get(&deployment.environment).map(|environment| environment.generation);
         true
     }

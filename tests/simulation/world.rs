@@ -367,8 +367,9 @@ fn hasten(world: &World) {
     let (database, stays_old) = (world.database.clone(), world.mutation == Some(Mutation::LeaveTheLaterOld));
     world.say(|| format!("{id} is wanted now"));
     tokio::spawn(async move {
+        let now = database.now();
         let hasten = database.write(&server, move |rows| {
-            if rows.hasten(id) && !stays_old {
+            if rows.hasten(id, now) && !stays_old {
                 rows.renew(id);
             }
         });

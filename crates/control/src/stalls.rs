@@ -133,11 +133,12 @@ async fn note(inner: &Inner, working: &Working, stall: Option<Stall>, then: Reme
     store::events::insert(&tx, app, environment, Some(&deployment.id), &event, store::clock::now()).await?;
     // With what is told: a server that ends between the two would leave it told of, and nothing done.
     match (&reason, then) {
-        (Some(reason), Remedy::Fail) => {
+        (Some(reason), Remedy::Fail) if !deployment.phase.is_end() => {
             let by = format!("stall detection: {reason}");
             store::sagas::request_cancel(&tx, deployment.id.as_str(), &by).await?;
         }
-        (Some(_), Remedy::Resume) => drop(beats::ask_again(&tx, &deployment.id).await?),
+        // What is active can't be taken back: its last step is tried again.
+        (Some(_), Remedy::Resume | Remedy::Fail) => drop(beats::ask_again(&tx, &deployment.id).await?),
         (Some(_), Remedy::Report) | (None, _) => {}
     }
     tx.commit().await?;

@@ -280,7 +280,7 @@ impl<'a> Checkout<'a> {
         let mut write = Run::new(url, &cache.lock, [OsStr::new("--git-dir"), cache.dir.as_os_str()]);
         write.args.extend(["--work-tree".into(), tree.as_os_str().to_owned()]);
         write.args.extend(["checkout-index", "--all", "--force"].map(OsString::from));
-        self.session.run(write.variable("GIT_INDEX_FILE", &file)).await?;
+        self.session.run(write.filling().variable("GIT_INDEX_FILE", &file)).await?;
         Ok((commit, listing.submodules))
     }
 
@@ -326,7 +326,7 @@ impl<'a> Checkout<'a> {
         if !cache.is_worn() {
             return;
         }
-        let packed = self.session.run(in_cache(url, cache, ["gc", "--quiet", "--prune=now"])).await;
+        let packed = self.session.run(in_cache(url, cache, ["gc", "--quiet", "--prune=now"]).filling()).await;
         if packed.is_err() {
             let removed = cache.remove();
             tracing::warn!(cache = %cache.dir.display(), ?removed, "the cache of a repository could not be packed; it was removed");

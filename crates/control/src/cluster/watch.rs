@@ -44,6 +44,11 @@ pub(crate) async fn run(inner: Weak<Inner>, stopping: CancellationToken) {
                 looked = Some(Instant::now());
                 member.observe(store).await;
                 member.end_those_who_stand_still(store).await;
+                match tokio::time::timeout(member.lease / BEATS, tell_time(store)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(e)) => tracing::debug!("the database's clock can't be read: {e}"),
+                    Err(_) => tracing::debug!("the database's clock took too long to be read"),
+                }
             }
             member.bury_the_dead(store).await;
         };
@@ -76,11 +81,6 @@ impl Member {
             Ok(Ok(false)) => self.register_again(store).await,
             Ok(Err(e)) => tracing::warn!("the heartbeat can't be written: {e}"),
             Err(_) => tracing::warn!("the heartbeat took too long to be written"),
-        }
-        match tokio::time::timeout(limit, tell_time(store)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => tracing::debug!("the database's clock can't be read: {e}"),
-            Err(_) => tracing::debug!("the database's clock took too long to be read"),
         }
     }
 

@@ -141,7 +141,7 @@ static REPOSITORY: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
 fn ports(lane: u16) -> Ports {
     static WORLDS: AtomicU16 = AtomicU16::new(0);
     // Below those that the system hands out by itself.
-    let first = 30_000 + lane * 550 + WORLDS.fetch_add(1, Ordering::Relaxed) % 68 * 8;
+    let first = 30_000 + lane * 460 + WORLDS.fetch_add(1, Ordering::Relaxed) % 57 * 8;
     Ports::new(first..=first + 7)
 }
 

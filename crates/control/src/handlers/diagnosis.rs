@@ -1,5 +1,8 @@
 //! Deployments that don't go on, and the limits by which that is noticed.
 
+use std::collections::BTreeSet;
+
+use domain::DeploymentId;
 use domain::stall::StallPolicy;
 use operations::Error;
 use operations::diagnosis::{
@@ -28,6 +31,8 @@ impl Handle<Diagnose> for Control {
         all.retain(|working| sees.includes(&working.record.app_id));
         let records = all.iter_mut().map(|working| &mut working.record).collect();
         waits.missed(store, records).await.map_err(store_error)?;
+        // One that was taken a moment ago is still queued, by its row.
+        let taken: BTreeSet<DeploymentId> = all.iter().map(|working| working.record.deployment.id.clone()).collect();
         for working in all {
             let deployment = working.record.deployment;
             let known = look(world, &deployment).await.map_err(store_error)?;
@@ -40,6 +45,7 @@ impl Handle<Diagnose> for Control {
         let queued = Filter { phase: Some(domain::phase::Phase::Queued), sees, ..Filter::default() };
         let queued = store::deployments::list(store, &queued, None, limit.into()).await;
         let mut queued = queued.map_err(store_error)?;
+        queued.retain(|record| !taken.contains(&record.deployment.id));
         waits.tell(store, &mut queued).await.map_err(store_error)?;
         let left_out = all.saturating_sub(queued.len() as u64);
         items.extend(queued.into_iter().map(|record| diagnose(record.deployment, Known::default())));

@@ -105,7 +105,7 @@ impl Control {
 
     async fn certificates(&self, shown: &Shown) -> Result<Vec<Certificate>, Error> {
         let rows = store::certificates::list(self.store()).await.map_err(store_error)?;
-        let now = store::clock::now();
+        let now = chrono::Utc::now();
         Ok(rows.into_iter().map(|row| view(row, shown, now)).collect())
     }
 

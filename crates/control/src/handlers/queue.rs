@@ -104,10 +104,13 @@ impl Handle<Reschedule> for Control {
             (None, false) => row.not_before,
             (asked, _) => asked,
         };
-        let rank = rank(row.enqueued_at, not_before, priority);
+        // It becomes the newest of its environment: before those that wait there it would leave them nothing to do.
+        let hastened = row.not_before.is_some() && not_before.is_none();
+        let came = if hastened { store::clock::now() } else { row.enqueued_at };
+        let rank = rank(came, not_before, priority);
         store::queue::set_priority(&tx, &row.deployment, priority, rank).await.map_err(store_error)?;
         store::queue::reschedule(&tx, &row.deployment, not_before, rank).await.map_err(store_error)?;
-        if row.not_before.is_some() && not_before.is_none() {
+        if hastened {
             renew(&tx, &row.deployment, &row.environment).await.map_err(store_error)?;
         }
         self.changed::<Reschedule>(who, tx, &row.deployment).await

@@ -33,9 +33,9 @@ pub(super) async fn until_full(folders: &[PathBuf]) -> io::Error {
     }
 }
 
-/// A little is forgiven, so that small repositories can be fetched although others have filled the disk.
+/// A little is forgiven, so that small repositories can be fetched although others have filled the disk, or write to it meanwhile.
 fn is_full(began: u64, free: u64, floor: u64) -> bool {
-    free < floor && began.saturating_sub(free) > floor / 64
+    free < floor && began.saturating_sub(free) > floor / 4
 }
 
 /// Free bytes of the disk that a folder is on, and how many of them are to be left.
@@ -54,8 +54,8 @@ mod tests {
         let floor = 64 << 20;
         assert!(!is_full(1 << 30, floor, floor), "there is room");
         assert!(is_full(1 << 30, floor - 1, floor));
-        assert!(!is_full(floor / 2, floor / 2 - (1 << 20), floor), "others have filled it");
-        assert!(is_full(floor / 2, floor / 2 - (2 << 20), floor));
+        assert!(!is_full(floor / 2, floor / 2 - (16 << 20), floor), "others have filled it");
+        assert!(is_full(floor / 2, floor / 2 - (17 << 20), floor));
     }
 
     #[test]

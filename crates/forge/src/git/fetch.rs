@@ -80,7 +80,7 @@ impl Checkout<'_> {
     }
 
     async fn bring(&mut self, fetch: Run<'_>, cache: &Cache) -> Result<(), Ended> {
-        let ended = self.session.run(fetch).await;
+        let ended = self.session.run(fetch.filling()).await;
         if let Err(Ended::Io(error)) = &ended
             && error.kind() == ErrorKind::StorageFull
         {

@@ -50,17 +50,25 @@ pub(crate) struct Run<'a> {
     pub(crate) variables: Vec<(OsString, OsString)>,
     /// Bytes that it may print; more are the error `FileTooLarge`.
     pub(crate) most: u64,
+    /// It may write much, and is stopped when that fills the disk.
+    pub(crate) fills: bool,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new<S: AsRef<OsStr>>(url: &'a GitUrl, lock: &'a File, args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|a| a.as_ref().to_owned()).collect();
-        Self { url, lock, args, variables: Vec::new(), most: MAX_OUTPUT }
+        Self { url, lock, args, variables: Vec::new(), most: MAX_OUTPUT, fills: false }
     }
 
     /// So many bytes at most.
     pub(crate) fn printing(mut self, most: u64) -> Self {
         self.most = most;
+        self
+    }
+
+    /// It may write much.
+    pub(crate) fn filling(mut self) -> Self {
+        self.fills = true;
         self
     }
 
@@ -87,7 +95,7 @@ impl Session<'_> {
             done = work => Ok(done),
             () = self.cancel.cancelled() => Err(Ended::Cancelled),
             () = tokio::time::sleep_until(self.deadline.into()) => Err(Ended::TimedOut),
-            full = disk::until_full(&self.folders) => Err(Ended::Io(full)),
+            full = disk::until_full(&self.folders), if run.fills => Err(Ended::Io(full)),
         };
         match ended {
             Ok(Ok((out, status))) if status.success() => Ok(out),
