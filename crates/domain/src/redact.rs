@@ -11,6 +11,10 @@ pub struct Redactor {
 }
 
 impl Redactor {
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut secrets: Vec<String> = Vec::new();
         for value in values {

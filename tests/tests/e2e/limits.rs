@@ -166,13 +166,16 @@ async fn agents_have_the_limits_of_everybody() {
     let agent = Agent::with_token(&server, &token);
     let nowhere = json!({ "deployment": "dep_01jd0000000000000000000000" });
     let mut allowed = 0;
-    let refusal = loop {
-        let refusal = agent.refused("deployments_cancel", nowhere.clone()).await;
-        if refusal["code"] != "not_found" {
-            break refusal;
+    // Many at once: one by one, a slow machine asks no more often than it may.
+    let refusal = 'refused: loop {
+        let asked = (0..16).map(|_| agent.refused("deployments_cancel", nowhere.clone()));
+        for refusal in futures::future::join_all(asked).await {
+            if refusal["code"] != "not_found" {
+                break 'refused refusal;
+            }
+            allowed += 1;
         }
-        allowed += 1;
-        assert!(allowed < 1000, "nobody is ever refused");
+        assert!(allowed < 5000, "nobody is ever refused");
     };
     assert!(allowed >= 100, "{allowed}: {refusal}");
     assert_eq!(refusal["code"], "rate_limited", "{refusal}");

@@ -106,6 +106,9 @@ impl Capture {
 
 /// A line as it may be kept: its very bytes, unless there is a secret among them.
 fn clean<'a>(secrets: &Redactor, line: &'a [u8]) -> Cow<'a, [u8]> {
+    if secrets.is_empty() {
+        return Cow::Borrowed(line);
+    }
     let text = String::from_utf8_lossy(line);
     let clean = secrets.clean(&text);
     if clean == text { Cow::Borrowed(line) } else { Cow::Owned(clean.into_bytes()) }
