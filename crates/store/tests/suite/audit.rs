@@ -288,18 +288,20 @@ pub(crate) async fn heads(db: Database) {
         }
     }
     // All of it gone, its head too: that is no log that was never begun.
-    let db = Database::fresh(db.kind);
-    let store = db.open().await;
-    with(&store, 3).await;
-    let raw = db.raw().await;
-    unlock(&db, &raw).await;
-    raw.execute_unprepared("DELETE FROM audit; DELETE FROM audit_head").await.unwrap();
-    raw.close().await.unwrap();
-    assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::Missing { next: None } }));
-    let tx = store.write().await.unwrap();
-    audit::append(&tx, &[key()], draft(1)).await.unwrap();
-    tx.commit().await.unwrap();
-    assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::AfterBreak }));
+    {
+        let db = Database::fresh(db.kind);
+        let store = db.open().await;
+        with(&store, 3).await;
+        let raw = db.raw().await;
+        unlock(&db, &raw).await;
+        raw.execute_unprepared("DELETE FROM audit; DELETE FROM audit_head").await.unwrap();
+        raw.close().await.unwrap();
+        assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::Missing { next: None } }));
+        let tx = store.write().await.unwrap();
+        audit::append(&tx, &[key()], draft(1)).await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(verify(&store).await, Err(Fault { seq: 1, flaw: Flaw::AfterBreak }));
+    }
     // An old head of ours, put back with all that follows still there, or cut off.
     for cut in [false, true] {
         let db = Database::fresh(db.kind);
