@@ -72,9 +72,13 @@ async fn remove_strays(inner: &Inner) -> Result<(), Error> {
             continue;
         }
         tracing::info!(instance = name, "stopping an instance that nothing wants");
-        if let Err(e) = world.runtime.stop(&name).await {
-            tracing::warn!(instance = name, "can't stop it: {e}");
-        }
+        // Nobody waits for it: it may take minutes, as its app wishes, and the server is needed before.
+        let runtime = world.runtime.clone();
+        tokio::spawn(async move {
+            if let Err(e) = runtime.stop(&name).await {
+                tracing::warn!(instance = name, "can't stop it: {e}");
+            }
+        });
     }
     Ok(())
 }
