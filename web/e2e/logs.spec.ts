@@ -105,10 +105,15 @@ test('a log is followed until somebody scrolls up, and again from its end on', a
   await expect(toTheEnd).toHaveCount(0)
 
   // What comes meanwhile moves nothing under the eyes of who reads.
-  await log(page).focus()
-  await page.keyboard.press('Home')
+  // A key that comes while the box still glides is lost on a busy machine: one presses it again.
+  const goes = (key: 'Home' | 'End') =>
+    expect(async () => {
+      await log(page).focus()
+      await page.keyboard.press(key)
+      await expect(toTheEnd).toHaveCount(key === 'Home' ? 1 : 0, { timeout: 5000 })
+    }).toPass()
+  await goes('Home')
   await expect(line(1)).toBeInViewport()
-  await expect(toTheEnd).toBeVisible()
   const place = () => log(page).evaluate(({ scrollTop, scrollHeight }) => ({ scrollTop, long: scrollHeight > 400 * 20 }))
   await expect.poll(place).toEqual({ scrollTop: 0, long: false })
   gates[0].open()
@@ -119,12 +124,9 @@ test('a log is followed until somebody scrolls up, and again from its end on', a
   await expect(toTheEnd).toHaveCount(0)
 
   // Scrolling down to the end is as good as the button.
-  await log(page).focus()
-  await page.keyboard.press('Home')
-  await expect(toTheEnd).toBeVisible()
+  await goes('Home')
   await expect.poll(place).toEqual({ scrollTop: 0, long: true })
-  await page.keyboard.press('End')
-  await expect(toTheEnd).toHaveCount(0)
+  await goes('End')
   await expect(line(400)).toBeInViewport()
   gates[1].open()
   await expect(line(600)).toBeInViewport()
